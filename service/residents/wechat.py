@@ -135,7 +135,7 @@ class WechatClient:
                 answer = await self._ask(code)
                 if isinstance(answer, _Answer) and answer.errcode == _SYSTEM_BUSY:
                     # Jitter, so that replicas that WeChat turned away at one moment do not return at one moment.
-                    await asyncio.sleep(random.uniform(*RETRY_DELAY_SECONDS))
+                    await asyncio.sleep(random.uniform(*RETRY_DELAY_SECONDS))  # noqa: S311  # a delay, not a secret
                     answer = await self._ask(code)
                 return answer
         except TimeoutError:

@@ -28,6 +28,8 @@ ERRMSG = {
     40226: "code blocked",
     45011: "api minute-quota reach limit  mustslower  retry next minute",
 }
+APP_ID = "wx0123456789abcdef"
+SECRET = "00112233445566778899aabbccddeeff"
 RID = "6515357b-15f0e52f-024d7479"
 
 
@@ -96,7 +98,7 @@ async def cut_short(server: "WechatServer", request: web.Request) -> web.StreamR
 class WechatServer:
     """Knows its codes; each works once, then it is "code been used". Refuses another app id or secret."""
 
-    def __init__(self, app_id: str = "wx0123456789abcdef", secret: str = "00112233445566778899aabbccddeeff") -> None:
+    def __init__(self, app_id: str = APP_ID, secret: str = SECRET) -> None:
         self.app_id = app_id
         self.secret = secret
         self.base_url = ""
