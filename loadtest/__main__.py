@@ -1,0 +1,116 @@
+"""`python -m loadtest`: load for a service on this machine, and the handler that it is compared with."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+import uvloop
+from rich.console import Console
+
+from loadtest.bare import serve_bare
+from loadtest.closed import run_closed
+from loadtest.connections import UnreadableAnswer
+from loadtest.demo import Demo, UnreadableDemo, read_demo
+from loadtest.drops import Drops
+from loadtest.open import run_open
+from loadtest.report import bar, table_of
+from loadtest.requests import BATCH_MAX, Prepared, Renderer, StaleRequests
+from loadtest.result import LoadResult
+from loadtest.target import NotATarget, NotLoopback, Target, target_of
+from schemas.signatures import Algorithm
+
+CONNECTIONS_MAX = 1024
+REQUESTS_MAX = 500_000
+SECONDS_MAX = 200
+RATE_MAX = 100_000
+BARE_SECONDS_MAX = 3600
+
+EXPECTED = (NotATarget, NotLoopback, StaleRequests, UnreadableAnswer, UnreadableDemo)
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_show_locals=False)
+
+
+@cli.command()
+def bare(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    seconds: Annotated[int, typer.Option(min=1, max=BARE_SECONDS_MAX, help="Stop by itself after so long.")] = 600,
+) -> None:
+    """Serve the bare handler on 127.0.0.1; prints {"port": …} when it listens. SIGTERM stops it."""
+    try:
+        uvloop.run(serve_bare(port, seconds, lambda bound: print(json.dumps({"port": bound}), flush=True)))
+    except OSError as error:
+        refuse(f"Cannot listen on 127.0.0.1:{port}: {error.strerror}. Give another --port.")
+
+
+@cli.command()
+def run(
+    demo_json: Annotated[Path, typer.Argument(help="The demo.json that `tanbi demo` wrote.")],
+    base_url: Annotated[str | None, typer.Option(help="Instead of the one in demo.json; this machine only.")] = None,
+    connections: Annotated[int, typer.Option(min=1, max=CONNECTIONS_MAX)] = 64,
+    requests: Annotated[int, typer.Option(min=1, max=REQUESTS_MAX, help="At most so many.")] = 50_000,
+    seconds: Annotated[float, typer.Option(min=0.1, max=SECONDS_MAX, help="For at most so long.")] = 30,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, max=RATE_MAX, help="Open loop at so many requests/s; closed loop without.")
+    ] = None,
+    events_each: Annotated[int, typer.Option(min=1, max=BATCH_MAX, help="Events a request.")] = 1,
+    algorithm: Annotated[Algorithm, typer.Option(help="Only bins that sign with it.")] = Algorithm.HMAC_SHA256,
+    seed: Annotated[int, typer.Option(help="For the draws of cards, materials and weights.")] = 1,
+    output: Annotated[Path | None, typer.Option(help="Write the result as JSON to this file.")] = None,
+) -> None:
+    """Load a service with signed weigh events: closed loop, or open loop with --rate."""
+    console = Console(stderr=True)
+    if rate is not None:
+        requests = max(1, min(requests, int(rate * seconds)))
+    try:
+        demo = read_demo(demo_json)
+        target = target_of(base_url or demo.base_url)
+        with bar(console, "rendering", requests) as rendered:
+            prepared = renderer_for(demo, target, algorithm, seed).render(
+                requests, created=int(time.time()), events_each=events_each, progress=rendered
+            )
+        with bar(console, "running", requests) as answered:
+            result = drive(target, prepared, connections, seconds, rate, answered)
+    except EXPECTED as error:
+        refuse(str(error))
+    except OSError as error:
+        refuse(f"Nobody answers at {target.authority}: {error.strerror}. Start the service first.")
+    console.print(table_of(result))
+    if output is not None:
+        output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+
+
+def renderer_for(demo: Demo, target: Target, algorithm: Algorithm, seed: int) -> Renderer:
+    """A renderer for the demo's bins of this algorithm. Raises UnreadableDemo where it has none, or no cards."""
+    bins = demo.bins_with(algorithm)
+    if not bins or not demo.cards:
+        raise UnreadableDemo(f"The demo has {len(bins)} {algorithm} bins and {len(demo.cards)} cards: load needs both.")
+    # A bin's sequence never falls: milliseconds since 1970 lie above those of any earlier run.
+    drops = Drops([item.bin_id for item in bins], demo.cards, seed=seed, first_sequence=time.time_ns() // 1_000_000)
+    return Renderer(target, bins, drops)
+
+
+def drive(
+    target: Target,
+    prepared: Prepared,
+    connections: int,
+    seconds: float,
+    rate: float | None,
+    progress: Callable[[int], None],
+) -> LoadResult:
+    """One run on uvloop: open loop where there is a rate, closed loop otherwise."""
+    if rate is None:
+        return uvloop.run(run_closed(target, prepared, connections=connections, seconds_max=seconds, progress=progress))
+    return uvloop.run(run_open(target, prepared, rate_per_second=rate, connections=connections, progress=progress))
+
+
+def refuse(words: str) -> NoReturn:
+    """Say what is wrong and end with status 2."""
+    Console(stderr=True).print(words, style="red", markup=False, highlight=False)
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,98 @@
+"""The closed loop: so many connections, each of which sends its next request when the last one is answered.
+
+It finds the highest rate. Its latencies are those of that many callers who wait for their answers; bins do not wait for
+each other, and for those there is the open loop.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from loadtest.connections import Connection, UnreadableAnswer, close_connections, in_flight_since, open_connections
+from loadtest.generator import Watch, quiet_collector, wait_for
+from loadtest.requests import Prepared
+from loadtest.result import LoadResult, Tally, result_of
+from loadtest.target import Target
+
+DRAIN_SECONDS = 10.0
+
+
+class ClosedLoop:
+    """The driver of connections in a closed loop: each prepared request is sent by one of them, in order."""
+
+    def __init__(self, requests: Sequence[bytes], tally: Tally) -> None:
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.last_answer = 0.0
+        self._tally = tally
+        self._requests = iter(requests)
+        self._in_flight = 0
+        self._stop = 0.0
+
+    def start(self, connections: Sequence[Connection], seconds_max: float) -> float:
+        """Put a request in flight on each connection; send none any more after `seconds_max`. Returns the start."""
+        started = self.last_answer = time.perf_counter()
+        self._stop = started + seconds_max
+        self._in_flight = len(connections)
+        for connection in connections:
+            self._next(connection, started)
+        return started
+
+    def answered(self, connection: Connection, status: int, body: bytes) -> None:
+        now = self.last_answer = time.perf_counter()
+        self._tally.answered(now - connection.started, status, body)
+        self._next(connection, now)
+
+    def failed(self, connection: Connection) -> None:
+        now = time.perf_counter()
+        self._tally.gave_up(now - connection.started)
+        self._next(connection, now)
+
+    def unreadable(self, error: UnreadableAnswer) -> None:
+        if not self.finished.done():
+            self.finished.set_exception(error)
+
+    def _next(self, connection: Connection, now: float) -> None:
+        request = next(self._requests, None) if now < self._stop else None
+        if request is not None:
+            connection.send(request, now)
+            return
+        self._in_flight -= 1
+        if self._in_flight == 0 and not self.finished.done():
+            self.finished.set_result(None)
+
+
+async def run_closed(
+    target: Target,
+    prepared: Prepared,
+    *,
+    connections: int,
+    seconds_max: float,
+    progress: Callable[[int], None] | None = None,
+) -> LoadResult:
+    """Send the prepared requests, one in flight on each of `connections`, for at most `seconds_max`.
+
+    What is in flight then has DRAIN_SECONDS to be answered. `progress` hears how many answers there are. Raises OSError
+    where nobody listens, StaleRequests, UnreadableAnswer.
+    """
+    prepared.check_fresh(seconds_max + DRAIN_SECONDS)
+    tally = Tally(prepared.events_each)
+    loop = ClosedLoop(prepared.requests, tally)
+    opened = await open_connections(target, connections, loop)
+    try:
+        with quiet_collector():
+            watch = Watch()
+            started = loop.start(opened, seconds_max)
+            await wait_for(loop.finished, seconds_max + DRAIN_SECONDS, lambda: len(tally.latencies), progress)
+            load, waiting = watch.load(), in_flight_since(opened)
+    finally:
+        await close_connections(opened)
+    tally.unanswered(waiting, time.perf_counter())
+    return result_of(
+        tally,
+        load,
+        loop="closed",
+        connections=connections,
+        due_per_second=None,
+        seconds=loop.last_answer - started,
+        repeated=sum(connection.repeats for connection in opened),
+    )

@@ -1,0 +1,69 @@
+"""Reads the `demo.json` that `tanbi demo` writes (DESIGN §6): who may sign, and whose cards there are."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from loadtest.requests import BinKey
+from schemas.signatures import Algorithm, InvalidKey, SigningKey
+
+
+class UnreadableDemo(Exception):
+    """The file is no demo.json: give the one that `tanbi demo` wrote into its data directory."""
+
+
+class DemoBin(BaseModel):
+    """A bin in demo.json; `private_key` is base64 of the Ed25519 seed or of the HMAC secret."""
+
+    id: str
+    alg: Algorithm
+    keyid: str
+    private_key: str
+
+
+class DemoResident(BaseModel):
+    """A resident in demo.json."""
+
+    card: str
+
+
+class DemoFile(BaseModel):
+    """The part of demo.json that load needs; the rest is for others."""
+
+    base_url: str
+    bins: list[DemoBin]
+    residents: list[DemoResident]
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demo service as load sees it."""
+
+    base_url: str
+    bins: tuple[BinKey, ...]
+    cards: tuple[str, ...]
+
+    def bins_with(self, algorithm: Algorithm) -> list[BinKey]:
+        """The bins that sign with this algorithm."""
+        return [bin_key for bin_key in self.bins if bin_key.key.algorithm is algorithm]
+
+
+def read_demo(path: Path) -> Demo:
+    """The demo that a file describes. Raises UnreadableDemo, which never quotes a key."""
+    try:
+        file = DemoFile.model_validate_json(path.read_bytes())
+        bins = tuple(
+            BinKey(item.id, SigningKey(item.keyid, item.alg, base64.b64decode(item.private_key, validate=True)))
+            for item in file.bins
+        )
+    except OSError as error:
+        raise UnreadableDemo(f"{UnreadableDemo.__doc__} {path}: {error.strerror}.") from error
+    except ValidationError as error:
+        places = sorted({".".join(str(part) for part in item["loc"]) or "the file" for item in error.errors()})
+        raise UnreadableDemo(f"{UnreadableDemo.__doc__} Wrong or missing: {', '.join(places[:5])}.") from None
+    except (binascii.Error, InvalidKey) as error:
+        raise UnreadableDemo(f"{UnreadableDemo.__doc__} A bin's private_key: {error}.") from None
+    return Demo(file.base_url, bins, tuple(resident.card for resident in file.residents))
