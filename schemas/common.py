@@ -1,0 +1,45 @@
+"""Pieces that several parts of the contract share."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MaterialId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Coins = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000, description="Carbon coins, whole")]
+IDEMPOTENCY_KEY_PATTERN = r"^[A-Za-z0-9._:\-]{1,64}$"
+
+
+class Request(BaseModel):
+    """What a caller writes: an unknown field is a mistake that must be told, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Answer(BaseModel):
+    """What the service says: later versions may add fields."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class FieldError(Answer):
+    pointer: str = Field(description="JSON Pointer (RFC 6901) into the request's body, or a parameter's name")
+    code: str
+    detail: str
+
+
+class Problem(Answer):
+    """RFC 9457 problem details. `code` is stable; decide by it, not by `title` or `detail`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] | None = None
+
+
+class Health(Answer):
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, Any] | None = None

@@ -1,0 +1,150 @@
+"""Who is calling: a bin by its signature, a resident, merchant or operator by a bearer token."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from aiohttp import hdrs, web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.signatures import REQUIRED_COMPONENTS, SignatureError, parse_signature_headers, verify_request
+from service.errors import BinSuspended, Forbidden, KeyUnknown, SignatureRefused, TokenInvalid
+from service.reference import BinSigner, Reference
+from service.secrets import token_hash
+from service.tables import api_key, session
+
+BEARER: Final = "Bearer "
+TOKEN_CHARACTERS_MAX: Final = 128
+OPERATOR_ROLES: Final = frozenset({"viewer", "operator", "auditor", "admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    id: int
+
+    @property
+    def actor(self) -> str:
+        """Whose idempotency keys these are."""
+        return f"resident:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """A merchant, or one of its machines."""
+
+    id: str
+    machine_id: str | None
+
+    @property
+    def actor(self) -> str:
+        return f"merchant:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    key_id: UUID
+    role: str
+
+    @property
+    def actor(self) -> str:
+        return f"key:{self.key_id}"
+
+
+async def authenticate_bin(
+    request: web.Request, body: bytes, reference: Reference, tolerance_seconds: int
+) -> BinSigner:
+    """The bin whose key signed this request and body, by the algorithm of the key's record.
+
+    Raises SignatureRefused with the profile's code, KeyUnknown, or BinSuspended.
+    """
+    headers = request.headers
+    try:
+        parsed = parse_signature_headers(headers.get("Signature-Input"), headers.get("Signature"))
+        signer = reference.known_signer(parsed.keyid) or await reference.signer(parsed.keyid)
+        if signer is None:
+            raise KeyUnknown
+        now = time.time()
+        if parsed.components == REQUIRED_COMPONENTS:
+            fields = {"content-digest": headers["Content-Digest"]} if "Content-Digest" in headers else {}
+        else:
+            fields = {name.lower(): ", ".join(headers.getall(name)) for name in headers}
+        verify_request(
+            signer.key,
+            parsed,
+            method=request.method,
+            target=request.raw_path,
+            fields=fields,
+            body=body,
+            now=int(now),
+            tolerance_seconds=tolerance_seconds,
+            authority=request.host,
+            scheme=request.scheme,
+        )
+    except SignatureError as error:
+        raise SignatureRefused(error.code, str(error)) from None
+    if not signer.valid_at(datetime.fromtimestamp(now, UTC)):
+        raise KeyUnknown
+    if signer.suspended:
+        raise BinSuspended
+    return signer
+
+
+def bearer_token(request: web.Request) -> str:
+    """Raises TokenInvalid where there is none that could be one of ours."""
+    value = request.headers.get(hdrs.AUTHORIZATION, "")
+    token = value.removeprefix(BEARER)
+    if token == value or not token.isascii() or not 0 < len(token) <= TOKEN_CHARACTERS_MAX:
+        raise TokenInvalid(headers={hdrs.WWW_AUTHENTICATE: 'Bearer realm="tanbi"'})
+    return token
+
+
+async def authenticate_resident(connection: AsyncConnection, token: str, *, demo: bool) -> Resident:
+    """The resident of a session that has not expired. Raises TokenInvalid."""
+    resident_id = (
+        await connection.execute(
+            sa.select(session.c.resident_id).where(
+                session.c.token_hash == token_hash(token),
+                session.c.expires_at > sa.func.now(),
+                session.c.demo.is_(False) | sa.literal(demo),
+            )
+        )
+    ).scalar_one_or_none()
+    if resident_id is None:
+        raise TokenInvalid(headers={hdrs.WWW_AUTHENTICATE: 'Bearer realm="tanbi"'})
+    return Resident(resident_id)
+
+
+async def authenticate_merchant(connection: AsyncConnection, token: str, *, demo: bool) -> Merchant:
+    """The merchant of an API key. Raises TokenInvalid, or Forbidden for an operator's key."""
+    row = await _api_key(connection, token, demo=demo)
+    if row.merchant_id is None:
+        raise Forbidden("This is an operator's key; a merchant's is needed.")
+    return Merchant(row.merchant_id, row.machine_id)
+
+
+async def authenticate_operator(
+    connection: AsyncConnection, token: str, roles: frozenset[str] = OPERATOR_ROLES, *, demo: bool
+) -> Operator:
+    """The operator of an API key with one of `roles`. Raises TokenInvalid or Forbidden."""
+    row = await _api_key(connection, token, demo=demo)
+    if row.role not in roles:
+        raise Forbidden(f"This needs a key with the role {' or '.join(sorted(roles))}; this one is {row.role}.")
+    return Operator(row.id, row.role)
+
+
+async def _api_key(connection: AsyncConnection, token: str, *, demo: bool) -> Any:
+    row = (
+        await connection.execute(
+            sa.select(api_key.c.id, api_key.c.role, api_key.c.merchant_id, api_key.c.machine_id).where(
+                api_key.c.key_hash == token_hash(token),
+                api_key.c.revoked_at.is_(None),
+                api_key.c.demo.is_(False) | sa.literal(demo),
+            )
+        )
+    ).one_or_none()
+    if row is None:
+        raise TokenInvalid(headers={hdrs.WWW_AUTHENTICATE: 'Bearer realm="tanbi"'})
+    return row

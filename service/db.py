@@ -1,0 +1,118 @@
+"""The engine, the transaction, and what a database error means."""
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import asyncpg
+import sqlalchemy as sa
+import sqlalchemy.exc
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from service.settings import Settings
+
+# Class 08 connection exception, 57P0x shutdown and crash, 53300 too many connections, 25006 a standby that was promoted
+# away, 40xxx serialisation and deadlock: the same statement may be sent again.
+RETRYABLE_SQLSTATES = ("08", "57P01", "57P02", "57P03", "53300", "25006", "40001", "40P01", "55P03")
+# Class 22 data exception, 23 integrity violation: the fault of the row, which no retry mends.
+POISON_SQLSTATES = ("22", "23")
+
+
+class DatabaseNotConfigured(RuntimeError):
+    """Set TANBI_DATABASE_URL, or name a data directory with --data for the embedded database."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+def create_engine(settings: Settings) -> AsyncEngine:
+    """An engine whose every commit is durable, whatever the server's default is. Raises DatabaseNotConfigured."""
+    if settings.database_url is None:
+        raise DatabaseNotConfigured
+    return create_async_engine(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        max_overflow=settings.database_pool_size,
+        pool_timeout=settings.statement_timeout_seconds,
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": 5,
+            "server_settings": {
+                "application_name": "tanbi",
+                "synchronous_commit": "on",
+                "timezone": "UTC",
+                "statement_timeout": str(math.ceil(settings.statement_timeout_seconds * 1000)),
+                "lock_timeout": str(math.ceil(settings.statement_timeout_seconds * 500)),
+                "idle_in_transaction_session_timeout": "60000",
+            },
+        },
+    )
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction; opened at the edge, and nothing below commits."""
+    async with engine.begin() as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def driver_connection(engine: AsyncEngine) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """The driver's own connection from the same pool, each statement its own transaction.
+
+    For the one hot statement: a round trip for BEGIN and one for COMMIT cost as much as the statement itself. A
+    connection that was lost is thrown away.
+    """
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        raw = await connection.get_raw_connection()
+        try:
+            yield cast("asyncpg.Connection[asyncpg.Record]", raw.driver_connection)
+        except BaseException as error:
+            if not isinstance(error, Exception) or is_lost_connection(error):
+                await connection.invalidate()
+            raise
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The SQLSTATE of a driver's error, also where SQLAlchemy wraps it."""
+    original: Any = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+    state = getattr(original, "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """The database went away or was never reached; whether a COMMIT took effect is not known."""
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError) and not isinstance(
+        error, asyncpg.exceptions.DataError
+    ):
+        return True
+    state = sqlstate(error)
+    return state is not None and state.startswith(("08", "57P0", "53300", "25006"))
+
+
+def is_retryable(error: BaseException) -> bool:
+    """The same statement may succeed when it is sent again."""
+    state = sqlstate(error)
+    return is_lost_connection(error) or (state is not None and state.startswith(RETRYABLE_SQLSTATES))
+
+
+def is_poison(error: BaseException) -> bool:
+    """The row itself cannot be stored; others of its batch can."""
+    if isinstance(error, asyncpg.exceptions.DataError):
+        return True
+    state = sqlstate(error)
+    return state is not None and state.startswith(POISON_SQLSTATES)
+
+
+def violated_constraint(error: sqlalchemy.exc.IntegrityError) -> str | None:
+    """The name of the constraint, by which an expected violation is told from a bug."""
+    cause = error.orig.__cause__ if error.orig is not None else None
+    return getattr(cause, "constraint_name", None)
+
+
+async def database_now(connection: AsyncConnection) -> Any:
+    """The database's clock, which is the only one that all replicas share."""
+    return (await connection.execute(sa.text("SELECT clock_timestamp()"))).scalar_one()

@@ -1,0 +1,392 @@
+"""Every expected failure, as one tree. A class's docstring is its message; `problems.py` turns one into RFC 9457."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class TanbiError(Exception):
+    """The request could not be carried out."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+    title_zh: ClassVar[str] = "服务内部错误"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        """`errors` are {pointer, code, detail} of single fields; `members` are further members of the problem."""
+        self.detail = detail or (type(self).__doc__ or "").strip()
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+        self.members = members
+        super().__init__(self.detail)
+
+
+class InternalError(TanbiError):
+    """Something unexpected happened; nothing was changed. Send the request again; tell us the incident if it stays."""
+
+
+# -- 400 ------------------------------------------------------------------------------------------------------------
+
+
+class BadRequest(TanbiError):
+    """The request is malformed."""
+
+    status = 400
+    code = "bad_request"
+    title = "Bad request"
+    title_zh = "请求格式错误"
+
+
+class MalformedJson(BadRequest):
+    """The body is not JSON in UTF-8."""
+
+    code = "malformed_json"
+    title = "The body is not JSON"
+    title_zh = "请求体不是有效的 JSON"
+
+
+class BodyIncomplete(BadRequest):
+    """The body ended before its Content-Length. Send the request again, whole."""
+
+    code = "body_incomplete"
+    title = "Half a body"
+    title_zh = "请求体不完整"
+
+
+class IdempotencyKeyMissing(BadRequest):
+    """Send an Idempotency-Key header of 1 to 64 characters of A-Z a-z 0-9 . _ : -, a new one for each new intent."""
+
+    code = "idempotency_key_missing"
+    title = "Idempotency-Key is missing or malformed"
+    title_zh = "缺少 Idempotency-Key 或格式错误"
+
+
+# -- 401, 403 -------------------------------------------------------------------------------------------------------
+
+
+class Unauthorized(TanbiError):
+    """Send a valid credential."""
+
+    status = 401
+    code = "unauthorized"
+    title = "Not authenticated"
+    title_zh = "未通过身份验证"
+
+
+class TokenInvalid(Unauthorized):
+    """The bearer token is missing, unknown, expired or revoked."""
+
+    code = "token_invalid"
+    title = "Token not accepted"
+    title_zh = "令牌无效"
+
+
+class SignatureRefused(Unauthorized):
+    """The request's signature does not hold."""
+
+    code = "signature_wrong"
+    title = "Signature not accepted"
+    title_zh = "签名无效"
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        # The signature profile has codes of its own, one a cause.
+        self.code = code  # type: ignore[misc]
+
+
+class KeyUnknown(Unauthorized):
+    """No key of this keyid is valid now. Provision the bin, or use its current key."""
+
+    code = "key_unknown"
+    title = "Signing key not known"
+    title_zh = "签名密钥未登记"
+
+
+class WechatCodeRefused(Unauthorized):
+    """WeChat did not accept the code: it is wrong, used or expired. Call wx.login() and send the new code."""
+
+    code = "wechat_code_refused"
+    title = "WeChat code not accepted"
+    title_zh = "微信登录凭证无效"
+
+
+class Forbidden(TanbiError):
+    """This caller may not do this."""
+
+    status = 403
+    code = "forbidden"
+    title = "Not allowed"
+    title_zh = "没有权限"
+
+
+class SourceMismatch(Forbidden):
+    """An event names another bin as its source than the one that signed. Nothing of this request was stored."""
+
+    code = "source_mismatch"
+    title = "Source is not the signer"
+    title_zh = "事件来源与签名设备不一致"
+
+
+class BinSuspended(Forbidden):
+    """This bin is suspended. Keep the events and send them again when the operator has resumed it."""
+
+    code = "bin_suspended"
+    title = "Bin is suspended"
+    title_zh = "设备已停用"
+
+
+class WechatUserRefused(Forbidden):
+    """WeChat holds this user for high-risk; they cannot log in until WeChat clears it."""
+
+    code = "wechat_user_refused"
+    title = "WeChat refuses this user"
+    title_zh = "微信限制该用户登录"
+
+
+# -- 404, 405, 409, 413, 415, 422 -----------------------------------------------------------------------------------
+
+
+class NotFound(TanbiError):
+    """There is nothing here by that name."""
+
+    status = 404
+    code = "not_found"
+    title = "Not found"
+    title_zh = "未找到"
+
+
+class AreaUnknown(NotFound):
+    """No area has this id."""
+
+    code = "area_unknown"
+    title = "Area not known"
+    title_zh = "区域不存在"
+
+
+class MerchantUnknown(NotFound):
+    """No merchant has this id."""
+
+    code = "merchant_unknown"
+    title = "Merchant not known"
+    title_zh = "商户不存在"
+
+
+class BinUnknown(NotFound):
+    """No bin has this id."""
+
+    code = "bin_unknown"
+    title = "Bin not known"
+    title_zh = "设备不存在"
+
+
+class SiteUnknown(NotFound):
+    """No site has this id."""
+
+    code = "site_unknown"
+    title = "Site not known"
+    title_zh = "投放点不存在"
+
+
+class PayCodeUnknown(NotFound):
+    """This pay-code was never issued. Ask the resident to show a new one."""
+
+    code = "pay_code_unknown"
+    title = "Pay-code not known"
+    title_zh = "付款码不存在"
+
+
+class MethodNotAllowed(TanbiError):
+    """This path does not take that method; see the Allow header."""
+
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+    title_zh = "不支持该请求方法"
+
+
+class Conflict(TanbiError):
+    """The state of things does not allow this."""
+
+    status = 409
+    code = "conflict"
+    title = "Conflict"
+    title_zh = "与当前状态冲突"
+
+
+class BinExists(Conflict):
+    """A bin has this id already."""
+
+    code = "bin_exists"
+    title = "Bin exists"
+    title_zh = "设备已存在"
+
+
+class MerchantExists(Conflict):
+    """A merchant has this id already."""
+
+    code = "merchant_exists"
+    title = "Merchant exists"
+    title_zh = "商户已存在"
+
+
+class InsufficientCoins(Conflict):
+    """The balance does not cover this redemption. Nothing was changed."""
+
+    code = "insufficient_coins"
+    title = "Not enough coins"
+    title_zh = "碳币余额不足"
+
+
+class PayCodeExpired(Conflict):
+    """This pay-code has expired. Ask the resident to show a new one."""
+
+    code = "pay_code_expired"
+    title = "Pay-code expired"
+    title_zh = "付款码已过期"
+
+
+class PayCodeUsed(Conflict):
+    """This pay-code was used already. Ask the resident to show a new one."""
+
+    code = "pay_code_used"
+    title = "Pay-code used"
+    title_zh = "付款码已使用"
+
+
+class CardTaken(Conflict):
+    """This card is bound to another resident. An operator can release it."""
+
+    code = "card_taken"
+    title = "Card is bound to someone else"
+    title_zh = "该卡已被他人绑定"
+
+
+class IdempotencyKeyInUse(Conflict):
+    """A request with this Idempotency-Key is still running. Wait a moment and send it again."""
+
+    code = "idempotency_key_in_use"
+    title = "Same key still running"
+    title_zh = "相同幂等键的请求正在处理"
+
+
+class InputVersionConflict(Conflict):
+    """Another operator recorded this input at the same moment. Read it and send yours again if it still holds."""
+
+    code = "input_version_conflict"
+    title = "Input was changed meanwhile"
+    title_zh = "数据已被同时修改"
+
+
+class InputOverlaps(Conflict):
+    """An input of this kind, source and area covers part of this period; supersede that one with its own period."""
+
+    code = "input_overlaps"
+    title = "Periods overlap"
+    title_zh = "统计期间重叠"
+
+
+class TransferReversed(Conflict):
+    """This transfer was reversed already."""
+
+    code = "transfer_reversed"
+    title = "Already reversed"
+    title_zh = "该笔已冲正"
+
+
+class BodyTooLarge(TanbiError):
+    """The body is larger than this service takes. Split it."""
+
+    status = 413
+    code = "body_too_large"
+    title = "Body too large"
+    title_zh = "请求体过大"
+
+
+class UnsupportedMediaType(TanbiError):
+    """Send one of the content types that the API's document names for this path."""
+
+    status = 415
+    code = "unsupported_media_type"
+    title = "Content type not supported"
+    title_zh = "不支持的内容类型"
+
+
+class ValidationFailed(TanbiError):
+    """Some fields are not as the API's document says; `errors` points at each."""
+
+    status = 422
+    code = "validation_failed"
+    title = "Fields are not valid"
+    title_zh = "字段校验失败"
+
+
+class IdempotencyKeyReused(TanbiError):
+    """This Idempotency-Key was used for a different request. Use a new key for a new intent."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    title = "Key was used for another request"
+    title_zh = "幂等键已用于其他请求"
+
+
+# -- 503 ------------------------------------------------------------------------------------------------------------
+
+
+class Unavailable(TanbiError):
+    """The service cannot take this now; nothing was acknowledged. Send the same bytes again later."""
+
+    status = 503
+    code = "unavailable"
+    title = "Temporarily unavailable"
+    title_zh = "服务暂时不可用"
+
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
+
+class QueueFull(Unavailable):
+    """More events are waiting than this service holds. Send the same bytes again after Retry-After seconds."""
+
+    code = "queue_full"
+    title = "Queue is full"
+    title_zh = "队列已满"
+
+
+class Draining(Unavailable):
+    """This process is shutting down. Send the same bytes again; another one will take them."""
+
+    code = "draining"
+    title = "Shutting down"
+    title_zh = "服务正在关闭"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer. Whether the request took effect is not known: send the same bytes again."""
+
+    code = "database_unavailable"
+    title = "Database unavailable"
+    title_zh = "数据库不可用"
+
+
+class WechatUnavailable(Unavailable):
+    """WeChat does not answer. Try to log in again in a moment."""
+
+    code = "wechat_unavailable"
+    title = "WeChat unavailable"
+    title_zh = "微信服务不可用"
+
+
+class WechatRateLimited(Unavailable):
+    """This user logs in too often for WeChat. Wait a minute and try again."""
+
+    status = 429
+    code = "wechat_rate_limited"
+    title = "Too many log-ins"
+    title_zh = "登录过于频繁"

@@ -1,0 +1,190 @@
+"""Group commit: many requests, one transaction.
+
+Callers hand over their items and wait; writers take all that is waiting, commit it in one transaction, and only then
+answer. There is no timer: a batch leaves as soon as a writer is free, so an idle service has the latency of one
+transaction and a busy one shares each commit among many. What `commit` must promise: it commits all of a batch or
+nothing, gives one result an item in order, and committing an item again is harmless (it was claimed).
+"""
+
+import asyncio
+import collections
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from service.errors import DatabaseUnavailable, Draining, QueueFull
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+RETRY_PAUSE_SECONDS_MIN = 0.02
+RETRY_PAUSE_SECONDS_MAX = 0.5
+
+
+class Observer(Protocol):
+    """What a group commit tells of itself; metrics.py listens."""
+
+    def batch_committed(self, items: int, longest_wait_seconds: float) -> None: ...
+
+    def queue_changed(self, items: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Poisoned:
+    """The result of an item that the database refuses whenever it is tried, alone too."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """All counts are of items, not of requests."""
+
+    writers: int = 2
+    batch_items_max: int = 250
+    queue_items_max: int = 10_000
+    retry_seconds_max: float = 10.0
+
+
+class _Waiting(Generic[Item, Result]):
+    __slots__ = ("answer", "items", "since")
+
+    def __init__(self, items: Sequence[Item], answer: "asyncio.Future[Sequence[Result | Poisoned]]") -> None:
+        self.items = items
+        self.answer = answer
+        self.since = time.perf_counter()
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Start with `async with`; leaving finishes what was accepted.
+
+    `is_poison(error)` tells a fault of an item from a fault of the database, `is_retryable(error)` what the same
+    statement may survive. Anything else answers the whole batch with that error and goes on.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        *,
+        limits: Limits,
+        is_poison: Callable[[BaseException], bool],
+        is_retryable: Callable[[BaseException], bool],
+        observer: Observer,
+    ) -> None:
+        self._commit = commit
+        self._limits = limits
+        self._is_poison = is_poison
+        self._is_retryable = is_retryable
+        self._observer = observer
+        self._queue: collections.deque[_Waiting[Item, Result]] = collections.deque()
+        self._queued_items = 0
+        self._arrived = asyncio.Event()
+        self._draining = False
+        self._writers: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "GroupCommit[Item, Result]":
+        self._writers = [asyncio.create_task(self._write_forever()) for _ in range(self._limits.writers)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Take nothing more, and return when all that was accepted is answered."""
+        self._draining = True
+        self._arrived.set()
+        await asyncio.gather(*self._writers)
+
+    async def submit(self, items: Sequence[Item]) -> Sequence[Result | Poisoned]:
+        """One result an item, in order, after COMMIT.
+
+        Raises QueueFull or Draining at once, with nothing taken, and DatabaseUnavailable when the database stayed away
+        for `retry_seconds_max`: whether the items were committed is not known then, and the same may be sent again.
+        """
+        if self._draining:
+            raise Draining
+        # A request larger than the queue would never fit; an empty queue takes it all the same.
+        if self._queued_items and self._queued_items + len(items) > self._limits.queue_items_max:
+            raise QueueFull
+        waiting = _Waiting[Item, Result](items, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._queued_items += len(items)
+        self._arrived.set()
+        return await waiting.answer
+
+    async def _write_forever(self) -> None:
+        while True:
+            await self._arrived.wait()
+            batch = self._take()
+            if batch:
+                await self._answer(batch)
+            elif self._draining:
+                return
+            else:
+                self._arrived.clear()
+
+    def _take(self) -> list[_Waiting[Item, Result]]:
+        """Whole requests, up to the batch's size; one that is larger by itself goes alone."""
+        batch: list[_Waiting[Item, Result]] = []
+        taken = 0
+        while self._queue and (not batch or taken + len(self._queue[0].items) <= self._limits.batch_items_max):
+            waiting = self._queue.popleft()
+            self._queued_items -= len(waiting.items)
+            # Its client is gone and nothing was sent to the database yet: the retry will bring it again.
+            if waiting.answer.cancelled():
+                continue
+            taken += len(waiting.items)
+            batch.append(waiting)
+        self._observer.queue_changed(self._queued_items)
+        return batch
+
+    async def _answer(self, batch: list[_Waiting[Item, Result]]) -> None:
+        items = [item for waiting in batch for item in waiting.items]
+        try:
+            results = await self._commit_or_split(items)
+        except Exception as error:  # noqa: BLE001  # a writer outlives any failure; the waiting requests are told of it
+            for waiting in batch:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(error)
+            return
+        position = 0
+        for waiting in batch:
+            end = position + len(waiting.items)
+            if not waiting.answer.done():
+                waiting.answer.set_result(results[position:end])
+            position = end
+        self._observer.batch_committed(len(items), time.perf_counter() - batch[0].since)
+
+    async def _commit_or_split(self, items: list[Item]) -> Sequence[Result | Poisoned]:
+        """Halves a batch that the database refuses until the poison item is alone; the rest is committed."""
+        try:
+            return await self._commit_with_retries(items)
+        except Exception as error:
+            if not self._is_poison(error):
+                raise
+            if len(items) == 1:
+                logger.warning("one item cannot be stored: %s", type(error).__name__)
+                return [Poisoned(error)]
+        middle = len(items) // 2
+        return [*await self._commit_or_split(items[:middle]), *await self._commit_or_split(items[middle:])]
+
+    async def _commit_with_retries(self, items: list[Item]) -> Sequence[Result]:
+        deadline = time.monotonic() + self._limits.retry_seconds_max
+        pause = RETRY_PAUSE_SECONDS_MIN
+        while True:
+            try:
+                return await self._commit(items)
+            except Exception as error:
+                if not self._is_retryable(error):
+                    raise
+                if time.monotonic() + pause > deadline:
+                    raise DatabaseUnavailable from error
+                logger.warning("batch of %d is tried again: %s", len(items), type(error).__name__)
+            # Jitter, so that writers which lost the database together do not return together.
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  # no secret hangs on it
+            pause = min(2 * pause, RETRY_PAUSE_SECONDS_MAX)

@@ -1,0 +1,57 @@
+"""Moving coins: each function inserts a transfer and changes the wallet it touches, in the caller's transaction."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.errors import InsufficientCoins, NotFound, TransferReversed
+from service.ledger import queries
+from service.ledger.queries import Wallet
+
+
+async def post_redemption(
+    connection: AsyncConnection, *, owner_id: int, merchant_account_id: int, coins: int, redemption_id: UUID
+) -> Wallet:
+    """Coins from a resident to a merchant. Raises InsufficientCoins, with nothing changed."""
+    moved = await queries.move_posted(connection, owner_id, -coins)
+    if moved is None:
+        available = (await queries.read_wallet(connection, owner_id)).available
+        raise InsufficientCoins(f"{coins} coins were asked for and {available} are available. Nothing was changed.")
+    await queries.insert_transfer(
+        connection,
+        owner_id=owner_id,
+        kind="redemption",
+        debit_account_id=owner_id,
+        credit_account_id=merchant_account_id,
+        coins=coins,
+        redemption_id=redemption_id,
+    )
+    return moved
+
+
+async def reverse_transfer(connection: AsyncConnection, *, owner_id: int, transfer_id: int, reason: str) -> int:
+    """The same coins the other way, naming the transfer that was a mistake; the new transfer's id.
+
+    Raises NotFound, TransferReversed where that was done before, and InsufficientCoins where the coins are spent.
+    """
+    original = await queries.lock_transfer(connection, owner_id, transfer_id)
+    if original is None:
+        raise NotFound("This wallet has no transfer with this id.")
+    if await queries.is_reversed(connection, owner_id, transfer_id):
+        raise TransferReversed
+    incoming = original.credit_account_id == owner_id
+    moved = await queries.move_posted(connection, owner_id, -original.coins if incoming else original.coins)
+    if moved is None:
+        raise InsufficientCoins(
+            "The coins of this transfer are spent or held; what is left does not cover its reversal."
+        )
+    return await queries.insert_transfer(
+        connection,
+        owner_id=owner_id,
+        kind="reversal",
+        debit_account_id=original.credit_account_id,
+        credit_account_id=original.debit_account_id,
+        coins=original.coins,
+        reverses_id=original.id,
+        reason=reason,
+    )

@@ -1,0 +1,173 @@
+"""SQL of the ledger, one function a statement. Nothing else in the service writes wallets or transfers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from typing import Any
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.tables import account, merchant, transfer, wallet, weigh_event
+
+CREDIT_WEIGH_EVENTS = resources.files("service.ledger").joinpath("credit_weigh_events.sql").read_text()
+CREDIT_WAITING = resources.files("service.ledger").joinpath("credit_waiting.sql").read_text()
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """Coins of one resident."""
+
+    posted: int
+    held: int
+
+    @property
+    def available(self) -> int:
+        return self.posted - self.held
+
+
+async def credit_weigh_events(
+    connection: "asyncpg.Connection[asyncpg.Record]", columns: Sequence[Sequence[Any]], *, demo: bool
+) -> list[asyncpg.Record]:
+    """Claim events and credit the new ones; see credit_weigh_events.sql for the twelve columns and what comes back."""
+    return await connection.fetch(CREDIT_WEIGH_EVENTS, *columns, demo)
+
+
+async def credit_waiting(
+    connection: AsyncConnection,
+    *,
+    credential_digest: bytes | None,
+    bound_since: datetime | None,
+    waiting_since: datetime,
+    demo: bool,
+) -> tuple[int, int]:
+    """Credit the events that waited for their credential: how many, and how many coins."""
+    row = (
+        await connection.execute(
+            sa.text(CREDIT_WAITING).bindparams(
+                sa.bindparam("credential_digest", type_=sa.LargeBinary),
+                sa.bindparam("bound_since", type_=sa.DateTime(timezone=True)),
+                sa.bindparam("waiting_since", type_=sa.DateTime(timezone=True)),
+                sa.bindparam("demo", type_=sa.Boolean),
+            ),
+            {
+                "credential_digest": credential_digest,
+                "bound_since": bound_since,
+                "waiting_since": waiting_since,
+                "demo": demo,
+            },
+        )
+    ).one()
+    return row.events, row.coins
+
+
+async def open_wallet(connection: AsyncConnection) -> int:
+    """A new resident's account and empty wallet; the account's id."""
+    account_id: int = (
+        await connection.execute(sa.insert(account).values(kind="resident").returning(account.c.id))
+    ).scalar_one()
+    await connection.execute(sa.insert(wallet).values(owner_id=account_id))
+    return account_id
+
+
+async def open_merchant_account(connection: AsyncConnection) -> int:
+    account_id: int = (
+        await connection.execute(sa.insert(account).values(kind="merchant").returning(account.c.id))
+    ).scalar_one()
+    return account_id
+
+
+async def read_wallet(connection: AsyncConnection, owner_id: int) -> Wallet:
+    row = (
+        await connection.execute(sa.select(wallet.c.posted, wallet.c.held).where(wallet.c.owner_id == owner_id))
+    ).one()
+    return Wallet(row.posted, row.held)
+
+
+async def move_posted(connection: AsyncConnection, owner_id: int, coins: int) -> Wallet | None:
+    """Add `coins` (less than 0 takes) to a wallet; None, and nothing changed, where its available coins fall short.
+
+    Locks the wallet until the transaction ends.
+    """
+    row = (
+        await connection.execute(
+            sa.update(wallet)
+            .where(wallet.c.owner_id == owner_id, wallet.c.posted - wallet.c.held + coins >= 0)
+            .values(posted=wallet.c.posted + coins)
+            .returning(wallet.c.posted, wallet.c.held)
+        )
+    ).one_or_none()
+    return None if row is None else Wallet(row.posted, row.held)
+
+
+async def insert_transfer(connection: AsyncConnection, **values: Any) -> int:
+    """The new transfer's id."""
+    transfer_id: int = (
+        await connection.execute(sa.insert(transfer).values(**values).returning(transfer.c.id))
+    ).scalar_one()
+    return transfer_id
+
+
+async def lock_transfer(connection: AsyncConnection, owner_id: int, transfer_id: int) -> sa.Row[Any] | None:
+    """A transfer that is about to be reversed, with its wallet locked so that reversals of it queue up."""
+    await connection.execute(sa.select(wallet.c.owner_id).where(wallet.c.owner_id == owner_id).with_for_update())
+    return (
+        await connection.execute(
+            sa.select(transfer).where(transfer.c.owner_id == owner_id, transfer.c.id == transfer_id)
+        )
+    ).one_or_none()
+
+
+async def is_reversed(connection: AsyncConnection, owner_id: int, transfer_id: int) -> bool:
+    """Asked with the wallet locked, so that the answer still holds when the reversal is inserted."""
+    found = sa.exists().where(
+        transfer.c.owner_id == owner_id, transfer.c.reverses_id == transfer_id, transfer.c.kind == "reversal"
+    )
+    return bool((await connection.execute(sa.select(found))).scalar_one())
+
+
+async def statement_page(
+    connection: AsyncConnection, owner_id: int, *, before_id: int | None, limit: int
+) -> Sequence[sa.Row[Any]]:
+    """A wallet's transfers, newest first, with what moved the coins: drops by material and grams, merchants by name."""
+    counterpart = sa.case(
+        (transfer.c.debit_account_id == owner_id, transfer.c.credit_account_id), else_=transfer.c.debit_account_id
+    )
+    query = (
+        sa.select(
+            transfer.c.id,
+            transfer.c.kind,
+            transfer.c.coins,
+            (transfer.c.credit_account_id == owner_id).label("incoming"),
+            transfer.c.created_at,
+            transfer.c.redemption_id,
+            transfer.c.reverses_id,
+            transfer.c.reason,
+            weigh_event.c.event_id,
+            weigh_event.c.material_id,
+            weigh_event.c.weight_grams,
+            weigh_event.c.occurred_at,
+            merchant.c.id.label("merchant_id"),
+            merchant.c.name.label("merchant_name"),
+        )
+        .select_from(transfer)
+        .outerjoin(
+            weigh_event,
+            sa.and_(weigh_event.c.bin_id == transfer.c.bin_id, weigh_event.c.event_id == transfer.c.event_id),
+        )
+        .outerjoin(merchant, merchant.c.account_id == counterpart)
+        .where(transfer.c.owner_id == owner_id)
+        .order_by(transfer.c.id.desc())
+        .limit(limit)
+    )
+    if before_id is not None:
+        query = query.where(transfer.c.id < before_id)
+    return (await connection.execute(query)).all()
+
+
+async def merchant_account(connection: AsyncConnection, merchant_id: str) -> int | None:
+    return (
+        await connection.execute(sa.select(merchant.c.account_id).where(merchant.c.id == merchant_id))
+    ).scalar_one_or_none()

@@ -1,0 +1,120 @@
+"""RFC 9457 problem documents: the one place where a failure becomes an answer."""
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import pydantic
+import pydantic_core
+import sqlalchemy.exc
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from service.db import is_lost_connection
+from service.errors import (
+    BodyIncomplete,
+    BodyTooLarge,
+    DatabaseUnavailable,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    TanbiError,
+    ValidationFailed,
+)
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_CONTENT_TYPE = "application/problem+json"
+FIELD_ERRORS_MAX = 20
+
+
+def problem_document(error: TanbiError, *, chinese: bool = False) -> dict[str, Any]:
+    """The members of RFC 9457, our `code`, and `errors[]` with JSON Pointers."""
+    document: dict[str, Any] = {
+        "type": f"/problems#{error.code}",
+        "title": error.title_zh if chinese else error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        **error.members,
+    }
+    if error.errors:
+        document["errors"] = error.errors
+    return document
+
+
+def problem_response(error: TanbiError, *, chinese: bool = False) -> web.Response:
+    return stored_problem_response(problem_document(error, chinese=chinese), error.headers)
+
+
+def stored_problem_response(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
+    """A problem that was decided before, as when an idempotency key is used again."""
+    return web.Response(
+        status=document["status"],
+        body=pydantic_core.to_json(document),
+        headers={**(headers or {}), hdrs.CONTENT_TYPE: PROBLEM_CONTENT_TYPE},
+    )
+
+
+def field_errors(error: pydantic.ValidationError, prefix: str = "") -> list[dict[str, str]]:
+    """What pydantic found, as {pointer, code, detail}; never the value sent, which may be personal."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [
+        {"pointer": prefix + json_pointer(item["loc"]), "code": item["type"], "detail": item["msg"]}
+        for item in found[:FIELD_ERRORS_MAX]
+    ]
+
+
+def json_pointer(location: Sequence[int | str]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def prefers_chinese(request: web.BaseRequest) -> bool:
+    return request.headers.get(hdrs.ACCEPT_LANGUAGE, "").lower().startswith("zh")
+
+
+@web.middleware
+async def problems_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every failure as a problem; log only what was not expected, with a number the answer names too."""
+    try:
+        return await handler(request)
+    except TanbiError as error:
+        return problem_response(error, chinese=prefers_chinese(request))
+    except web.HTTPException as error:
+        return _http_problem(request, error)
+    except (ConnectionResetError, web.RequestPayloadError):
+        return problem_response(BodyIncomplete(), chinese=prefers_chinese(request))
+    except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, asyncpg.PostgresError, OSError) as error:
+        if isinstance(error, sqlalchemy.exc.TimeoutError) or is_lost_connection(error):
+            logger.warning("database unavailable: %s", type(error).__name__)
+            return problem_response(DatabaseUnavailable(), chinese=prefers_chinese(request))
+        return _incident(request, error)
+    except pydantic.ValidationError as error:
+        failure = ValidationFailed(errors=field_errors(error))
+        return problem_response(failure, chinese=prefers_chinese(request))
+    except Exception as error:  # noqa: BLE001  # the outermost wall: whatever it was, the caller gets an incident number
+        return _incident(request, error)
+
+
+def _incident(request: web.Request, error: Exception) -> web.Response:
+    incident = secrets.token_hex(8)
+    resource = request.match_info.route.resource
+    path = resource.canonical if resource else "?"
+    logger.error("incident %s in %s %s", incident, request.method, path, exc_info=error)
+    return problem_response(InternalError(incident=incident), chinese=prefers_chinese(request))
+
+
+def _http_problem(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    """What aiohttp itself refuses: no such route, no such method, a body over the limit."""
+    failure: TanbiError
+    if isinstance(error, web.HTTPNotFound):
+        failure = NotFound()
+    elif isinstance(error, web.HTTPMethodNotAllowed):
+        failure = MethodNotAllowed(headers={hdrs.ALLOW: ", ".join(sorted(error.allowed_methods))})
+    elif isinstance(error, web.HTTPRequestEntityTooLarge):
+        failure = BodyTooLarge()
+    else:
+        return error
+    return problem_response(failure, chinese=prefers_chinese(request))

@@ -1,0 +1,116 @@
+"""Bins' keys, materials and tariffs as each process remembers them, and how it learns that they changed."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from schemas.signatures import Algorithm, VerifyKey
+from service.db import is_lost_connection
+from service.secrets import Keyring
+from service.tables import bin_, bin_key, material, reference_revision, tariff
+from service.tariffs import Tariffs
+
+logger = logging.getLogger(__name__)
+
+# A signer that nobody knows is looked up again each time; those that are known are bounded by the number of bins.
+SIGNERS_MAX = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class BinSigner:
+    """A bin's key as its record says: who signs with it, and how."""
+
+    bin_id: str
+    suspended: bool
+    key: VerifyKey
+    valid_from: datetime
+    valid_until: datetime | None
+
+    def valid_at(self, when: datetime) -> bool:
+        return self.valid_from <= when and (self.valid_until is None or when < self.valid_until)
+
+
+class Reference:
+    """Remembers reference data and forgets it when `reference_revision` has risen.
+
+    What it says may be `reference_poll_seconds` old. Nothing depends on that: whether a bin is active is decided in the
+    statement that credits, and a tariff takes effect later than it is written.
+    """
+
+    def __init__(self, engine: AsyncEngine, keyring: Keyring, *, demo: bool) -> None:
+        self._engine = engine
+        self._keyring = keyring
+        self._demo = demo
+        self._signers: dict[str, BinSigner] = {}
+        self._revision = -1
+        self.tariffs = Tariffs({})
+
+    async def refresh(self) -> None:
+        """Read the revision, and the tariffs where it has risen."""
+        async with self._engine.connect() as connection:
+            revision = (await connection.execute(sa.select(reference_revision.c.revision))).scalar_one()
+            if revision != self._revision:
+                self.tariffs = await read_tariffs(connection)
+                self._signers.clear()
+                self._revision = revision
+
+    async def refresh_forever(self, interval_seconds: float) -> None:
+        while True:
+            await asyncio.sleep(interval_seconds)
+            try:
+                await self.refresh()
+            except Exception as error:  # the next round may find the database again
+                if not is_lost_connection(error):
+                    logger.exception("reference data could not be read")
+
+    def known_signer(self, keyid: str) -> BinSigner | None:
+        """Without a look at the database, for the hot path."""
+        return self._signers.get(keyid)
+
+    async def signer(self, keyid: str) -> BinSigner | None:
+        """The key's record, or None where there is none that this service accepts."""
+        remembered = self._signers.get(keyid)
+        if remembered is not None:
+            return remembered
+        revision = self._revision
+        async with self._engine.connect() as connection:
+            row = (
+                await connection.execute(
+                    sa.select(bin_key, bin_.c.state)
+                    .join(bin_, bin_.c.id == bin_key.c.bin_id)
+                    .where(bin_key.c.id == keyid, bin_key.c.demo.is_(False) | sa.literal(self._demo))
+                )
+            ).one_or_none()
+        if row is None:
+            return None
+        algorithm = Algorithm(row.algorithm)
+        key = row.key if algorithm is Algorithm.ED25519 else self._keyring.decrypt_bin_secret(keyid, row.key)
+        signer = BinSigner(
+            bin_id=row.bin_id,
+            suspended=row.state != "active",
+            key=VerifyKey(keyid, algorithm, key),
+            valid_from=row.valid_from,
+            valid_until=row.valid_until,
+        )
+        # A change between the read and here must not be remembered as the old state.
+        if revision == self._revision and len(self._signers) < SIGNERS_MAX:
+            self._signers[keyid] = signer
+        return signer
+
+
+async def read_tariffs(connection: AsyncConnection) -> Tariffs:
+    rows: dict[str, list[tuple[datetime, int]]] = {
+        material_id: [] for material_id in (await connection.execute(sa.select(material.c.id))).scalars()
+    }
+    for row in await connection.execute(sa.select(tariff)):
+        rows[row.material_id].append((row.effective_from, row.coins_per_kg))
+    return Tariffs(rows)
+
+
+async def raise_revision(connection: AsyncConnection) -> None:
+    """To be called in each transaction that changes bins, keys, materials or tariffs."""
+    await connection.execute(sa.update(reference_revision).values(revision=reference_revision.c.revision + 1))

@@ -1,0 +1,135 @@
+"""Routes that know what they take and answer, so that the OpenAPI document is made from them and cannot drift."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import pydantic
+import pydantic_core
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from service.errors import BodyTooLarge, MalformedJson, TanbiError, UnsupportedMediaType, ValidationFailed
+from service.problems import field_errors
+
+Caller = Literal["bin", "resident", "merchant", "operator"]
+Model = TypeVar("Model", bound=pydantic.BaseModel)
+
+JSON_CONTENT_TYPE = "application/json"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One route. `takes` maps content types to what pydantic validates, `answers` status codes to what is answered."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    tag: str
+    caller: Caller | None
+    takes: dict[str, Any]
+    answers: dict[int, Any]
+    answer_type: str
+    query: type[pydantic.BaseModel] | None
+    problems: tuple[type[TanbiError], ...]
+    idempotent: bool
+    description: str
+
+
+@dataclass
+class Routes:
+    """The endpoints of one feature, in the order they are declared."""
+
+    tag: str
+    endpoints: list[Endpoint] = field(default_factory=list)
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        *,
+        summary: str,
+        caller: Caller | None = None,
+        takes: dict[str, Any] | type[pydantic.BaseModel] | None = None,
+        answers: dict[int, Any],
+        answer_type: str = JSON_CONTENT_TYPE,
+        query: type[pydantic.BaseModel] | None = None,
+        problems: Sequence[type[TanbiError]] = (),
+        idempotent: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        """Declare a handler; its docstring becomes the operation's description.
+
+        `idempotent`: the call needs an Idempotency-Key.
+        """
+
+        def declare(handler: Handler) -> Handler:
+            self.endpoints.append(
+                Endpoint(
+                    method=method,
+                    path=path,
+                    handler=handler,
+                    summary=summary,
+                    tag=self.tag,
+                    caller=caller,
+                    takes={JSON_CONTENT_TYPE: takes} if isinstance(takes, type) else takes or {},
+                    answers=answers,
+                    answer_type=answer_type,
+                    query=query,
+                    problems=tuple(problems),
+                    idempotent=idempotent,
+                    description=" ".join((handler.__doc__ or "").split()),
+                )
+            )
+            return handler
+
+        return declare
+
+    def add_to(self, application: web.Application) -> None:
+        for endpoint in self.endpoints:
+            application.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
+
+
+async def read_body(request: web.Request, content_types: Sequence[str], bytes_max: int) -> bytes:
+    """The whole body. Raises UnsupportedMediaType or BodyTooLarge."""
+    if request.content_type not in content_types:
+        raise UnsupportedMediaType(f"Send {' or '.join(content_types)}, not {request.content_type[:80]}.")
+    # The declared length is looked at first: a body that is too large is refused before it is read.
+    if request.content_length is not None and request.content_length > bytes_max:
+        raise BodyTooLarge(f"The body has {request.content_length} bytes; {bytes_max} are the most. Split it.")
+    return await request.read()
+
+
+async def read_model(request: web.Request, model: type[Model], bytes_max: int) -> Model:
+    """The body as `model`. Raises MalformedJson, ValidationFailed and what read_body raises."""
+    body = await read_body(request, (JSON_CONTENT_TYPE,), bytes_max)
+    try:
+        return model.model_validate_json(body)
+    except pydantic.ValidationError as error:
+        found = field_errors(error)
+        if found[0]["code"] == "json_invalid":
+            raise MalformedJson(f"The body is not JSON in UTF-8: {found[0]['detail']}.") from None
+        raise ValidationFailed(errors=found) from None
+
+
+def read_query(request: web.Request, model: type[Model]) -> Model:
+    """The query's parameters as `model`. Raises ValidationFailed; pointers are parameters' names."""
+    parameters: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name in parameters:
+            detail = "This parameter is given twice."
+            raise ValidationFailed(detail, errors=[{"pointer": f"/{name}", "code": "repeated", "detail": detail}])
+        parameters[name] = value
+    try:
+        return model.model_validate(parameters)
+    except pydantic.ValidationError as error:
+        raise ValidationFailed(errors=field_errors(error)) from None
+
+
+def json_response(answer: pydantic.BaseModel | dict[str, Any], status: int = 200) -> web.Response:
+    body = (
+        answer.model_dump_json(exclude_none=False).encode()
+        if isinstance(answer, pydantic.BaseModel)
+        else pydantic_core.to_json(answer)
+    )
+    return web.Response(status=status, body=body, headers={hdrs.CONTENT_TYPE: JSON_CONTENT_TYPE})

@@ -1,0 +1,95 @@
+"""Keys derived from the one master key, and what they digest and encrypt."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from service.settings import Settings
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+
+
+class SecretKeyInvalid(ValueError):
+    """TANBI_SECRET_KEY must be base64 of 32 bytes; make one with `openssl rand -base64 32`."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+class Keyring:
+    """Digests of what is looked up (cards, openids, pay-codes) and encryption of what must be read back (HMAC keys).
+
+    Digests are keyed, because a card number or a pay-code is short enough to be guessed from a plain hash. Each purpose
+    has a key of its own, so that a digest of one table says nothing about another.
+    """
+
+    def __init__(self, master: bytes) -> None:
+        if len(master) != KEY_BYTES:
+            raise SecretKeyInvalid
+        self._credential = _derive(master, b"credential")
+        self._openid = _derive(master, b"openid")
+        self._pay_code = _derive(master, b"pay-code")
+        self._bin_secret = AESGCM(_derive(master, b"bin-secret"))
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Keyring":
+        """Raises SecretKeyInvalid where the settings have no key, or one of another form."""
+        text = settings.secret_key.get_secret_value() if settings.secret_key else ""
+        try:
+            return cls(base64.b64decode(text, validate=True))
+        except binascii.Error:
+            raise SecretKeyInvalid from None
+
+    def credential_digest(self, kind: str, value: str) -> bytes:
+        """32 bytes. Card numbers are hexadecimal and come in either case."""
+        return hmac.digest(self._credential, f"{kind}:{value.upper()}".encode(), "sha256")
+
+    def openid_digest(self, openid: str) -> bytes:
+        return hmac.digest(self._openid, openid.encode(), "sha256")
+
+    def pay_code_digest(self, code: str) -> bytes:
+        return hmac.digest(self._pay_code, code.encode(), "sha256")
+
+    def encrypt_bin_secret(self, keyid: str, secret: bytes) -> bytes:
+        """Nonce and ciphertext; bound to `keyid`, so that rows cannot be swapped."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._bin_secret.encrypt(nonce, secret, keyid.encode())
+
+    def decrypt_bin_secret(self, keyid: str, stored: bytes) -> bytes:
+        """Raises cryptography.exceptions.InvalidTag where the row is another key's or the master key was changed."""
+        return self._bin_secret.decrypt(stored[:NONCE_BYTES], stored[NONCE_BYTES:], keyid.encode())
+
+
+def _derive(master: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"tanbi " + purpose).derive(master)
+
+
+def token_hash(token: str) -> bytes:
+    """SHA-256 of a token with 256 bits of its own: nothing to guess, so no key is needed."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def new_token(prefix: str) -> str:
+    """`prefix` tells a person, and a scanner of leaked secrets, what was found."""
+    return f"{prefix}_{secrets.token_urlsafe(KEY_BYTES)}"
+
+
+def load_or_create_master_key(path: Path) -> str:
+    """The embedded default's key, base64, in a file that only its owner can read."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    key = base64.b64encode(os.urandom(KEY_BYTES)).decode()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key + "\n")
+    return key

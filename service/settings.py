@@ -1,0 +1,65 @@
+"""Everything an operator can set, read once at start and passed on as an argument."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_data_dir() -> Path:
+    """Where the embedded database lives when nobody says otherwise.
+
+    Root gets a directory of the system, not of root's home: PostgreSQL refuses to run as root, and the user it runs as
+    instead cannot enter that home.
+    """
+    if os.geteuid() == 0:
+        return Path("/var/lib/tanbi")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "tanbi"
+
+
+class Settings(BaseSettings):
+    """Settings of the service; each is the environment variable of its name with the prefix `TANBI_`."""
+
+    model_config = SettingsConfigDict(env_prefix="TANBI_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(default_factory=default_data_dir, description="Embedded database, secret key, demo.json")
+    database_url: str | None = Field(None, description="PostgreSQL 15 or newer, as the application's role")
+    migration_database_url: str | None = Field(None, description="The same database as its owner, for `tanbi migrate`")
+    secret_key: SecretStr | None = Field(None, description="base64 of 32 bytes; all other keys are derived from it")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    workers: int = Field(1, ge=1, le=64)
+    shutdown_seconds: float = Field(8.0, gt=0, description="Time to finish what was accepted, after SIGTERM")
+    instance: str = Field("", description="Who exports database metrics; one name for all processes of one replica")
+
+    body_bytes_max: int = Field(1024 * 1024, ge=1024)
+    signature_tolerance_seconds: int = Field(300, ge=1)
+    event_future_seconds_max: int = Field(300, ge=0)
+    event_age_days_max: int = Field(400, ge=1)
+    weight_grams_max: int = Field(150_000, ge=1, description="More than any bin's scale can weigh")
+    waiting_days_max: int = Field(30, ge=0, description="Age of unclaimed events that binding a card still credits")
+    business_timezone: str = "Asia/Shanghai"
+
+    groupcommit_writers: int = Field(2, ge=1, le=32, description="Transactions in flight at once, per process")
+    groupcommit_batch_items_max: int = Field(250, ge=1, le=5000)
+    groupcommit_queue_items_max: int = Field(10_000, ge=1)
+    groupcommit_retry_seconds_max: float = Field(10.0, ge=0, description="How long a lost database is waited for")
+    database_pool_size: int = Field(10, ge=1)
+    statement_timeout_seconds: float = Field(15.0, gt=0)
+
+    fold_interval_seconds: float = Field(0.5, gt=0)
+    fold_lease_seconds: float = Field(1.5, gt=0)
+    imbalance_interval_seconds: float = Field(15.0, gt=0, description="How often wallets are summed against transfers")
+    reference_poll_seconds: float = Field(1.0, gt=0, description="How soon a change of bins, keys or tariffs is seen")
+
+    session_days: int = Field(30, ge=1)
+    pay_code_seconds: int = Field(60, ge=1)
+    wechat_base_url: str = "https://api.weixin.qq.com"
+    wechat_app_id: str = ""
+    wechat_secret: SecretStr = SecretStr("")
+    wechat_timeout_seconds: float = Field(5.0, gt=0)
+
+    co2e_factor_set: str = "uk.desnz.2025"
+    demo: bool = Field(False, description="Accept what `tanbi demo` made; set by that command only")

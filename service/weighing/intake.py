@@ -1,0 +1,171 @@
+"""From the bytes of a request to one outcome an event."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pydantic
+import pydantic_core
+
+from schemas.weigh_events import (
+    BATCH_EVENTS_MAX,
+    Outcome,
+    WeighEvent,
+    weigh_event_adapter,
+    weigh_event_batch_adapter,
+)
+from service.errors import BinSuspended, MalformedJson, SourceMismatch, ValidationFailed
+from service.groupcommit import GroupCommit, Poisoned
+from service.problems import field_errors
+from service.reference import Reference
+from service.secrets import Keyring
+from service.weighing.pending import NotActive, PendingEvent, Settled
+from service.weighing.rules import Bounds, Rejection, coins_for, content_digest, rejection_of
+
+# An outcome as it goes on the wire: schemas.weigh_events.EventOutcome, without the fields that are null.
+OutcomeJson = dict[str, Any]
+
+CONFLICT_DETAIL = "This id was used for another content; it stays as it was first. A new drop needs a new id."
+UNSTORABLE_DETAIL = "The database refuses this event. Do not send it again; keep it and tell the operator."
+HELD_DETAIL = "No tariff was in force for this material at that time; an operator has to decide."
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """An event that does not have the form of one; `errors` are {pointer, code, detail}."""
+
+    id: str | None
+    errors: list[dict[str, str]]
+
+
+def parse_events(body: bytes) -> list[WeighEvent | Invalid]:
+    """The events of a structured or batched request: one bad event does not spoil the others.
+
+    Raises MalformedJson where there are no events to speak of, ValidationFailed for none or too many.
+    """
+    batched = body.lstrip()[:1] == b"["
+    try:
+        if batched:
+            return list(weigh_event_batch_adapter.validate_json(body))
+        return [weigh_event_adapter.validate_json(body)]
+    except pydantic.ValidationError:
+        return _parse_one_by_one(body)
+
+
+def _parse_one_by_one(body: bytes) -> list[WeighEvent | Invalid]:
+    try:
+        document = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise MalformedJson(f"The body is not JSON in UTF-8: {error}.") from None
+    if isinstance(document, dict):
+        return [_parse_event(document)]
+    if not isinstance(document, list):
+        raise MalformedJson("The body is neither an event (a JSON object) nor a batch of events (an array).")
+    if not 1 <= len(document) <= BATCH_EVENTS_MAX:
+        detail = f"A batch has 1 to {BATCH_EVENTS_MAX} events; this one has {len(document)}."
+        raise ValidationFailed(detail, errors=[{"pointer": "", "code": "batch_size", "detail": detail}])
+    return [_parse_event(value) for value in document]
+
+
+def _parse_event(value: object) -> WeighEvent | Invalid:
+    try:
+        # Through JSON again: only so are strings taken for times, and strings for numbers not.
+        return weigh_event_adapter.validate_json(pydantic_core.to_json(value))
+    except pydantic.ValidationError as error:
+        event_id = value.get("id") if isinstance(value, dict) else None
+        return Invalid(event_id if isinstance(event_id, str) else None, field_errors(error))
+    except ValueError:
+        return Invalid(None, [{"pointer": "", "code": "string_unicode", "detail": "A string is not valid Unicode."}])
+
+
+class Intake:
+    """Decides what can be decided without the database, and hands the rest to the group commit."""
+
+    def __init__(
+        self,
+        group_commit: GroupCommit[PendingEvent, Settled | NotActive],
+        reference: Reference,
+        keyring: Keyring,
+        bounds: Bounds,
+    ) -> None:
+        self._group_commit = group_commit
+        self._reference = reference
+        self._keyring = keyring
+        self._bounds = bounds
+
+    async def take(self, bin_id: str, events: Sequence[WeighEvent | Invalid]) -> list[OutcomeJson]:
+        """One outcome an event, in order; what is credited is committed.
+
+        Raises SourceMismatch or BinSuspended with nothing stored, and what GroupCommit.submit raises.
+        """
+        now = datetime.now(UTC)
+        source = f"/bins/{bin_id}"
+        outcomes: list[OutcomeJson | None] = []
+        pending: list[PendingEvent] = []
+        for event in events:
+            if isinstance(event, Invalid):
+                outcomes.append(_invalid(event))
+                continue
+            if event["source"] != source:
+                raise SourceMismatch
+            rejection = rejection_of(event, now, self._bounds, self._reference.tariffs)
+            if rejection is None:
+                pending.append(self._pending(bin_id, event, now))
+                outcomes.append(None)
+            else:
+                outcomes.append(_rejected(event["id"], rejection))
+        if not pending:
+            return [outcome for outcome in outcomes if outcome is not None]
+        results = iter(zip(pending, await self._group_commit.submit(pending), strict=True))
+        return [_settled(*next(results)) if outcome is None else outcome for outcome in outcomes]
+
+    def _pending(self, bin_id: str, event: WeighEvent, now: datetime) -> PendingEvent:
+        data = event["data"]
+        credential = data.get("credential")
+        digest = (
+            None if credential is None else self._keyring.credential_digest(credential["kind"], credential["value"])
+        )
+        coins_per_kg = self._reference.tariffs.coins_per_kg(data["material"], event["time"])
+        return PendingEvent(
+            bin_id,
+            event["id"],
+            content_digest(event, digest),
+            data["sequence"],
+            data["material"],
+            data["weight_grams"],
+            data.get("box_weight_grams"),
+            digest,
+            event["time"],
+            now,
+            coins_per_kg,
+            0 if coins_per_kg is None else coins_for(data["weight_grams"], coins_per_kg),
+        )
+
+
+def _invalid(event: Invalid) -> OutcomeJson:
+    return {"id": event.id, "outcome": Outcome.REJECTED, "code": "invalid_event", "errors": event.errors}
+
+
+def _rejected(event_id: str, rejection: Rejection) -> OutcomeJson:
+    return {
+        "id": event_id,
+        "outcome": Outcome.REJECTED,
+        "code": rejection.code,
+        "errors": [{"pointer": rejection.pointer, "code": rejection.code, "detail": rejection.detail}],
+    }
+
+
+def _settled(event: PendingEvent, result: Settled | NotActive | Poisoned) -> OutcomeJson:
+    if isinstance(result, Settled):
+        outcome: OutcomeJson = {"id": event.event_id, "outcome": result.outcome, "coins": result.coins}
+        if result.balance_coins is not None:
+            outcome["balance_coins"] = result.balance_coins
+        if result.outcome is Outcome.CONFLICT:
+            outcome |= {"code": "id_reused", "detail": CONFLICT_DETAIL}
+        elif result.outcome is Outcome.HELD:
+            outcome |= {"code": "no_tariff", "detail": HELD_DETAIL}
+        return outcome
+    if isinstance(result, NotActive):
+        raise BinSuspended
+    return {"id": event.event_id, "outcome": Outcome.REJECTED, "code": "unstorable", "detail": UNSTORABLE_DETAIL}

@@ -1,0 +1,36 @@
+"""An event that was validated and waits to be credited, and what became of it."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from schemas.weigh_events import Outcome
+
+
+class PendingEvent(NamedTuple):
+    """One row of credit_weigh_events.sql: the fields are its columns, in its order."""
+
+    bin_id: str
+    event_id: str
+    content_digest: bytes
+    sequence: int
+    material_id: str
+    weight_grams: int
+    box_weight_grams: int | None
+    credential_digest: bytes | None
+    occurred_at: datetime
+    received_at: datetime
+    # None where no tariff was in force: the event is held.
+    coins_per_kg: int | None
+    coins: int
+
+
+class Settled(NamedTuple):
+    """What the database made of an event; `balance_coins` is None where no resident is known."""
+
+    outcome: Outcome
+    coins: int
+    balance_coins: int | None
+
+
+class NotActive(NamedTuple):
+    """The event's bin is suspended or gone: nothing was stored."""

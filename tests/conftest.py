@@ -1,0 +1,95 @@
+"""A real PostgreSQL for the whole run, and a migrated database of its own for each test that asks."""
+
+import asyncio
+import base64
+import itertools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.app import build_app
+from service.db import create_engine
+from service.embedded import EmbeddedPostgres
+from service.migrating import upgrade
+from service.settings import Settings
+
+SECRET_KEY = base64.b64encode(bytes(range(32))).decode()
+TEMPLATE = "template_migrated"
+_numbers = itertools.count(1)
+
+
+async def admin_execute(postgres: EmbeddedPostgres, *statements: str) -> None:
+    connection = await asyncpg.connect(host=str(postgres.socket_dir), user="postgres", database="postgres")
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """The server of this run, with a migrated template database."""
+    # Not tmp_path: as root the server runs as another user, who could not enter pytest's private directory.
+    directory = Path(tempfile.mkdtemp(prefix="tanbi-test-"))
+    directory.chmod(0o711)
+    server = EmbeddedPostgres(directory)
+    try:
+        server.start()
+        asyncio.run(admin_execute(server, f"CREATE DATABASE {TEMPLATE}"))
+        upgrade(server.admin_url(TEMPLATE))
+        asyncio.run(admin_execute(server, "GRANT tanbi_app TO tanbi"))
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The name of a migrated, empty database that lives as long as the test."""
+    name = f"test_{next(_numbers)}"
+    await admin_execute(postgres, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield name
+    await admin_execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def settings(postgres: EmbeddedPostgres, database: str, tmp_path: Path) -> Settings:
+    return Settings(
+        data_dir=tmp_path,
+        database_url=postgres.app_url(database),
+        migration_database_url=postgres.admin_url(database),
+        secret_key=SecretStr(SECRET_KEY),
+    )
+
+
+@pytest.fixture
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """The application's own role."""
+    engine = create_engine(settings)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def admin_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """The owner, who may do what the application may not."""
+    engine = create_engine(settings.model_copy(update={"database_url": settings.migration_database_url}))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    """The service over real HTTP on loopback."""
+    async with TestClient(TestServer(build_app(settings))) as client:
+        yield client

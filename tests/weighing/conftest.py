@@ -1,0 +1,13 @@
+"""Weighing is tested in a small world of its own."""
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.secrets import Keyring
+from service.settings import Settings
+from tests.world import World, build_world
+
+
+@pytest.fixture
+async def world(engine: AsyncEngine, settings: Settings) -> World:
+    return await build_world(engine, Keyring.of(settings))

@@ -1,0 +1,106 @@
+"""A small piece of a city for tests, made with the service's own use cases."""
+
+import json
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.signatures import Algorithm, SigningKey, sign_request
+from service.db import transaction
+from service.ledger.queries import open_wallet
+from service.secrets import Keyring
+from service.tables import area, credential, material, resident, site, tariff
+from service.weighing.bins import Scale, add_bin
+
+PATH = "/v1/weigh-events"
+CARD = "04A224B15C6180"
+COINS_PER_KG = {"paper": 100, "plastic": 120, "metal": 150}
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class World:
+    """One community with one site, an Ed25519 and an HMAC bin, three materials, one resident with one card."""
+
+    ed25519: SigningKey
+    hmac: SigningKey
+    resident_id: int
+
+
+async def build_world(engine: AsyncEngine, keyring: Keyring) -> World:
+    async with transaction(engine) as connection:
+        await connection.execute(
+            sa.insert(area),
+            [
+                {"id": "tianjin", "parent_id": None, "kind": "city", "name": "天津市", "name_en": "Tianjin"},
+                {"id": "nankai", "parent_id": "tianjin", "kind": "district", "name": "南开区", "name_en": "Nankai"},
+                {"id": "xuefu", "parent_id": "nankai", "kind": "subdistrict", "name": "学府街道", "name_en": "Xuefu"},
+                {"id": "xuefu-1", "parent_id": "xuefu", "kind": "community", "name": "一社区", "name_en": "First"},
+            ],
+        )
+        await connection.execute(
+            sa.insert(site).values(id="site-1", area_id="xuefu-1", kind="community", name="一号点", name_en="Site 1")
+        )
+        for name, coins_per_kg in COINS_PER_KG.items():
+            await connection.execute(sa.insert(material).values(id=name, name=name, name_en=name))
+            await connection.execute(
+                sa.insert(tariff).values(material_id=name, effective_from=EPOCH, coins_per_kg=coins_per_kg)
+            )
+        ed25519 = await add_bin(
+            connection, keyring, bin_id="NK-0001", site_id="site-1", algorithm=Algorithm.ED25519, scale=Scale()
+        )
+        hmac = await add_bin(
+            connection, keyring, bin_id="NK-0002", site_id="site-1", algorithm=Algorithm.HMAC_SHA256, scale=Scale()
+        )
+        resident_id = await open_wallet(connection)
+        await connection.execute(sa.insert(resident).values(id=resident_id))
+        await connection.execute(
+            sa.insert(credential).values(
+                digest=keyring.credential_digest("card", CARD), kind="card", resident_id=resident_id
+            )
+        )
+    return World(ed25519, hmac, resident_id)
+
+
+def weigh_event(bin_id: str, **changes: Any) -> dict[str, Any]:
+    """A good event of a bin: 1 250 g of paper by the known card. `changes` replace members of the event or its data."""
+    data: dict[str, Any] = {
+        "sequence": 1,
+        "material": "paper",
+        "weight_grams": 1250,
+        "credential": {"kind": "card", "value": CARD},
+    }
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "type": "tanbi.weigh-event.v1",
+        "source": f"/bins/{bin_id}",
+        "id": str(uuid.uuid4()),
+        "time": datetime.now(UTC).isoformat(),
+    }
+    for name, value in changes.items():
+        (data if name in {*data, "box_weight_grams"} else event)[name] = value
+    return {**event, "data": {name: value for name, value in data.items() if value is not None}}
+
+
+async def post(
+    client: TestClient[Any, Any],
+    key: SigningKey,
+    document: Any,
+    *,
+    content_type: str = "application/json",
+    created: int | None = None,
+    headers: dict[str, str] | None = None,
+) -> ClientResponse:
+    """Post events as the bin of `key` would; `document` is JSON, or bytes that go as they are."""
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    signed = sign_request(
+        key, method="POST", target=PATH, body=body, created=int(time.time()) if created is None else created
+    )
+    return await client.post(PATH, data=body, headers={"Content-Type": content_type, **signed, **(headers or {})})
