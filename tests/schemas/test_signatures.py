@@ -88,6 +88,7 @@ def test_a_public_key_used_as_an_hmac_secret_forges_nothing() -> None:
     with pytest.raises(SignatureWrong):
         receive(Sent(Algorithm.ED25519, headers=headers))
     from_a_row: Any = "ed25519"
+    assert SigningKey("NK-0001", from_a_row, SECRET).public_bytes == public
     with pytest.raises(SignatureWrong):
         VerifyKey("NK-0001", from_a_row, public).verify(forger.sign(b"message"), b"message")
 
@@ -226,6 +227,8 @@ def test_a_signature_input_that_is_not_one_canonical_signature_is_malformed(sign
         "sig1=:AB==:",
         "sig1=:AAB=:",
         "sig1=:AA==AA==:",
+        "sig1=:AAAA=:",
+        "sig1=:AAAA==:",
         "sig1=:AA A:",
         "sig1=:AA-_:",
         "sig1=:AAÄA:",
