@@ -108,7 +108,7 @@ def drive(
 
 def refuse(words: str) -> NoReturn:
     """Say what is wrong and end with status 2."""
-    Console(stderr=True).print(words, style="red", markup=False, highlight=False)
+    Console(stderr=True).print(words, style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(2)
 
 

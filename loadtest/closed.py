@@ -67,14 +67,15 @@ async def run_closed(
     *,
     connections: int,
     seconds_max: float,
+    drain_seconds: float = DRAIN_SECONDS,
     progress: Callable[[int], None] | None = None,
 ) -> LoadResult:
     """Send the prepared requests, one in flight on each of `connections`, for at most `seconds_max`.
 
-    What is in flight then has DRAIN_SECONDS to be answered. `progress` hears how many answers there are. Raises OSError
-    where nobody listens, StaleRequests, UnreadableAnswer.
+    What is in flight then has `drain_seconds` to be answered. `progress` hears how many answers there are. Raises
+    OSError where nobody listens, StaleRequests, UnreadableAnswer.
     """
-    prepared.check_fresh(seconds_max + DRAIN_SECONDS)
+    prepared.check_fresh(seconds_max + drain_seconds)
     tally = Tally(prepared.events_each)
     loop = ClosedLoop(prepared.requests, tally)
     opened = await open_connections(target, connections, loop)
@@ -82,7 +83,7 @@ async def run_closed(
         with quiet_collector():
             watch = Watch()
             started = loop.start(opened, seconds_max)
-            await wait_for(loop.finished, seconds_max + DRAIN_SECONDS, lambda: len(tally.latencies), progress)
+            await wait_for(loop.finished, seconds_max + drain_seconds, lambda: len(tally.latencies), progress)
             load, waiting = watch.load(), in_flight_since(opened)
     finally:
         await close_connections(opened)

@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_buffer",
-        "_closing",
+        "_closed",
         "_driver",
         "_reopening",
         "_request",
@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
         self._request: bytes | None = None
         self._sends = 0
         self._buffer = b""
-        self._closing = False
+        self._closed: asyncio.Future[None] | None = None
         self._reopening: asyncio.Task[None] | None = None
 
     @property
@@ -83,35 +83,36 @@ class Connection(asyncio.Protocol):
 
     async def close(self) -> None:
         """Close for good; a request in flight is given up."""
-        self._closing = True
-        if self._transport is not None:
-            self._transport.abort()
+        self._closed = asyncio.get_running_loop().create_future()
         if self._reopening is not None:
             self._reopening.cancel()
             await asyncio.wait([self._reopening])
+        if self._transport is not None:
+            self._transport.abort()
+            await self._closed
 
     def send(self, request: bytes, started: float) -> None:
         """Put a request in flight; while the connection is being opened again, it waits for that."""
         self.started = started
         self._request = request
         self._sends = 0
-        if self._transport is not None:
+        # A transport that is closing takes no more; connection_lost is on its way and opens another.
+        if self._transport is not None and not self._transport.is_closing():
             self._sends = 1
             self._transport.write(request)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._buffer = b""
-        if self._closing:
-            self._transport.abort()
-        elif self._request is not None:
+        if self._request is not None and self._closed is None:
             self.repeats += self._sends > 0
             self._sends += 1
             self._transport.write(self._request)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        if self._closing:
+        if self._closed is not None:
+            self._closed.set_result(None)
             return
         self._reopening = asyncio.get_running_loop().create_task(self._reopen())
         if self._request is not None and self._sends >= SENDS_MAX:
@@ -120,7 +121,7 @@ class Connection(asyncio.Protocol):
 
     async def _reopen(self) -> None:
         # Bounded by close(), which every run calls when its time is up.
-        while not self._closing:
+        while True:
             try:
                 await self.open()
                 break

@@ -100,17 +100,18 @@ async def run_open(
     *,
     rate_per_second: float,
     connections: int,
+    drain_seconds: float = DRAIN_SECONDS,
     progress: Callable[[int], None] | None = None,
 ) -> LoadResult:
     """Send the prepared requests at `rate_per_second` over at most `connections` at once.
 
-    The run lasts `len(requests) / rate_per_second` seconds, and DRAIN_SECONDS more for what is still open then.
+    The run lasts `len(requests) / rate_per_second` seconds, and `drain_seconds` more for what is still open.
     `progress` hears how many answers there are. Raises OSError where nobody listens, StaleRequests, UnreadableAnswer,
     ValueError for a rate that is not above zero.
     """
     if not rate_per_second > 0:
         raise ValueError(f"The rate is above zero requests a second, not {rate_per_second}.")
-    seconds_max = LEAD_SECONDS + len(prepared.requests) / rate_per_second + DRAIN_SECONDS
+    seconds_max = LEAD_SECONDS + len(prepared.requests) / rate_per_second + drain_seconds
     prepared.check_fresh(seconds_max)
     tally = Tally(prepared.events_each)
     loop = OpenLoop(prepared.requests, rate_per_second, tally)
