@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.signatures import Algorithm, SigningKey, sign_request
 from service.db import transaction
 from service.ledger.queries import open_wallet
+from service.residents import sessions
 from service.secrets import Keyring
 from service.tables import area, credential, material, resident, site, tariff
 from service.weighing.bins import Scale, add_bin
@@ -67,6 +68,12 @@ async def build_world(engine: AsyncEngine, keyring: Keyring) -> World:
             )
         )
     return World(ed25519, hmac, resident_id)
+
+
+async def open_session(engine: AsyncEngine, resident_id: int) -> str:
+    """The token of a new session of this resident, good for a day."""
+    async with transaction(engine) as connection:
+        return (await sessions.open_session(connection, resident_id, timedelta(days=1), demo=False)).token
 
 
 def weigh_event(bin_id: str, **changes: Any) -> dict[str, Any]:
