@@ -40,7 +40,8 @@ class Merchant:
 
     @property
     def actor(self) -> str:
-        return f"merchant:{self.id}"
+        """A machine's keys are its own: two machines may both count from 1."""
+        return f"merchant:{self.id}" if self.machine_id is None else f"machine:{self.machine_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -46,15 +46,10 @@ def problem_document(error: TanbiError, *, chinese: bool = False) -> dict[str, A
 
 
 def problem_response(error: TanbiError, *, chinese: bool = False) -> web.Response:
-    return stored_problem_response(problem_document(error, chinese=chinese), error.headers)
-
-
-def stored_problem_response(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
-    """A problem that was decided before, as when an idempotency key is used again."""
     return web.Response(
-        status=document["status"],
-        body=pydantic_core.to_json(document),
-        headers={**(headers or {}), hdrs.CONTENT_TYPE: PROBLEM_CONTENT_TYPE},
+        status=error.status,
+        body=pydantic_core.to_json(problem_document(error, chinese=chinese)),
+        headers={**error.headers, hdrs.CONTENT_TYPE: PROBLEM_CONTENT_TYPE},
     )
 
 

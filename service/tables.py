@@ -26,7 +26,6 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -342,12 +341,13 @@ redemption = Table(
 idempotency_key = Table(
     "idempotency_key",
     metadata,
-    # Who sent it: `resident:1`, `merchant:NK-M-01`, `key:<uuid of an operator's API key>`.
+    # Who sent it: `resident:1`, `merchant:NK-M-01`, `machine:NK-W-01`, `key:<uuid of an operator's API key>`.
     Column("actor", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("request_digest", LargeBinary, nullable=False),
     Column("status", SmallInteger, nullable=False),
-    Column("answer", JSONB, nullable=False),
+    # The JSON as it was sent: JSONB would reorder its members, and a retry hears the same bytes.
+    Column("answer", Text, nullable=False),
     created_at(),
 )
 
