@@ -153,6 +153,22 @@ def test_a_server_that_comes_back_finds_the_request_that_waited(run: Run) -> Non
 
 
 @on_both_loops
+def test_a_request_given_while_the_connection_is_closing_waits_for_the_next(run: Run) -> None:
+    async def scenario() -> None:
+        log = Log()
+        async with serving() as peer:
+            [connection] = await open_connections(peer.target, 1, log)
+            assert connection._transport is not None
+            connection._transport.abort()
+            connection.send(REQUEST, 0.0)
+            assert await log.told.get() == (200, b'{"outcome":"credited"}')
+            await connection.close()
+        assert (peer.received, connection.repeats) == ([REQUEST], 0)
+
+    run(scenario())
+
+
+@on_both_loops
 def test_closing_gives_up_what_is_in_flight(run: Run) -> None:
     async def scenario() -> None:
         async def never(number: int) -> bytes | None:
