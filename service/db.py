@@ -3,7 +3,7 @@
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import asyncpg
 import sqlalchemy as sa
@@ -36,18 +36,23 @@ def create_engine(settings: Settings) -> AsyncEngine:
         max_overflow=settings.database_pool_size,
         pool_timeout=settings.statement_timeout_seconds,
         pool_pre_ping=True,
-        connect_args={
-            "timeout": 5,
-            "server_settings": {
-                "application_name": "tanbi",
-                "synchronous_commit": "on",
-                "timezone": "UTC",
-                "statement_timeout": str(math.ceil(settings.statement_timeout_seconds * 1000)),
-                "lock_timeout": str(math.ceil(settings.statement_timeout_seconds * 500)),
-                "idle_in_transaction_session_timeout": "60000",
-            },
-        },
+        connect_args=connect_arguments(settings),
     )
+
+
+def connect_arguments(settings: Settings) -> dict[str, Any]:
+    """The driver's arguments of every connection: durable commits, UTC, and definite time-outs."""
+    return {
+        "timeout": 5,
+        "server_settings": {
+            "application_name": "tanbi",
+            "synchronous_commit": "on",
+            "timezone": "UTC",
+            "statement_timeout": str(math.ceil(settings.statement_timeout_seconds * 1000)),
+            "lock_timeout": str(math.ceil(settings.statement_timeout_seconds * 500)),
+            "idle_in_transaction_session_timeout": "60000",
+        },
+    }
 
 
 @asynccontextmanager
@@ -57,21 +62,41 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
-@asynccontextmanager
-async def driver_connection(engine: AsyncEngine) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """The driver's own connection from the same pool, each statement its own transaction.
+DriverPool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
-    For the one hot statement: a round trip for BEGIN and one for COMMIT cost as much as the statement itself. A
-    connection that was lost is thrown away.
+
+@asynccontextmanager
+async def driver_pool(settings: Settings, size: int) -> AsyncIterator[DriverPool]:
+    """Connections of the driver itself, each statement its own transaction, for the one hot statement.
+
+    BEGIN, COMMIT, and an engine's ping before and reset after would each cost a round trip, and a round trip costs as
+    much as crediting ten events.
     """
-    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        raw = await connection.get_raw_connection()
-        try:
-            yield cast("asyncpg.Connection[asyncpg.Record]", raw.driver_connection)
-        except BaseException as error:
-            if not isinstance(error, Exception) or is_lost_connection(error):
-                await connection.invalidate()
-            raise
+    if settings.database_url is None:
+        raise DatabaseNotConfigured
+    url = sa.make_url(settings.database_url)
+    _, arguments = url.get_dialect()().create_connect_args(url)
+    connecting = connect_arguments(settings)
+    # Planning the statement costs as much as crediting a hundred events; its plan does not depend on the arguments.
+    connecting["server_settings"]["plan_cache_mode"] = "force_generic_plan"
+    pool = await asyncpg.create_pool(
+        **arguments,
+        **connecting,
+        min_size=size,
+        max_size=size,
+        max_inactive_connection_lifetime=0,
+        reset=_keep_as_it_is,
+    )
+    try:
+        yield pool
+    finally:
+        # Whoever used it has finished by now; a connection that hangs must not hold up the exit.
+        pool.terminate()
+
+
+async def _keep_as_it_is(_connection: DriverConnection) -> None:
+    """Nothing to reset: these connections run two statements and never open a transaction."""
 
 
 def sqlstate(error: BaseException) -> str | None:

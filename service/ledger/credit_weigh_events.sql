@@ -3,8 +3,9 @@
 --   $1 bin_id  $2 event_id  $3 content_digest  $4 sequence  $5 material_id  $6 weight_grams  $7 box_weight_grams
 --   $8 credential_digest  $9 occurred_at  $10 received_at  $11 coins_per_kg  $12 coins
 --   $13 whether credentials made by the demo count
--- Gives the events that were new. One that is missing was there before, or its bin is not active: the next statement
--- tells, never this one, whose snapshot is older than what another transaction has committed meanwhile.
+-- Gives the events that were new with their resident, then the credited wallets with their balance after it all. An event
+-- that is missing was there before, or its bin is not active: the next statement tells, never this one, whose snapshot is
+-- older than what another transaction has committed meanwhile.
 WITH event AS (
     SELECT *
     FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::int[], $7::int[], $8::bytea[],
@@ -28,7 +29,7 @@ WITH event AS (
     -- Sorted, so that two batches with the same events wait for each other instead of deadlocking.
     ORDER BY event.bin_id, event.event_id
     ON CONFLICT (bin_id, event_id) DO NOTHING
-    RETURNING bin_id, event_id, resident_id, outcome, coins
+    RETURNING bin_id, event_id, resident_id, coins
 ), credit AS (
     SELECT resident_id AS owner_id, sum(coins)::bigint AS coins
     FROM claimed
@@ -53,6 +54,9 @@ WITH event AS (
     FROM claimed
     WHERE resident_id IS NOT NULL AND coins > 0
 )
-SELECT claimed.bin_id, claimed.event_id, claimed.outcome, claimed.coins, claimed.resident_id, credited.balance
+SELECT bin_id, event_id, resident_id, NULL::bigint AS balance
 FROM claimed
-LEFT JOIN credited ON credited.owner_id = claimed.resident_id
+UNION ALL
+-- Not joined: the planner cannot know how many events a batch has, and would compare each with each.
+SELECT NULL, NULL, owner_id, balance
+FROM credited

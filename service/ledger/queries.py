@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from importlib import resources
 from typing import Any
 
@@ -10,10 +10,15 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.db import DriverConnection
 from service.tables import account, merchant, transfer, wallet, weigh_event
 
 CREDIT_WEIGH_EVENTS = resources.files("service.ledger").joinpath("credit_weigh_events.sql").read_text()
-CREDIT_WAITING = resources.files("service.ledger").joinpath("credit_waiting.sql").read_text()
+CREDIT_WAITING = sa.text(resources.files("service.ledger").joinpath("credit_waiting.sql").read_text()).bindparams(
+    sa.bindparam("credential_digests", type_=sa.ARRAY(sa.LargeBinary)),
+    sa.bindparam("waiting_max", type_=sa.Interval),
+    sa.bindparam("demo", type_=sa.Boolean),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,38 +34,22 @@ class Wallet:
 
 
 async def credit_weigh_events(
-    connection: "asyncpg.Connection[asyncpg.Record]", columns: Sequence[Sequence[Any]], *, demo: bool
+    connection: DriverConnection, columns: Sequence[Sequence[Any]], *, demo: bool
 ) -> list[asyncpg.Record]:
     """Claim events and credit the new ones; see credit_weigh_events.sql for the twelve columns and what comes back."""
     return await connection.fetch(CREDIT_WEIGH_EVENTS, *columns, demo)
 
 
 async def credit_waiting(
-    connection: AsyncConnection,
-    *,
-    credential_digest: bytes | None,
-    bound_since: datetime | None,
-    waiting_since: datetime,
-    demo: bool,
-) -> tuple[int, int]:
-    """Credit the events that waited for their credential: how many, and how many coins."""
-    row = (
+    connection: AsyncConnection, credential_digests: Sequence[bytes], *, waiting_max: timedelta, demo: bool
+) -> int:
+    """Credit events that waited for these credentials, at most 1000 of them: how many; see credit_waiting.sql."""
+    events: int = (
         await connection.execute(
-            sa.text(CREDIT_WAITING).bindparams(
-                sa.bindparam("credential_digest", type_=sa.LargeBinary),
-                sa.bindparam("bound_since", type_=sa.DateTime(timezone=True)),
-                sa.bindparam("waiting_since", type_=sa.DateTime(timezone=True)),
-                sa.bindparam("demo", type_=sa.Boolean),
-            ),
-            {
-                "credential_digest": credential_digest,
-                "bound_since": bound_since,
-                "waiting_since": waiting_since,
-                "demo": demo,
-            },
+            CREDIT_WAITING, {"credential_digests": credential_digests, "waiting_max": waiting_max, "demo": demo}
         )
-    ).one()
-    return row.events, row.coins
+    ).scalar_one()
+    return events
 
 
 async def open_wallet(connection: AsyncConnection) -> int:
@@ -84,6 +73,13 @@ async def read_wallet(connection: AsyncConnection, owner_id: int) -> Wallet:
         await connection.execute(sa.select(wallet.c.posted, wallet.c.held).where(wallet.c.owner_id == owner_id))
     ).one()
     return Wallet(row.posted, row.held)
+
+
+async def lock_wallet(connection: AsyncConnection, owner_id: int) -> None:
+    """Decisions about this resident queue up until the transaction ends."""
+    await connection.execute(
+        sa.select(wallet.c.owner_id).where(wallet.c.owner_id == owner_id).with_for_update(key_share=True)
+    )
 
 
 async def move_posted(connection: AsyncConnection, owner_id: int, coins: int) -> Wallet | None:

@@ -1,59 +1,65 @@
 """Credit a batch of weigh events: what the group commit does in its one transaction."""
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.weigh_events import Outcome
-from service.db import driver_connection
+from service.db import DriverConnection, DriverPool
 from service.ledger.queries import credit_weigh_events
 from service.weighing import queries
 from service.weighing.pending import NotActive, PendingEvent, Settled
 
 Key = tuple[str, str]
-OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
-async def credit(engine: AsyncEngine, events: list[PendingEvent], *, demo: bool) -> list[Settled | NotActive]:
+async def credit(pool: DriverPool, events: list[PendingEvent], *, demo: bool) -> list[Settled | NotActive]:
     """One result an event, in order; committed when this returns.
 
     The claim is by insertion, so crediting the same events again changes nothing and tells that they are duplicates.
     """
     # The same id twice in one batch: the first is claimed, the others are told apart by what is stored then.
-    unique: dict[Key, PendingEvent] = {}
-    for event in events:
-        unique.setdefault(event[:2], event)
-    async with driver_connection(engine) as connection:
-        records = await credit_weigh_events(connection, list(zip(*unique.values(), strict=True)), demo=demo)
-        settled = _settled_by_id(events, {(record[0], record[1]): record for record in records})
-        echoes = [event for event in events if id(event) not in settled]
-        if echoes:
-            settled |= await _settle_echoes(connection, echoes)
-    return [settled[id(event)] for event in events]
-
-
-def _settled_by_id(events: list[PendingEvent], claimed: dict[Key, asyncpg.Record]) -> dict[int, Settled | NotActive]:
-    """The newly claimed events. The statement gives each wallet's balance after the whole batch; walking back from it
-    gives the balance after each event."""
-    balances = {record["resident_id"]: record["balance"] for record in claimed.values()}
     firsts: dict[Key, PendingEvent] = {}
     for event in events:
-        if event[:2] in claimed:
-            firsts.setdefault(event[:2], event)
-    settled: dict[int, Settled | NotActive] = {}
-    for key, event in reversed(firsts.items()):
-        record = claimed[key]
-        owner_id = record["resident_id"]
-        if owner_id is None:
-            settled[id(event)] = Settled(OUTCOMES[record["outcome"]], 0, None)
+        firsts.setdefault(event[:2], event)
+    async with pool.acquire() as connection:
+        columns = list(zip(*firsts.values(), strict=True))
+        results = _settle_claimed(events, firsts, await credit_weigh_events(connection, columns, demo=demo))
+        echoes = [event for event, result in zip(events, results, strict=True) if result is None]
+        settled_echoes = iter(await _settle_echoes(connection, echoes) if echoes else ())
+    return [next(settled_echoes) if result is None else result for result in results]
+
+
+def _settle_claimed(
+    events: list[PendingEvent], firsts: dict[Key, PendingEvent], records: list[asyncpg.Record]
+) -> list[Settled | NotActive | None]:
+    """The events that were new; None for the rest.
+
+    The statement gives each wallet's balance after the whole batch; walking back from it gives that after each event.
+    """
+    owners: dict[Key, int | None] = {}
+    balances: dict[int, int] = {}
+    for bin_id, event_id, owner_id, balance in records:
+        if bin_id is None:
+            balances[owner_id] = balance
+        else:
+            owners[bin_id, event_id] = owner_id
+    results: list[Settled | NotActive | None] = [None] * len(events)
+    for position in range(len(events) - 1, -1, -1):
+        event = events[position]
+        key = event[:2]
+        if key not in owners or firsts[key] is not event:
             continue
-        settled[id(event)] = Settled(Outcome.CREDITED, record["coins"], balances[owner_id])
-        balances[owner_id] -= record["coins"]
-    return settled
+        owner_id = owners[key]
+        if owner_id is not None:
+            results[position] = Settled(Outcome.CREDITED, event.coins, balances[owner_id])
+            balances[owner_id] -= event.coins
+        elif event.coins_per_kg is None:
+            results[position] = Settled(Outcome.HELD, 0, None)
+        else:
+            results[position] = Settled(Outcome.UNCLAIMED, 0, None)
+    return results
 
 
-async def _settle_echoes(
-    connection: "asyncpg.Connection[asyncpg.Record]", echoes: list[PendingEvent]
-) -> dict[int, Settled | NotActive]:
+async def _settle_echoes(connection: DriverConnection, echoes: list[PendingEvent]) -> list[Settled | NotActive]:
     """Events whose id was there before: the same content is a duplicate, another a conflict, and recorded."""
     stored = {(record[0], record[1]): record for record in await queries.find_weigh_events(connection, echoes)}
     conflicts = [
@@ -61,10 +67,10 @@ async def _settle_echoes(
     ]
     if conflicts:
         await queries.record_conflicts(connection, conflicts)
-    return {id(event): _echo(event, stored.get(event[:2])) for event in echoes}
+    return [_settle_echo(event, stored.get(event[:2])) for event in echoes]
 
 
-def _echo(event: PendingEvent, record: asyncpg.Record | None) -> Settled | NotActive:
+def _settle_echo(event: PendingEvent, record: asyncpg.Record | None) -> Settled | NotActive:
     if record is None:
         return NotActive()
     if record["content_digest"] != event.content_digest:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from service.db import DriverConnection
 from service.weighing.pending import PendingEvent
 
 FIND_WEIGH_EVENTS = """
@@ -25,16 +26,14 @@ ON CONFLICT DO NOTHING
 """
 
 
-async def find_weigh_events(
-    connection: "asyncpg.Connection[asyncpg.Record]", events: Sequence[PendingEvent]
-) -> list[asyncpg.Record]:
+async def find_weigh_events(connection: DriverConnection, events: Sequence[PendingEvent]) -> list[asyncpg.Record]:
     """What is stored under these (bin, id), with what the resident can spend now."""
     return await connection.fetch(
         FIND_WEIGH_EVENTS, [event.bin_id for event in events], [event.event_id for event in events]
     )
 
 
-async def record_conflicts(connection: "asyncpg.Connection[asyncpg.Record]", events: Sequence[PendingEvent]) -> None:
+async def record_conflicts(connection: DriverConnection, events: Sequence[PendingEvent]) -> None:
     """Keep what was sent under an id that another content has: never credited, and stored once."""
     rows = [
         (

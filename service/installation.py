@@ -1,0 +1,47 @@
+"""What a command works with: the operator's database, or the embedded one of a data directory."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+from pydantic import SecretStr
+
+from service.embedded import APP_ROLE, EmbeddedPostgres
+from service.migrating import upgrade
+from service.secrets import load_or_create_master_key
+from service.settings import Settings
+
+
+@contextmanager
+def installation(settings: Settings) -> Iterator[Settings]:
+    """Settings that name a database and a key.
+
+    With `database_url` they are the operator's and come back as they are. Without, the embedded PostgreSQL of
+    `data_dir` is started, or joined where a service uses it already, brought to the newest migration, and left when
+    this ends.
+    Raises EmbeddedPostgresError.
+    """
+    if settings.database_url is not None:
+        yield settings
+        return
+    with EmbeddedPostgres(settings.data_dir) as postgres:
+        upgrade(postgres.admin_url())
+        asyncio.run(_let_service_in(postgres))
+        key = settings.secret_key or SecretStr(load_or_create_master_key(settings.data_dir / "secret.key"))
+        yield settings.model_copy(
+            update={
+                "database_url": postgres.app_url(),
+                "migration_database_url": postgres.admin_url(),
+                "secret_key": key,
+            }
+        )
+
+
+async def _let_service_in(postgres: EmbeddedPostgres) -> None:
+    """The service's login gets what the migrations granted to the group, and no more."""
+    connection = await asyncpg.connect(host=str(postgres.socket_dir), user="postgres", database="postgres")
+    try:
+        await connection.execute(f"GRANT tanbi_app TO {APP_ROLE}")
+    finally:
+        await connection.close()
