@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from service import keys
-from service.db import create_engine, is_poison, is_retryable
+from service.db import create_engine, driver_pool, is_poison, is_retryable
 from service.groupcommit import GroupCommit, Limits
 from service.metrics import Metrics, metrics_middleware
 from service.problems import problems_middleware
@@ -47,9 +47,10 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         keyring = Keyring.of(settings)
         reference = Reference(engine, keyring, demo=settings.demo)
         await reference.refresh()
+        writers = await stack.enter_async_context(driver_pool(settings, settings.groupcommit_writers))
         group_commit = await stack.enter_async_context(
             GroupCommit(
-                partial(crediting.credit, engine, demo=settings.demo),
+                partial(crediting.credit, writers, demo=settings.demo),
                 limits=Limits(
                     writers=settings.groupcommit_writers,
                     batch_items_max=settings.groupcommit_batch_items_max,
