@@ -194,8 +194,32 @@ class SiteUnknown(NotFound):
     title_zh = "投放点不存在"
 
 
+class MachineUnknown(NotFound):
+    """No machine of this merchant has this id."""
+
+    code = "machine_unknown"
+    title = "Machine not known"
+    title_zh = "设备不存在"
+
+
+class ApiKeyUnknown(NotFound):
+    """No API key has this id."""
+
+    code = "api_key_unknown"
+    title = "API key not known"
+    title_zh = "API 密钥不存在"
+
+
+class RedemptionUnknown(NotFound):
+    """This merchant has no redemption with this id."""
+
+    code = "redemption_unknown"
+    title = "Redemption not known"
+    title_zh = "兑换记录不存在"
+
+
 class PayCodeUnknown(NotFound):
-    """This pay-code was never issued. Ask the resident to show a new one."""
+    """No such pay-code: it was mistyped, or the resident has a newer one. Ask the resident to show the code again."""
 
     code = "pay_code_unknown"
     title = "Pay-code not known"
@@ -236,6 +260,14 @@ class MerchantExists(Conflict):
     title_zh = "商户已存在"
 
 
+class MachineExists(Conflict):
+    """A machine has this id already."""
+
+    code = "machine_exists"
+    title = "Machine exists"
+    title_zh = "设备已存在"
+
+
 class InsufficientCoins(Conflict):
     """The balance does not cover this redemption. Nothing was changed."""
 
@@ -266,6 +298,14 @@ class CardTaken(Conflict):
     code = "card_taken"
     title = "Card is bound to someone else"
     title_zh = "该卡已被他人绑定"
+
+
+class CardLimitReached(Conflict):
+    """This resident has as many cards as one may have. An operator can release one that is no longer used."""
+
+    code = "card_limit_reached"
+    title = "No more cards"
+    title_zh = "绑卡数量已达上限"
 
 
 class IdempotencyKeyInUse(Conflict):

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -194,6 +195,8 @@ machine = Table(
     Column("site_id", Text, ForeignKey("site.id"), nullable=False, index=True),
     Column("kind", Text, nullable=False),
     CheckConstraint("kind IN ('water', 'detergent')", name="kind"),
+    # What a machine's API key refers to.
+    UniqueConstraint("id", "merchant_id"),
 )
 
 api_key = Table(
@@ -204,13 +207,15 @@ api_key = Table(
     Column("role", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("merchant_id", Text, ForeignKey("merchant.id"), index=True),
-    Column("machine_id", Text, ForeignKey("machine.id"), index=True),
+    Column("machine_id", Text, index=True),
     Column("revoked_at", Instant),
     created_at(),
     demo(),
     CheckConstraint("role IN ('merchant', 'viewer', 'operator', 'auditor', 'admin')", name="role"),
     CheckConstraint("(role = 'merchant') = (merchant_id IS NOT NULL)", name="merchant"),
     CheckConstraint("machine_id IS NULL OR merchant_id IS NOT NULL", name="machine"),
+    # A machine's key speaks for the merchant whose machine it is, and for no other.
+    ForeignKeyConstraint(["machine_id", "merchant_id"], ["machine.id", "machine.merchant_id"]),
 )
 
 # -- weighing -------------------------------------------------------------------------------------------------------
@@ -248,6 +253,7 @@ weigh_event = Table(
         postgresql_where=text("outcome = 'unclaimed' AND credential_digest IS NOT NULL"),
     ),
     Index("ix_weigh_event_claimed", "claimed_xid", postgresql_where=text("claimed_xid IS NOT NULL")),
+    Index("ix_weigh_event_claimed_for", "credential_digest", postgresql_where=text("claimed_xid IS NOT NULL")),
 )
 
 weigh_event_conflict = Table(
@@ -317,10 +323,12 @@ pay_code = Table(
     "pay_code",
     metadata,
     Column("digest", LargeBinary, primary_key=True),
-    Column("owner_id", BigInteger, nullable=False, index=True),
+    Column("owner_id", BigInteger, nullable=False),
     Column("expires_at", Instant, nullable=False, index=True),
     Column("used_at", Instant),
     created_at(),
+    # A resident has one code that is not used: a new one takes its place.
+    Index("uq_pay_code_unused", "owner_id", unique=True, postgresql_where=text("used_at IS NULL")),
 )
 
 redemption = Table(

@@ -24,7 +24,7 @@ PRIVILEGES = {
     "machine": "INSERT",
     "material": "INSERT",
     "merchant": "INSERT",
-    "pay_code": "INSERT, UPDATE (used_at), DELETE",
+    "pay_code": "INSERT, UPDATE (digest, expires_at, used_at, created_at), DELETE",
     "redemption": "INSERT",
     "reference_revision": "UPDATE",
     "resident": "INSERT",
@@ -155,7 +155,9 @@ def create_tables_1() -> None:
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_pay_code")),
     )
     op.create_index(op.f("ix_pay_code_expires_at"), "pay_code", ["expires_at"], unique=False)
-    op.create_index(op.f("ix_pay_code_owner_id"), "pay_code", ["owner_id"], unique=False)
+    op.create_index(
+        "uq_pay_code_unused", "pay_code", ["owner_id"], unique=True, postgresql_where=sa.text("used_at IS NULL")
+    )
     op.create_table(
         "redemption",
         sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -270,6 +272,13 @@ def create_tables_2() -> None:
         "ix_weigh_event_claimed",
         "weigh_event",
         ["claimed_xid"],
+        unique=False,
+        postgresql_where=sa.text("claimed_xid IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_weigh_event_claimed_for",
+        "weigh_event",
+        ["credential_digest"],
         unique=False,
         postgresql_where=sa.text("claimed_xid IS NOT NULL"),
     )
@@ -433,6 +442,7 @@ def create_tables_5() -> None:
         sa.ForeignKeyConstraint(["merchant_id"], ["merchant.id"], name=op.f("fk_machine_merchant_id_merchant")),
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_machine_site_id_site")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_machine")),
+        sa.UniqueConstraint("id", "merchant_id", name=op.f("uq_machine_id_merchant_id")),
     )
     op.create_index(op.f("ix_machine_merchant_id"), "machine", ["merchant_id"], unique=False)
     op.create_index(op.f("ix_machine_site_id"), "machine", ["site_id"], unique=False)
@@ -463,7 +473,11 @@ def create_tables_5() -> None:
             "role IN ('merchant', 'viewer', 'operator', 'auditor', 'admin')", name=op.f("ck_api_key_role")
         ),
         sa.CheckConstraint("machine_id IS NULL OR merchant_id IS NOT NULL", name=op.f("ck_api_key_machine")),
-        sa.ForeignKeyConstraint(["machine_id"], ["machine.id"], name=op.f("fk_api_key_machine_id_machine")),
+        sa.ForeignKeyConstraint(
+            ["machine_id", "merchant_id"],
+            ["machine.id", "machine.merchant_id"],
+            name=op.f("fk_api_key_machine_id_machine"),
+        ),
         sa.ForeignKeyConstraint(["merchant_id"], ["merchant.id"], name=op.f("fk_api_key_merchant_id_merchant")),
         sa.PrimaryKeyConstraint("key_hash", name=op.f("pk_api_key")),
         sa.UniqueConstraint("id", name=op.f("uq_api_key_id")),

@@ -1,0 +1,65 @@
+"""API keys of merchants, machines and operators: made, shown once, revoked."""
+
+from typing import Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.db import violated_constraint
+from service.errors import ApiKeyUnknown, MachineUnknown, MerchantUnknown, ValidationFailed
+from service.secrets import new_token, token_hash
+from service.tables import api_key
+
+Role = Literal["merchant", "viewer", "operator", "auditor", "admin"]
+PREFIX = "tbk"
+
+
+async def create_api_key(
+    connection: AsyncConnection,
+    *,
+    role: Role,
+    name: str,
+    merchant_id: str | None = None,
+    machine_id: str | None = None,
+    demo: bool = False,
+) -> str:
+    """A new key, given back this once: the database keeps its hash. `name` tells people whose it is.
+
+    Raises ValidationFailed where role and merchant do not fit, MerchantUnknown, or MachineUnknown where the machine is
+    not this merchant's; the caller rolls back.
+    """
+    if (role == "merchant") != (merchant_id is not None) or (machine_id is not None and merchant_id is None):
+        raise ValidationFailed("A key with the role merchant names its merchant; a key with another role names none.")
+    secret = new_token(PREFIX)
+    try:
+        await connection.execute(
+            sa.insert(api_key).values(
+                key_hash=token_hash(secret),
+                role=role,
+                name=name,
+                merchant_id=merchant_id,
+                machine_id=machine_id,
+                demo=demo,
+            )
+        )
+    except IntegrityError as error:
+        if violated_constraint(error) == "fk_api_key_merchant_id_merchant":
+            raise MerchantUnknown(f"There is no merchant {merchant_id}.") from None
+        if violated_constraint(error) == "fk_api_key_machine_id_machine":
+            raise MachineUnknown(f"The merchant {merchant_id} has no machine {machine_id}.") from None
+        raise
+    return secret
+
+
+async def revoke_api_key(connection: AsyncConnection, key_id: UUID) -> None:
+    """From its commit on, the key is refused; one that was revoked before keeps its time. Raises ApiKeyUnknown."""
+    found = await connection.execute(
+        sa.update(api_key)
+        .where(api_key.c.id == key_id)
+        .values(revoked_at=sa.func.coalesce(api_key.c.revoked_at, sa.func.now()))
+        .returning(api_key.c.id)
+    )
+    if found.one_or_none() is None:
+        raise ApiKeyUnknown(f"There is no API key {key_id}.")
