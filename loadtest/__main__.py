@@ -17,10 +17,11 @@ from loadtest.demo import Demo, UnreadableDemo, read_demo
 from loadtest.drops import Drops
 from loadtest.open import run_open
 from loadtest.report import bar, table_of
-from loadtest.requests import BATCH_MAX, Prepared, Renderer, StaleRequests
+from loadtest.requests import Prepared, Renderer, StaleRequests
 from loadtest.result import LoadResult
 from loadtest.target import NotATarget, NotLoopback, Target, target_of
 from schemas.signatures import Algorithm
+from schemas.weigh_events import BATCH_EVENTS_MAX
 
 CONNECTIONS_MAX = 1024
 REQUESTS_MAX = 500_000
@@ -55,7 +56,7 @@ def run(
     rate: Annotated[
         float | None, typer.Option(min=0.1, max=RATE_MAX, help="Open loop at so many requests/s; closed loop without.")
     ] = None,
-    events_each: Annotated[int, typer.Option(min=1, max=BATCH_MAX, help="Events a request.")] = 1,
+    events_each: Annotated[int, typer.Option(min=1, max=BATCH_EVENTS_MAX, help="Events a request.")] = 1,
     algorithm: Annotated[Algorithm, typer.Option(help="Only bins that sign with it.")] = Algorithm.HMAC_SHA256,
     seed: Annotated[int, typer.Option(help="For the draws of cards, materials and weights.")] = 1,
     output: Annotated[Path | None, typer.Option(help="Write the result as JSON to this file.")] = None,

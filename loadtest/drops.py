@@ -8,6 +8,8 @@ from math import log
 from random import Random
 from typing import NamedTuple
 
+from schemas.weigh_events import EVENT_TYPE
+
 SHARE_BY_MATERIAL = {"paper": 0.45, "plastic": 0.20, "textile": 0.18, "glass": 0.08, "metal": 0.06, "electronics": 0.03}
 
 # Log-normal with median 1.75 kg and mean 2.1 kg: the two averages a drop that operators published (FACTS, Weighing).
@@ -97,7 +99,7 @@ class EventWriter:
         if time is None:
             time = self._times[drop.occurred_at] = datetime.fromtimestamp(drop.occurred_at, CHINA).isoformat()
         return (
-            f'{{"specversion":"1.0","type":"tanbi.weigh-event.v1","source":{json_text("/bins/" + drop.bin_id)},'
+            f'{{"specversion":"1.0","type":"{EVENT_TYPE}","source":{json_text("/bins/" + drop.bin_id)},'
             f'"id":"{drop.event_id}","time":"{time}","data":{{"sequence":{drop.sequence},"material":"{drop.material}",'
             f'"weight_grams":{drop.weight_grams},"credential":{{"kind":"card","value":{json_text(drop.card)}}},'
             f'"box_weight_grams":{drop.box_weight_grams}}}}}'

@@ -8,14 +8,12 @@ from typing import Literal
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 
 from loadtest.generator import Load
-
-# What is said of an event in an answer (DESIGN §5).
-OUTCOMES = ("credited", "unclaimed", "duplicate", "conflict", "held", "rejected")
+from schemas.weigh_events import Outcome
 
 LATENCY_MICROSECONDS_MAX = 600_000_000
 SIGNIFICANT_DIGITS = 3
 
-CPU_SHARE_MAX = 0.9
+BUSY_SHARE_MAX = 0.9
 LATENESS_MS_MIN = 1.0
 LATENESS_SHARE_MAX = 0.25
 
@@ -47,9 +45,9 @@ class LoadResult:
     - `lateness_ms` (open loop): from when a request was due to when the generator turned to it.
     - `generator_cpu_share`: CPU time of the generator's process over wall time; `generator_wait_share`: what it spent
       ready to run while others had the core, None where the system does not say.
-    - `generator_was_the_limit`: the CPU share is above CPU_SHARE_MAX; or, in an open loop, the 99th percentile of
-      lateness is above LATENESS_MS_MIN and above LATENESS_SHARE_MAX of that of latency. The figures then are the
-      generator's, not the service's.
+    - `generator_was_the_limit`: it was on a core, or waiting for one, for more than BUSY_SHARE_MAX of the time, so that
+      the service waited for it; or, in an open loop, the 99th percentile of lateness is above LATENESS_MS_MIN and above
+      LATENESS_SHARE_MAX of that of latency. The figures then are the generator's, not the service's.
     """
 
     loop: Literal["closed", "open"]
@@ -86,7 +84,7 @@ class Tally:
     def __init__(self, events_each: int) -> None:
         self.events_each = events_each
         self.statuses: dict[int, int] = {}
-        self.outcomes: dict[bytes, int] = {b'"%s"' % name.encode(): 0 for name in OUTCOMES}
+        self.outcomes: dict[bytes, int] = {f'"{name}"'.encode(): 0 for name in Outcome}
         self.events = 0
         self.failed = 0
         self.open = 0
@@ -155,13 +153,13 @@ def result_of(
         lateness_ms=lateness_ms,
         generator_cpu_share=load.cpu_share,
         generator_wait_share=load.wait_share,
-        generator_was_the_limit=was_the_limit(load.cpu_share, latency_ms, lateness_ms),
+        generator_was_the_limit=was_the_limit(load, latency_ms, lateness_ms),
     )
 
 
-def was_the_limit(cpu_share: float, latency_ms: Spread | None, lateness_ms: Spread | None) -> bool:
+def was_the_limit(load: Load, latency_ms: Spread | None, lateness_ms: Spread | None) -> bool:
     """The rule of LoadResult.generator_was_the_limit."""
-    if cpu_share > CPU_SHARE_MAX:
+    if load.cpu_share + (load.wait_share or 0.0) > BUSY_SHARE_MAX:
         return True
     if latency_ms is None or lateness_ms is None:
         return False

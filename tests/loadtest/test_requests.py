@@ -1,4 +1,3 @@
-import json
 import time
 
 import pytest
@@ -15,6 +14,7 @@ from schemas.signatures import (
     parse_signature_headers,
     verify_request,
 )
+from schemas.weigh_events import weigh_event_adapter, weigh_event_batch_adapter
 from tests.loadtest.prepared import BINS, prepare, renderer
 
 HERE = Target("127.0.0.1", 8080)
@@ -46,7 +46,11 @@ async def test_requests_are_http_and_their_signatures_hold(events_each: int, med
         )
         assert request.content_type == f"application/{media_type}"
         assert request.headers["Host"] == target.authority
-        events = json.loads(body) if events_each > 1 else [json.loads(body)]
+        events = (
+            weigh_event_batch_adapter.validate_json(body)
+            if events_each > 1
+            else [weigh_event_adapter.validate_json(body)]
+        )
         assert len(events) == events_each
         assert {event["source"] for event in events} == {f"/bins/{bin_id}"}
         sources.append(bin_id)

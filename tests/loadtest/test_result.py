@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.generator import Load
-from loadtest.result import CPU_SHARE_MAX, Spread, Tally, result_of, spread_of, was_the_limit
+from loadtest.result import BUSY_SHARE_MAX, Spread, Tally, result_of, spread_of, was_the_limit
 
 
 def spread(p99: float) -> Spread:
@@ -58,8 +58,13 @@ def test_each_request_is_counted_in_one_place() -> None:
 
 
 def test_a_generator_that_fills_its_core_was_the_limit() -> None:
-    assert was_the_limit(CPU_SHARE_MAX + 0.01, spread(1.0), None)
-    assert not was_the_limit(CPU_SHARE_MAX - 0.01, spread(1.0), None)
+    assert was_the_limit(Load(BUSY_SHARE_MAX + 0.01, None), spread(1.0), None)
+    assert not was_the_limit(Load(BUSY_SHARE_MAX - 0.01, None), spread(1.0), None)
+    assert not was_the_limit(Load(BUSY_SHARE_MAX - 0.2, 0.1), spread(1.0), None)
+
+
+def test_a_generator_that_never_rests_was_the_limit_though_others_had_its_core() -> None:
+    assert was_the_limit(Load(0.5, BUSY_SHARE_MAX - 0.4), spread(1.0), None)
 
 
 @pytest.mark.parametrize(
@@ -67,4 +72,4 @@ def test_a_generator_that_fills_its_core_was_the_limit() -> None:
     [(2.0, 0.9, False), (2.0, 1.1, True), (100.0, 20.0, False), (100.0, 26.0, True)],
 )
 def test_a_generator_that_sends_late_was_the_limit(latency_p99: float, lateness_p99: float, limit: bool) -> None:
-    assert was_the_limit(0.1, spread(latency_p99), spread(lateness_p99)) is limit
+    assert was_the_limit(Load(0.1, 0.1), spread(latency_p99), spread(lateness_p99)) is limit
