@@ -353,7 +353,7 @@ class EmbeddedPostgres:
                 os.chown(self.socket_dir, *self._ids)
         # The name can be foretold and /tmp is open to all: what somebody else put there is not used.
         status = self.socket_dir.lstat()
-        if self.socket_dir.is_symlink() or status.st_uid != owner or status.st_mode & 0o077:
+        if status.st_uid != owner or status.st_mode & 0o077:
             raise EmbeddedPostgresError(
                 f"The data directory's path is too long (or has unusual characters) for a socket in it, and "
                 f"{self.socket_dir}, to be used instead, belongs to someone else. Remove it or choose a shorter path."

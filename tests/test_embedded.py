@@ -50,6 +50,25 @@ FORKING_USER = """
         print(before is not None and before == postgres.postmaster_pid, flush=True)
 """
 
+# The worker outlives its master's use.
+FORKING_USER_THAT_LEAVES = """
+    import os, sys
+    from pathlib import Path
+    from service.embedded import EmbeddedPostgres
+    reading, writing = os.pipe()
+    with EmbeddedPostgres(Path(sys.argv[1])) as postgres:
+        worker = os.fork()
+        if not worker:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(0)
+    print(postgres.postmaster_pid is None, flush=True)
+    with postgres:
+        print(postgres.postmaster_pid is not None, flush=True)
+    os.close(writing)
+    os.waitpid(worker, 0)
+"""
+
 NORMAL_USER = """
     import os, pwd, sys
     from pathlib import Path
@@ -268,6 +287,13 @@ def test_a_forked_worker_does_not_stop_its_masters_server(data_dir: Path) -> Non
     assert EmbeddedPostgres(data_dir).postmaster_pid is None
 
 
+def test_a_forked_worker_that_lives_on_keeps_no_lock(data_dir: Path) -> None:
+    done = subprocess.run(
+        command(FORKING_USER_THAT_LEAVES, data_dir), capture_output=True, text=True, cwd=REPOSITORY, check=True
+    )
+    assert done.stdout == "True\nTrue\n"
+
+
 def test_processes_that_start_at_the_same_moment_share_one_server(data_dir: Path) -> None:
     with user_of(data_dir) as one, user_of(data_dir) as two, user_of(data_dir) as three:
         assert said_pid(one) == said_pid(two) == said_pid(three)
@@ -305,20 +331,28 @@ async def test_a_start_waits_for_the_children_of_a_killed_postmaster(data_dir: P
         working.exception()
 
 
-def test_a_stale_pid_that_is_another_programs_by_now_is_no_server(data_dir: Path) -> None:
+@pytest.fixture
+def stranger(data_dir: Path) -> Iterator[int]:
+    """The pid of a program that is no server, run by the server's user."""
+    ids = server_ids(data_dir / "postgres")
+    with subprocess.Popen([shutil.which("sleep") or "sleep", "600"], user=ids[0] if ids else None) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def test_a_stale_pid_that_is_another_programs_by_now_is_no_server(data_dir: Path, stranger: int) -> None:
     with EmbeddedPostgres(data_dir) as postgres:
         killed = postgres.postmaster_pid
         assert killed is not None
         os.kill(killed, SIGKILL)
-        ids = server_ids(postgres.cluster_dir)
-        with subprocess.Popen([shutil.which("sleep") or "sleep", "600"], user=ids[0] if ids else None) as stranger:
-            for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
-                path = postgres.cluster_dir / name
-                path.write_text(path.read_text().replace(str(killed), str(stranger.pid), 1))
-            postgres.start()
-            assert postgres.postmaster_pid not in (None, killed, stranger.pid)
-            assert stranger.poll() is None
-            stranger.kill()
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            path = postgres.cluster_dir / name
+            path.write_text(path.read_text().replace(str(killed), str(stranger), 1))
+        postgres.start()
+        assert postgres.postmaster_pid not in (None, killed, stranger)
+    assert runs(stranger)
 
 
 def test_an_initdb_that_was_killed_half_way_is_begun_again(data_dir: Path) -> None:
@@ -409,6 +443,6 @@ def test_a_start_that_fails_shows_the_end_of_the_log_and_can_be_tried_again(data
     with pytest.raises(EmbeddedPostgresError, match="no_such_setting"):
         postgres.start()
     settings.write_text("")
-    with postgres:
-        assert postgres.postmaster_pid is not None
-    assert postgres.postmaster_pid is None
+    with EmbeddedPostgres(data_dir) as another:
+        assert another.postmaster_pid is not None
+    assert another.postmaster_pid is None  # the one that failed does not count as a user
