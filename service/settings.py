@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     event_age_days_max: int = Field(400, ge=1)
     weight_grams_max: int = Field(150_000, ge=1, description="More than any bin's scale can weigh")
     waiting_days_max: int = Field(30, ge=0, description="Age of unclaimed events that binding a card still credits")
+    waiting_interval_seconds: float = Field(3.0, gt=0, description="How soon an event that missed its card is found")
+    cards_per_resident_max: int = Field(10, ge=1)
     business_timezone: str = "Asia/Shanghai"
 
     groupcommit_writers: int = Field(2, ge=1, le=32, description="Transactions in flight at once, per process")

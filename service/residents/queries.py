@@ -1,12 +1,23 @@
 """SQL of residents, one function a statement."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.tables import resident, session
+from service.tables import (
+    carbon_factor,
+    credential,
+    material,
+    resident,
+    resident_volume,
+    session,
+    wallet,
+    weigh_event,
+)
 
 
 async def find_resident(connection: AsyncConnection, openid_digest: bytes) -> int | None:
@@ -59,4 +70,128 @@ async def prune_sessions(connection: AsyncConnection, resident_id: int, *, keep:
             session.c.resident_id == resident_id,
             (session.c.expires_at <= sa.func.now()) | session.c.token_hash.in_(surplus),
         )
+    )
+
+
+async def delete_session(connection: AsyncConnection, token_hash: bytes) -> None:
+    await connection.execute(sa.delete(session).where(session.c.token_hash == token_hash))
+
+
+async def overview(
+    connection: AsyncConnection, resident_id: int, *, factor_set: str
+) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    """A resident's wallet and number of cards, on a row for each material they brought, with its factor in the set.
+
+    One row without a material where they brought nothing. Weights are as of the last fold.
+    """
+    card_count = (
+        sa.select(sa.func.count())
+        .where(credential.c.resident_id == resident_id, credential.c.kind == "card")
+        .scalar_subquery()
+    )
+    return (
+        await connection.execute(
+            sa.select(
+                wallet.c.posted,
+                wallet.c.held,
+                card_count.label("card_count"),
+                resident_volume.c.material_id,
+                resident_volume.c.grams,
+                material.c.name,
+                material.c.name_en,
+                carbon_factor.c.grams_co2e_per_kg,
+            )
+            .select_from(wallet)
+            .outerjoin(resident_volume, resident_volume.c.owner_id == wallet.c.owner_id)
+            .outerjoin(material, material.c.id == resident_volume.c.material_id)
+            .outerjoin(
+                carbon_factor,
+                sa.and_(
+                    carbon_factor.c.material_id == resident_volume.c.material_id, carbon_factor.c.set_id == factor_set
+                ),
+            )
+            .where(wallet.c.owner_id == resident_id)
+            .order_by(resident_volume.c.material_id)
+        )
+    ).all()
+
+
+async def claim_card(connection: AsyncConnection, digest: bytes, resident_id: int, *, demo: bool) -> datetime | None:
+    """When the card was bound, which is now; None, and nothing changed, where it was bound before.
+
+    Waits for another transaction that is claiming the same card.
+    """
+    bound_at: datetime | None = (
+        await connection.execute(
+            insert(credential)
+            .values(digest=digest, kind="card", resident_id=resident_id, demo=demo)
+            .on_conflict_do_nothing(constraint="pk_credential")
+            .returning(credential.c.bound_at)
+        )
+    ).scalar_one_or_none()
+    return bound_at
+
+
+async def find_card(connection: AsyncConnection, digest: bytes, resident_id: int, *, demo: bool) -> datetime | None:
+    """When this resident bound this card; None where it is another's, or the demo's and this is no demo."""
+    bound_at: datetime | None = (
+        await connection.execute(
+            sa.select(credential.c.bound_at).where(
+                credential.c.digest == digest,
+                credential.c.resident_id == resident_id,
+                credential.c.demo.is_(False) | sa.literal(demo),
+            )
+        )
+    ).scalar_one_or_none()
+    return bound_at
+
+
+async def count_cards(connection: AsyncConnection, resident_id: int) -> int:
+    counted: int = (
+        await connection.execute(
+            sa.select(sa.func.count())
+            .select_from(credential)
+            .where(credential.c.resident_id == resident_id, credential.c.kind == "card")
+        )
+    ).scalar_one()
+    return counted
+
+
+async def credited_by_binding(connection: AsyncConnection, digest: bytes, resident_id: int) -> tuple[int, int]:
+    """How many events this resident was credited because they bound the card, and how many coins."""
+    row = (
+        await connection.execute(
+            sa.select(
+                sa.func.count().label("events"), sa.func.coalesce(sa.func.sum(weigh_event.c.coins), 0).label("coins")
+            ).where(
+                weigh_event.c.credential_digest == digest,
+                weigh_event.c.claimed_xid.is_not(None),
+                weigh_event.c.resident_id == resident_id,
+            )
+        )
+    ).one()
+    return row.events, int(row.coins)
+
+
+async def find_waiting_credentials(
+    connection: AsyncConnection, bound_since: datetime, *, waiting_max: timedelta, demo: bool, limit: int
+) -> Sequence[bytes]:
+    """Credentials bound since then that events still wait for, by the conditions of ledger/credit_waiting.sql."""
+    waiting = sa.exists().where(
+        weigh_event.c.credential_digest == credential.c.digest,
+        weigh_event.c.outcome == sa.literal_column("'unclaimed'"),
+        weigh_event.c.credential_digest.is_not(None),
+        weigh_event.c.occurred_at >= credential.c.bound_at - waiting_max,
+    )
+    return (
+        (
+            await connection.execute(
+                sa.select(credential.c.digest)
+                .where(credential.c.bound_at >= bound_since, credential.c.demo.is_(False) | sa.literal(demo), waiting)
+                .order_by(credential.c.digest)
+                .limit(limit)
+            )
+        )
+        .scalars()
+        .all()
     )

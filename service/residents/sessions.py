@@ -34,6 +34,11 @@ async def open_session(connection: AsyncConnection, resident_id: int, lifetime: 
     return Session(resident_id, token, expires_at)
 
 
+async def close_session(connection: AsyncConnection, token: str) -> None:
+    """The token is not accepted any more."""
+    await queries.delete_session(connection, token_hash(token))
+
+
 async def log_in(
     engine: AsyncEngine, keyring: Keyring, client: wechat.WechatClient, code: str, *, lifetime: timedelta, demo: bool
 ) -> Session:

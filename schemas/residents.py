@@ -1,0 +1,120 @@
+"""What the mini-program sends and gets: sessions, what a resident has, their statement, their cards."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from schemas.common import Answer, MaterialId, Request
+from schemas.cursors import Cursor, NextCursor
+from schemas.weigh_events import CredentialValue
+
+TRANSFERS_LIMIT_DEFAULT = 20
+TRANSFERS_LIMIT_MAX = 100
+
+
+class LogIn(Request):
+    wechat_code: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,512}$")] = Field(
+        description="What wx.login() gave the mini-program; it works once and for five minutes"
+    )
+
+
+class OpenedSession(Answer):
+    """Keep the token; the service stores only its hash. Send it as `Authorization: Bearer <token>`."""
+
+    token: str
+    expires_at: AwareDatetime
+    resident_id: int
+
+
+class MaterialWeight(Answer):
+    material: MaterialId
+    name: str
+    name_en: str
+    weight_grams: int
+
+
+class Co2e(Answer):
+    """Emissions that the resident's recycling avoided, by one named set of factors."""
+
+    grams: int = Field(
+        description="CO2e, grams: the sum over materials of grams x factor / 1000, rounded down once, to whole grams"
+    )
+    factor_set: str
+    materials_without_factor: list[MaterialId] = Field(description="Weighed, but not counted: the set has no factor")
+
+
+class Me(Answer):
+    """Coins are as of now; weights are added up within about two seconds of a drop."""
+
+    resident_id: int
+    balance_coins: int = Field(description="What can be spent now")
+    held_coins: int = Field(description="Set aside for redemptions that are not finished; not part of balance_coins")
+    lifetime_grams: int
+    materials: list[MaterialWeight]
+    co2e: Co2e
+    card_count: int
+
+
+class TransfersQuery(Request):
+    limit: Annotated[int, Field(ge=1, le=TRANSFERS_LIMIT_MAX)] = TRANSFERS_LIMIT_DEFAULT
+    cursor: Cursor | None = None
+
+
+class MerchantName(Answer):
+    id: str
+    name: str
+
+
+class _Transfer(Answer):
+    id: int
+    coins: int = Field(description="Into the wallet; less than 0 is out of it. All of a wallet's add up to its coins")
+    created_at: AwareDatetime
+
+
+class CreditTransfer(_Transfer):
+    """Coins for a drop."""
+
+    kind: Literal["credit"]
+    material: MaterialId
+    weight_grams: int
+    occurred_at: AwareDatetime = Field(description="When the drop was weighed; the coins may have come later")
+
+
+class RedemptionTransfer(_Transfer):
+    """Coins spent at a merchant."""
+
+    kind: Literal["redemption"]
+    merchant: MerchantName
+    redemption_id: UUID
+
+
+class ReversalTransfer(_Transfer):
+    """An earlier transfer of this wallet taken back."""
+
+    kind: Literal["reversal"]
+    reverses_id: int
+    reason: str
+
+
+Transfer = Annotated[CreditTransfer | RedemptionTransfer | ReversalTransfer, Field(discriminator="kind")]
+
+
+class Transfers(Answer):
+    """Newest first."""
+
+    transfers: list[Transfer]
+    next_cursor: NextCursor
+
+
+class BindCard(Request):
+    value: CredentialValue = Field(description="The number as a bin reads it, in upper or lower case")
+
+
+class BoundCard(Answer):
+    """The same card may be bound again by the same resident: the answer is the same but for the balance."""
+
+    bound_at: AwareDatetime
+    credited_events: int = Field(description="Earlier drops with this card that were credited because it was bound")
+    credited_coins: int
+    balance_coins: int

@@ -1,0 +1,78 @@
+"""GET /v1/me."""
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.db import transaction
+from service.settings import Settings
+from service.tables import carbon_factor, resident_volume, wallet
+from tests.residents.conftest import Client, bearer_of, register
+from tests.world import World, post, weigh_event
+
+
+async def test_who_brought_nothing_has_nothing(engine: AsyncEngine, client: Client, settings: Settings) -> None:
+    resident_id = await register(engine)
+    response = await client.get("/v1/me", headers=await bearer_of(engine, resident_id))
+    assert response.status == 200
+    assert response.headers["Cache-Control"] == "no-store"
+    assert await response.json() == {
+        "resident_id": resident_id,
+        "balance_coins": 0,
+        "held_coins": 0,
+        "lifetime_grams": 0,
+        "materials": [],
+        "co2e": {"grams": 0, "factor_set": settings.co2e_factor_set, "materials_without_factor": []},
+        "card_count": 0,
+    }
+
+
+async def test_coins_weights_and_co2e_are_those_of_the_resident(
+    engine: AsyncEngine, admin_engine: AsyncEngine, client: Client, world: World, bearer: dict[str, str]
+) -> None:
+    other_id = await register(engine)
+    async with transaction(engine) as connection:
+        await connection.execute(
+            sa.insert(resident_volume),
+            [
+                {"owner_id": world.resident_id, "material_id": "paper", "grams": 1255},
+                {"owner_id": world.resident_id, "material_id": "plastic", "grams": 333},
+                {"owner_id": world.resident_id, "material_id": "metal", "grams": 40},
+                {"owner_id": other_id, "material_id": "paper", "grams": 9000},
+            ],
+        )
+        await connection.execute(
+            sa.insert(carbon_factor),
+            [
+                {"set_id": set_id, "material_id": material, "grams_co2e_per_kg": factor, "stands_for": material}
+                for set_id, material, factor in [
+                    ("uk.desnz.2025", "paper", 220),
+                    ("uk.desnz.2025", "plastic", 1600),
+                    ("us.epa.warm.v16", "metal", 2020),
+                ]
+            ],
+        )
+    async with transaction(admin_engine) as connection:
+        await connection.execute(
+            sa.update(wallet).where(wallet.c.owner_id == world.resident_id).values(posted=500, held=120)
+        )
+    me = await (await client.get("/v1/me", headers=bearer)).json()
+    assert me == {
+        "resident_id": world.resident_id,
+        "balance_coins": 380,
+        "held_coins": 120,
+        "lifetime_grams": 1628,
+        "materials": [
+            {"material": "metal", "name": "metal", "name_en": "metal", "weight_grams": 40},
+            {"material": "paper", "name": "paper", "name_en": "paper", "weight_grams": 1255},
+            {"material": "plastic", "name": "plastic", "name_en": "plastic", "weight_grams": 333},
+        ],
+        # 1255 x 220 + 333 x 1600 = 808 900
+        "co2e": {"grams": 808, "factor_set": "uk.desnz.2025", "materials_without_factor": ["metal"]},
+        "card_count": 1,
+    }
+
+
+async def test_the_balance_is_as_of_now(client: Client, world: World, bearer: dict[str, str]) -> None:
+    await post(client, world.ed25519, weigh_event("NK-0001"))
+    me = await (await client.get("/v1/me", headers=bearer)).json()
+    assert me["balance_coins"] == 125
