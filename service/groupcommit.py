@@ -108,6 +108,8 @@ class GroupCommit(Generic[Item, Result]):
         """
         if self._draining:
             raise Draining
+        if not items:
+            return []
         # A request larger than the queue would never fit; an empty queue takes it all the same.
         if self._queued_items and self._queued_items + len(items) > self._limits.queue_items_max:
             raise QueueFull
