@@ -154,13 +154,13 @@ async def test_two_writers_commit_at_the_same_time() -> None:
 
 async def test_a_batch_has_at_most_its_limit_and_requests_stay_whole() -> None:
     ledger = Ledger()
-    async with running(ledger, batch=4) as group_commit:
+    async with running(ledger, batch=3) as group_commit:
         await busy(ledger, group_commit)
-        requests = submitted(group_commit, [1, 2], [3], [4, 5], [6])
+        requests = submitted(group_commit, [1, 2], [3], [4, 5], [6, 7], [8])
         await settle()
         ledger.open.set()
         await asyncio.gather(*requests)
-    assert ledger.batches == [[-1], [1, 2, 3], [4, 5, 6]]
+    assert ledger.batches == [[-1], [1, 2, 3], [4, 5], [6, 7, 8]]
 
 
 async def test_a_request_larger_than_a_batch_goes_alone() -> None:

@@ -1,0 +1,307 @@
+"""What the database makes of a batch of events."""
+
+import asyncio
+import hashlib
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.weigh_events import Outcome
+from service.db import driver_pool, transaction
+from service.ledger.queries import open_wallet
+from service.secrets import Keyring
+from service.settings import Settings
+from service.tables import bin_, credential, resident, transfer, wallet, weigh_event, weigh_event_conflict
+from service.weighing.bins import suspend_bin
+from service.weighing.crediting import credit
+from service.weighing.pending import NotActive, PendingEvent, Settled
+from tests.world import CARD, World
+
+Credit = Callable[..., Awaitable[list[Settled | NotActive]]]
+
+OCCURRED_AT = 1_790_000_000.125
+CONCURRENT_TASKS = 8
+
+
+@pytest.fixture
+async def credited(settings: Settings) -> AsyncIterator[Credit]:
+    """Credit a batch, as a service that does not run as a demo unless told so."""
+    async with driver_pool(settings, CONCURRENT_TASKS) as pool:
+
+        async def credit_events(*events: PendingEvent, demo: bool = False) -> list[Settled | NotActive]:
+            return await credit(pool, list(events), demo=demo)
+
+        yield credit_events
+
+
+@pytest.fixture
+def card(settings: Settings) -> bytes:
+    """The digest of the card that the world's resident has."""
+    return Keyring.of(settings).credential_digest("card", CARD)
+
+
+def pending(
+    event_id: str,
+    credential_digest: bytes | None = None,
+    *,
+    bin_id: str = "NK-0001",
+    weight_grams: int = 1250,
+    coins_per_kg: int | None = 100,
+) -> PendingEvent:
+    return PendingEvent(
+        bin_id=bin_id,
+        event_id=event_id,
+        content_digest=hashlib.sha256(f"{weight_grams}".encode() + (credential_digest or b"")).digest(),
+        sequence=1,
+        material_id="paper",
+        weight_grams=weight_grams,
+        box_weight_grams=None,
+        credential_digest=credential_digest,
+        occurred_at=OCCURRED_AT,
+        coins_per_kg=coins_per_kg,
+        coins=0 if coins_per_kg is None else weight_grams * coins_per_kg // 1000,
+    )
+
+
+async def add_resident(engine: AsyncEngine, digest: bytes, *, demo: bool = False) -> int:
+    """Another resident, with this card."""
+    async with transaction(engine) as connection:
+        resident_id = await open_wallet(connection)
+        await connection.execute(sa.insert(resident).values(id=resident_id, demo=demo))
+        await connection.execute(
+            sa.insert(credential).values(digest=digest, kind="card", resident_id=resident_id, demo=demo)
+        )
+    return resident_id
+
+
+async def rows(engine: AsyncEngine, *columns: Any) -> list[tuple[Any, ...]]:
+    async with transaction(engine) as connection:
+        return [tuple(row) for row in await connection.execute(sa.select(*columns).order_by(*columns))]
+
+
+# -- one batch ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_new_event_is_stored_credited_and_posted(
+    world: World, engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    assert await credited(pending("a", card)) == [Settled(Outcome.CREDITED, 125, 125)]
+    stored = sa.select(weigh_event).where(weigh_event.c.event_id == "a")
+    async with transaction(engine) as connection:
+        event = (await connection.execute(stored)).one()
+        [posted] = (await connection.execute(sa.select(transfer))).all()
+    assert (event.bin_id, event.site_id, event.outcome, event.resident_id) == (
+        "NK-0001",
+        "site-1",
+        "credited",
+        world.resident_id,
+    )
+    assert (event.weight_grams, event.coins_per_kg, event.coins) == (1250, 100, 125)
+    assert event.occurred_at.timestamp() == OCCURRED_AT
+    assert (posted.owner_id, posted.kind, posted.coins) == (world.resident_id, "credit", 125)
+    assert (posted.debit_account_id, posted.credit_account_id) == (1, world.resident_id)
+    assert (posted.bin_id, posted.event_id) == ("NK-0001", "a")
+    assert posted.xid == event.xid
+
+
+async def test_the_second_of_two_equal_events_in_one_batch_is_a_duplicate(
+    world: World, engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    results = await credited(pending("a", card), pending("b", card), pending("a", card))
+    assert results == [
+        Settled(Outcome.CREDITED, 125, 125),
+        Settled(Outcome.CREDITED, 125, 250),
+        Settled(Outcome.DUPLICATE, 125, 250),
+    ]
+    assert await rows(engine, wallet.c.posted) == [(250,)]
+
+
+async def test_the_second_of_two_contents_under_one_id_in_one_batch_is_a_conflict(
+    world: World, engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    results = await credited(pending("a", card), pending("a", card, weight_grams=9000))
+    assert results == [Settled(Outcome.CREDITED, 125, 125), Settled(Outcome.CONFLICT, 0, None)]
+    assert await rows(engine, weigh_event.c.weight_grams) == [(1250,)]
+    assert await rows(engine, weigh_event_conflict.c.event_id, weigh_event_conflict.c.weight_grams) == [("a", 9000)]
+    assert await rows(engine, wallet.c.posted) == [(125,)]
+
+
+async def test_a_conflict_across_batches_is_recorded_once_and_never_credited(
+    world: World, engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    await credited(pending("a", card))
+    for _ in range(3):
+        assert await credited(pending("a", card, weight_grams=9000)) == [Settled(Outcome.CONFLICT, 0, None)]
+    assert await credited(pending("a", card)) == [Settled(Outcome.DUPLICATE, 125, 125)]
+    assert len(await rows(engine, weigh_event_conflict.c.event_id)) == 1
+    assert await rows(engine, transfer.c.coins) == [(125,)]
+
+
+async def test_the_same_id_at_another_bin_is_another_event(world: World, credited: Credit, card: bytes) -> None:
+    results = await credited(pending("a", card), pending("a", card, bin_id="NK-0002"))
+    assert results == [Settled(Outcome.CREDITED, 125, 125), Settled(Outcome.CREDITED, 125, 250)]
+
+
+async def test_balances_run_in_the_order_of_the_batch_for_each_wallet(
+    world: World, engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    other = b"o" * 32
+    other_id = await add_resident(engine, other)
+    await credited(pending("before", card, weight_grams=10_000))
+    results = await credited(
+        pending("z", card, weight_grams=100),
+        pending("y", other, weight_grams=200),
+        pending("before", card, weight_grams=10_000),
+        pending("x", card, weight_grams=300),
+        pending("w", other, weight_grams=400),
+        pending("a", card, weight_grams=5),
+    )
+    assert results == [
+        Settled(Outcome.CREDITED, 10, 1010),
+        Settled(Outcome.CREDITED, 20, 20),
+        Settled(Outcome.DUPLICATE, 1000, 1040),
+        Settled(Outcome.CREDITED, 30, 1040),
+        Settled(Outcome.CREDITED, 40, 60),
+        Settled(Outcome.CREDITED, 0, 1040),
+    ]
+    assert await rows(engine, wallet.c.owner_id, wallet.c.posted) == [(world.resident_id, 1040), (other_id, 60)]
+
+
+async def test_coins_that_are_held_are_not_in_the_balance(
+    world: World, engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    await credited(pending("a", card))
+    async with transaction(engine) as connection:
+        await connection.execute(sa.update(wallet).values(held=100))
+    assert await credited(pending("b", card), pending("a", card)) == [
+        Settled(Outcome.CREDITED, 125, 150),
+        Settled(Outcome.DUPLICATE, 125, 150),
+    ]
+
+
+async def test_a_drop_too_light_for_a_coin_is_credited_without_a_transfer(
+    world: World, engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    assert await credited(pending("a", card, weight_grams=9)) == [Settled(Outcome.CREDITED, 0, 0)]
+    assert await rows(engine, weigh_event.c.outcome, weigh_event.c.resident_id) == [("credited", world.resident_id)]
+    assert await rows(engine, transfer.c.id) == []
+
+
+@pytest.mark.parametrize("digest", [None, b"u" * 32])
+async def test_an_event_of_nobody_waits_with_its_coins(
+    world: World, engine: AsyncEngine, credited: Credit, digest: bytes | None
+) -> None:
+    assert await credited(pending("a", digest)) == [Settled(Outcome.UNCLAIMED, 0, None)]
+    assert await credited(pending("a", digest)) == [Settled(Outcome.DUPLICATE, 0, None)]
+    assert await rows(engine, weigh_event.c.outcome, weigh_event.c.coins) == [("unclaimed", 125)]
+    assert await rows(engine, transfer.c.id) == []
+
+
+async def test_an_event_without_a_tariff_is_held_though_its_card_is_known(
+    world: World, engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    assert await credited(pending("a", card, coins_per_kg=None)) == [Settled(Outcome.HELD, 0, None)]
+    assert await credited(pending("a", card, coins_per_kg=None)) == [Settled(Outcome.DUPLICATE, 0, None)]
+    assert await rows(engine, weigh_event.c.outcome, weigh_event.c.coins) == [("held", 0)]
+    assert await rows(engine, transfer.c.id) == []
+
+
+async def test_a_card_of_the_demo_counts_in_the_demo_only(world: World, engine: AsyncEngine, credited: Credit) -> None:
+    await add_resident(engine, b"d" * 32, demo=True)
+    assert await credited(pending("a", b"d" * 32)) == [Settled(Outcome.UNCLAIMED, 0, None)]
+    assert await credited(pending("b", b"d" * 32), demo=True) == [Settled(Outcome.CREDITED, 125, 125)]
+
+
+# -- bins that may not --------------------------------------------------------------------------------------------
+
+
+async def test_nothing_of_an_unknown_bin_is_stored(
+    world: World, engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    assert await credited(pending("a", card, bin_id="NK-9999")) == [NotActive()]
+    assert await rows(engine, weigh_event.c.event_id) == []
+    assert await rows(engine, wallet.c.posted) == [(0,)]
+
+
+async def test_nothing_of_a_suspended_bin_is_stored_from_its_commit_on(
+    world: World, engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    await credited(pending("before", card))
+    async with transaction(engine) as connection:
+        await suspend_bin(connection, "NK-0001")
+    results = await credited(pending("after", card), pending("other", card, bin_id="NK-0002"), pending("before", card))
+    assert results == [
+        NotActive(),
+        Settled(Outcome.CREDITED, 125, 250),
+        Settled(Outcome.DUPLICATE, 125, 250),
+    ]
+    assert await rows(engine, weigh_event.c.event_id) == [("before",), ("other",)]
+
+
+async def test_an_event_keeps_the_site_where_its_bin_stood(
+    world: World, engine: AsyncEngine, admin_engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    await credited(pending("a", card))
+    async with transaction(admin_engine) as connection:
+        await connection.execute(sa.text("INSERT INTO site SELECT 'site-2', area_id, kind, name, name_en FROM site"))
+        await connection.execute(sa.update(bin_).values(site_id="site-2"))
+    await credited(pending("b", card))
+    assert await rows(engine, weigh_event.c.event_id, weigh_event.c.site_id) == [("a", "site-1"), ("b", "site-2")]
+
+
+# -- many at once ---------------------------------------------------------------------------------------------------
+
+
+async def test_batches_with_the_same_events_at_once_credit_each_exactly_once(
+    world: World, engine: AsyncEngine, credited: Credit
+) -> None:
+    """Eight writers get all events, each in another order and in other batches; most events are a few residents'."""
+    seeded = random.Random(20261120)  # noqa: S311  # no secret hangs on it
+    digests = [bytes([number]) * 32 for number in range(12)]
+    owners = {digest: await add_resident(engine, digest) for digest in digests}
+    zipf = [1 / (rank + 1) for rank in range(len(digests))]
+    events = [
+        pending(
+            f"{number:04}",
+            seeded.choices(digests, zipf)[0],
+            bin_id=seeded.choice(("NK-0001", "NK-0002")),
+            weight_grams=seeded.randint(1, 9999),
+        )
+        for number in range(600)
+    ]
+
+    async def write_all(seed: int) -> list[tuple[str, Settled | NotActive]]:
+        order = random.Random(seed)  # noqa: S311  # no secret hangs on it
+        shuffled = order.sample(events, len(events))
+        outcomes: list[tuple[str, Settled | NotActive]] = []
+        while shuffled:
+            size = order.randint(1, 60)
+            batch, shuffled = shuffled[:size], shuffled[size:]
+            outcomes += zip((event.event_id for event in batch), await credited(*batch), strict=True)
+        return outcomes
+
+    written = await asyncio.gather(*(write_all(seed) for seed in range(CONCURRENT_TASKS)))
+
+    credits_of = Counter(
+        event_id
+        for outcomes in written
+        for event_id, result in outcomes
+        if isinstance(result, Settled) and result.outcome is Outcome.CREDITED
+    )
+    assert credits_of == Counter(event.event_id for event in events)
+    due: Counter[int] = Counter()
+    for event in events:
+        assert event.credential_digest is not None
+        due[owners[event.credential_digest]] += event.coins
+    balances = dict(await rows(engine, wallet.c.owner_id, wallet.c.posted))
+    assert balances == {world.resident_id: 0} | {owner_id: due[owner_id] for owner_id in owners.values()}
+    transfers = await rows(engine, transfer.c.event_id, transfer.c.owner_id, transfer.c.coins)
+    assert transfers == [
+        (event.event_id, owners[event.credential_digest or b""], event.coins) for event in events if event.coins
+    ]
+    assert await rows(engine, weigh_event_conflict.c.event_id) == []
