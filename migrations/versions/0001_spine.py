@@ -185,6 +185,7 @@ def create_tables_1() -> None:
         sa.Column("material_id", sa.Text(), nullable=False),
         sa.Column("grams", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("owner_id", "material_id", name=op.f("pk_resident_volume")),
+        postgresql_with={"fillfactor": 70},
     )
     op.create_table(
         "transfer",
@@ -230,6 +231,7 @@ def create_tables_2() -> None:
         sa.Column("grams", sa.BigInteger(), nullable=False),
         sa.Column("drops", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("day", "site_id", "material_id", "source", name=op.f("pk_volume")),
+        postgresql_with={"fillfactor": 70},
     )
     op.create_table(
         "wallet",

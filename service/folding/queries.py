@@ -1,0 +1,242 @@
+"""SQL of folding, one function a statement.
+
+What is folded is a window of transaction ids, `lower` to before `upper`. Every id in it is below the oldest transaction
+that still ran when `upper` was read, so each row of the window is committed for good or gone for good: any later
+snapshot, such as the next statement's under READ COMMITTED, finds the same rows.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.tables import fold_position
+
+# Written into the position that no longer belongs to this cluster: no transaction id ever passes it.
+LOST_XID = 2**63 - 1
+
+# ORDER BY … LIMIT 1 can only be read from the index. EXISTS would be planned as a scan that hopes to meet a new row
+# soon, and the newest rows are at the far end of the table.
+PEEK = sa.text("""
+SELECT position.xid,
+       position.xid > settled.xid AS lost,
+       position.holder = :instance OR position.ticked_at < clock_timestamp() - CAST(:lease AS interval) AS ours,
+       position.ticked_at < clock_timestamp() - CAST(:lease AS interval) / 2 AS lease_due,
+       position.ticked_at < clock_timestamp() - CAST(:interval AS interval) / 2
+         AND coalesce(least((SELECT xid FROM weigh_event WHERE xid >= position.xid ORDER BY xid LIMIT 1),
+                            (SELECT claimed_xid FROM weigh_event WHERE claimed_xid >= position.xid
+                             ORDER BY claimed_xid LIMIT 1),
+                            (SELECT xid FROM transfer WHERE xid >= position.xid ORDER BY xid LIMIT 1))
+                      < settled.xid, false) AS rows_due
+FROM fold_position AS position,
+     (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xid) AS settled
+""")
+
+LOCK_POSITION = sa.text("""
+SELECT xid, imbalance_at < clock_timestamp() - CAST(:imbalance_interval AS interval) AS imbalance_due,
+       set_config('statement_timeout', :statement_timeout_ms, true)
+FROM fold_position
+WHERE holder = :instance OR ticked_at < clock_timestamp() - CAST(:lease AS interval)
+FOR UPDATE SKIP LOCKED
+""")
+
+WINDOW_END = sa.text("""
+SELECT settled.xid AS settled,
+       least(settled.xid,
+             (SELECT xid + 1 FROM weigh_event WHERE xid >= :lower AND xid < settled.xid
+              ORDER BY xid OFFSET :rows_max LIMIT 1),
+             (SELECT claimed_xid + 1 FROM weigh_event WHERE claimed_xid >= :lower AND claimed_xid < settled.xid
+              ORDER BY claimed_xid OFFSET :rows_max LIMIT 1),
+             (SELECT xid + 1 FROM transfer WHERE xid >= :lower AND xid < settled.xid
+              ORDER BY xid OFFSET :rows_max LIMIT 1)) AS upper
+FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xid) AS settled
+""")
+
+# The sums as they follow from the rows between two transaction ids; what folds and what checks must not differ.
+SUM_VOLUME = """
+SELECT (occurred_at AT TIME ZONE :timezone)::date AS day, site_id, material_id, 'bin' AS source,
+       sum(weight_grams) AS grams, count(*) AS drops
+FROM weigh_event
+WHERE xid >= :lower AND xid < :upper
+GROUP BY 1, 2, 3
+"""
+
+# A row is counted by the transaction that credited it: the one that wrote it, or the one that claimed it later. The
+# second branch asks for claimed_xid alone, the first excludes whatever has one, also where the claim committed after
+# `upper` was read: each row satisfies exactly one branch, in exactly one window.
+SUM_RESIDENT_VOLUME = """
+SELECT owner_id, material_id, sum(weight_grams) AS grams
+FROM (SELECT resident_id AS owner_id, material_id, weight_grams
+      FROM weigh_event
+      WHERE xid >= :lower AND xid < :upper AND claimed_xid IS NULL AND outcome = 'credited'
+      UNION ALL
+      SELECT resident_id, material_id, weight_grams
+      FROM weigh_event
+      WHERE claimed_xid >= :lower AND claimed_xid < :upper) AS credited
+GROUP BY 1, 2
+"""
+
+SUM_COIN_VOLUME = """
+SELECT (created_at AT TIME ZONE :timezone)::date AS day, kind,
+       CASE owner_id WHEN credit_account_id THEN debit_account_id ELSE credit_account_id END AS account_id,
+       coalesce(sum(coins) FILTER (WHERE owner_id = credit_account_id), 0)::bigint AS issued_coins,
+       coalesce(sum(coins) FILTER (WHERE owner_id = debit_account_id), 0)::bigint AS spent_coins,
+       count(*) AS transfers
+FROM transfer
+WHERE xid >= :lower AND xid < :upper
+GROUP BY 1, 2, 3
+"""
+
+# Inserted in the order of their keys, as everywhere: whoever else writes these rows one day cannot deadlock with this.
+FOLD_VOLUME = sa.text(f"""
+INSERT INTO volume (day, site_id, material_id, source, grams, drops)
+{SUM_VOLUME} ORDER BY 1, 2, 3
+ON CONFLICT (day, site_id, material_id, source)
+DO UPDATE SET grams = volume.grams + excluded.grams, drops = volume.drops + excluded.drops
+""")
+
+FOLD_RESIDENT_VOLUME = sa.text(f"""
+INSERT INTO resident_volume (owner_id, material_id, grams)
+{SUM_RESIDENT_VOLUME} ORDER BY 1, 2
+ON CONFLICT (owner_id, material_id)
+DO UPDATE SET grams = resident_volume.grams + excluded.grams
+""")
+
+FOLD_COIN_VOLUME = sa.text(f"""
+INSERT INTO coin_volume (day, kind, account_id, issued_coins, spent_coins, transfers)
+{SUM_COIN_VOLUME} ORDER BY 1, 2, 3
+ON CONFLICT (day, kind, account_id)
+DO UPDATE SET issued_coins = coin_volume.issued_coins + excluded.issued_coins,
+              spent_coins = coin_volume.spent_coins + excluded.spent_coins,
+              transfers = coin_volume.transfers + excluded.transfers
+""")
+
+WALLETS_LESS_FOLDED = sa.text("""
+SELECT ((SELECT coalesce(sum(posted), 0) FROM wallet)
+        - (SELECT coalesce(sum(issued_coins - spent_coins), 0) FROM coin_volume))::bigint AS coins, xid
+FROM fold_position
+""")
+
+UNFOLDED_COINS = sa.text("""
+SELECT coalesce(sum(CASE owner_id WHEN credit_account_id THEN coins ELSE -coins END), 0)::bigint
+FROM transfer
+WHERE xid >= :lower
+""")
+
+# The planner's statistics know nothing of the newest ids; a scan of all rows for the last few would not end in time.
+THROUGH_INDEX = sa.text("SET LOCAL enable_seqscan = off")
+AS_PLANNED = sa.text("SET LOCAL enable_seqscan = DEFAULT")
+
+LAG = sa.text("""
+SELECT CASE WHEN position.xid > pg_snapshot_xmin(pg_current_snapshot())::text::bigint THEN 'infinity'::float8
+            ELSE coalesce((SELECT greatest(0, extract(epoch FROM clock_timestamp() - received_at))
+                           FROM weigh_event
+                           WHERE xid >= position.xid
+                           ORDER BY xid
+                           LIMIT 1), 0)::float8 END
+FROM fold_position AS position
+""")
+
+
+async def peek(connection: AsyncConnection, *, instance: str, lease: timedelta, interval: timedelta) -> sa.Row[Any]:
+    """What a tick has to do, without a lock or a write: xid, lost, ours, lease_due, rows_due."""
+    return (await connection.execute(PEEK, {"instance": instance, "lease": lease, "interval": interval})).one()
+
+
+async def lock_position(
+    connection: AsyncConnection,
+    *,
+    instance: str,
+    lease: timedelta,
+    imbalance_interval: timedelta,
+    statement_timeout: timedelta,
+) -> sa.Row[Any] | None:
+    """The position (xid, imbalance_due), locked; None where another holds the lease or is folding at this moment.
+
+    For the rest of the transaction statements may run for `statement_timeout`, and read through the index.
+    """
+    await connection.execute(THROUGH_INDEX)
+    return (
+        await connection.execute(
+            LOCK_POSITION,
+            {
+                "instance": instance,
+                "lease": lease,
+                "imbalance_interval": imbalance_interval,
+                "statement_timeout_ms": str(round(statement_timeout.total_seconds() * 1000)),
+            },
+        )
+    ).one_or_none()
+
+
+async def window_end(connection: AsyncConnection, *, lower: int, rows_max: int) -> sa.Row[Any]:
+    """Up to where all is `settled`, and the `upper` end of a window of about `rows_max` rows of each table.
+
+    A window ends behind a whole transaction, so it always makes progress. Asked with the position locked: a snapshot
+    older than the lock could be older than the position too.
+    """
+    return (await connection.execute(WINDOW_END, {"lower": lower, "rows_max": rows_max})).one()
+
+
+async def fold_volume(connection: AsyncConnection, *, lower: int, upper: int, timezone: str) -> None:
+    """Grams and drops of the window, whatever became of the drops' coins, by business day of the drop."""
+    await connection.execute(FOLD_VOLUME, {"lower": lower, "upper": upper, "timezone": timezone})
+
+
+async def fold_resident_volume(connection: AsyncConnection, *, lower: int, upper: int) -> None:
+    """Grams credited in the window, at once or after waiting for their card."""
+    await connection.execute(FOLD_RESIDENT_VOLUME, {"lower": lower, "upper": upper})
+
+
+async def fold_coin_volume(connection: AsyncConnection, *, lower: int, upper: int, timezone: str) -> None:
+    """Coins moved in the window, by business day of the transfer."""
+    await connection.execute(FOLD_COIN_VOLUME, {"lower": lower, "upper": upper, "timezone": timezone})
+
+
+async def move_position(connection: AsyncConnection, *, xid: int, instance: str) -> None:
+    """Every row below `xid` is folded, and the lease is this instance's from now."""
+    await connection.execute(
+        sa.update(fold_position).values(xid=xid, holder=instance, ticked_at=sa.func.clock_timestamp())
+    )
+
+
+async def mark_lost(connection: AsyncConnection, *, seen_xid: int) -> None:
+    """Make it stay lost: once this cluster's ids had passed the old position, the rows between would be missed.
+
+    Unless it was rebuilt since `seen_xid` was seen.
+    """
+    await connection.execute(sa.update(fold_position).where(fold_position.c.xid == seen_xid).values(xid=LOST_XID))
+
+
+async def read_imbalance(connection: AsyncConnection) -> int:
+    """Coins in wallets that no transfer put there; anything but 0 is an error in the ledger.
+
+    To be asked in a snapshot (service.db.snapshot): folded sums, the transfers after them and the wallets must be of
+    the same moment.
+    """
+    folded = (await connection.execute(WALLETS_LESS_FOLDED)).one()
+    await connection.execute(THROUGH_INDEX)
+    unfolded: int = (await connection.execute(UNFOLDED_COINS, {"lower": folded.xid})).scalar_one()
+    await connection.execute(AS_PLANNED)
+    imbalance: int = folded.coins - unfolded
+    return imbalance
+
+
+async def record_imbalance(connection: AsyncConnection, *, coins: int, instance: str) -> None:
+    await connection.execute(
+        sa.update(fold_position)
+        .where(fold_position.c.holder == instance)
+        .values(imbalance_coins=coins, imbalance_at=sa.func.clock_timestamp())
+    )
+
+
+async def fold_lag_seconds(connection: AsyncConnection) -> float:
+    """Age of the oldest event that is not folded yet; 0 where all are, infinite where folding has stopped for good."""
+    lag: float = (await connection.execute(LAG)).scalar_one()
+    return lag
+
+
+async def holds_lease(connection: AsyncConnection, *, instance: str) -> bool:
+    """Whether this instance folds now, and so exports what is read from the database."""
+    return bool((await connection.execute(sa.select(fold_position.c.holder == instance))).scalar_one())

@@ -1,0 +1,32 @@
+"""Recompute the folded sums from their rows: after a restore into another cluster, or where `tanbi verify` says so."""
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.folding import queries
+from service.tables import coin_volume, fold_position, resident_volume, transfer, volume, weigh_event
+
+SETTLED = sa.text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+
+
+async def rebuild(connection: AsyncConnection, *, timezone: str) -> None:
+    """Recompute volumes of sites, residents and coins from all rows, in the caller's READ COMMITTED transaction, as the
+    tables' owner. Bins and redemptions go on meanwhile; folding waits.
+
+    All that has an id below the oldest transaction that runs now is summed, and there the position goes. What is
+    written meanwhile has a larger id and is folded later. So would be rows that were restored from a dump with ids of
+    another cluster, each when the counter passes it, perhaps years later: their ids are written down to one that has
+    passed, as are those of a few others that committed just now. Either way a row is summed here if its id was
+    written down, and folded later if not.
+    """
+    await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+    await connection.execute(sa.select(fold_position.c.xid).with_for_update())
+    settled: int = (await connection.execute(SETTLED)).scalar_one()
+    for column in (weigh_event.c.xid, weigh_event.c.claimed_xid, transfer.c.xid):
+        await connection.execute(sa.update(column.table).where(column >= settled).values({column.name: settled - 1}))
+    for table in (volume, resident_volume, coin_volume):
+        await connection.execute(sa.delete(table))
+    await queries.fold_volume(connection, lower=0, upper=settled, timezone=timezone)
+    await queries.fold_resident_volume(connection, lower=0, upper=settled)
+    await queries.fold_coin_volume(connection, lower=0, upper=settled, timezone=timezone)
+    await connection.execute(sa.update(fold_position).values(xid=settled, holder="", ticked_at=sa.text("'-infinity'")))
