@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -86,7 +85,7 @@ async def authenticate_bin(
         )
     except SignatureError as error:
         raise SignatureRefused(error.code, str(error)) from None
-    if not signer.valid_at(datetime.fromtimestamp(now, UTC)):
+    if not signer.valid_at(now):
         raise KeyUnknown
     if signer.suspended:
         raise BinSuspended

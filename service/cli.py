@@ -102,18 +102,15 @@ def serve(
 @app.command()
 def migrate(data: DataOption = None) -> None:
     """Bring the database to the newest migration, as its owner (TANBI_MIGRATION_DATABASE_URL)."""
-    from service.db import DatabaseNotConfigured
     from service.installation import installation
     from service.migrating import head_revision, upgrade
 
     settings = read_settings(data)
-    if settings.database_url is None:
+    url = settings.migration_database_url or settings.database_url
+    if url is None:
         with installation(settings):
             pass
     else:
-        url = settings.migration_database_url or settings.database_url
-        if url is None:
-            raise DatabaseNotConfigured
         upgrade(url)
     console.print(f"The database is at migration [bold]{head_revision()}[/bold].")
 

@@ -86,8 +86,11 @@ class GroupCommit(Generic[Item, Result]):
         self._arrived = asyncio.Event()
         self._draining = False
         self._writers: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop
 
     async def __aenter__(self) -> "GroupCommit[Item, Result]":
+        # Remembered, because asking for the running loop is a system call each time (CPython up to 3.11).
+        self._loop = asyncio.get_running_loop()
         self._writers = [asyncio.create_task(self._write_forever()) for _ in range(self._limits.writers)]
         return self
 
@@ -113,7 +116,7 @@ class GroupCommit(Generic[Item, Result]):
         # A request larger than the queue would never fit; an empty queue takes it all the same.
         if self._queued_items and self._queued_items + len(items) > self._limits.queue_items_max:
             raise QueueFull
-        waiting = _Waiting[Item, Result](items, asyncio.get_running_loop().create_future())
+        waiting = _Waiting[Item, Result](items, self._loop.create_future())
         self._queue.append(waiting)
         self._queued_items += len(items)
         self._arrived.set()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,11 +28,12 @@ class BinSigner:
     bin_id: str
     suspended: bool
     key: VerifyKey
-    valid_from: datetime
-    valid_until: datetime | None
+    # Unix seconds.
+    valid_from: float
+    valid_until: float
 
-    def valid_at(self, when: datetime) -> bool:
-        return self.valid_from <= when and (self.valid_until is None or when < self.valid_until)
+    def valid_at(self, when: float) -> bool:
+        return self.valid_from <= when < self.valid_until
 
 
 class Reference:
@@ -93,8 +95,8 @@ class Reference:
             bin_id=row.bin_id,
             suspended=row.state != "active",
             key=VerifyKey(keyid, algorithm, key),
-            valid_from=row.valid_from,
-            valid_until=row.valid_until,
+            valid_from=row.valid_from.timestamp(),
+            valid_until=math.inf if row.valid_until is None else row.valid_until.timestamp(),
         )
         # A change between the read and here must not be remembered as the old state.
         if revision == self._revision and len(self._signers) < SIGNERS_MAX:

@@ -59,8 +59,9 @@ def seed() -> None:
 
 def grant() -> None:
     op.execute(
-        "DO $$ BEGIN CREATE ROLE tanbi_app NOLOGIN;"
-        " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        # Looked for first: an owner without CREATEROLE may not even try, and needs not where the role is there.
+        "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tanbi_app') THEN CREATE ROLE tanbi_app NOLOGIN;"
+        " END IF; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
     )
     op.execute("GRANT USAGE ON SCHEMA public TO tanbi_app")
     op.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO tanbi_app")

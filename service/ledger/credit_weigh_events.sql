@@ -1,17 +1,17 @@
 -- Claim weigh events by inserting them, credit the wallets of those that are new, and post one transfer for each credit.
 -- One statement and one round trip: committed whole or not at all. Arrays, one element an event; no (bin, id) twice.
 --   $1 bin_id  $2 event_id  $3 content_digest  $4 sequence  $5 material_id  $6 weight_grams  $7 box_weight_grams
---   $8 credential_digest  $9 occurred_at  $10 received_at  $11 coins_per_kg  $12 coins
---   $13 whether credentials made by the demo count
+--   $8 credential_digest  $9 occurred_at, Unix seconds  $10 coins_per_kg  $11 coins
+--   $12 whether credentials made by the demo count
 -- Gives the events that were new with their resident, then the credited wallets with their balance after it all. An event
 -- that is missing was there before, or its bin is not active: the next statement tells, never this one, whose snapshot is
 -- older than what another transaction has committed meanwhile.
 WITH event AS (
     SELECT *
     FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::int[], $7::int[], $8::bytea[],
-                $9::timestamptz[], $10::timestamptz[], $11::int[], $12::bigint[])
+                $9::float8[], $10::int[], $11::bigint[])
       AS event (bin_id, event_id, content_digest, sequence, material_id, weight_grams, box_weight_grams,
-                credential_digest, occurred_at, received_at, coins_per_kg, coins)
+                credential_digest, occurred_at, coins_per_kg, coins)
 ), claimed AS (
     INSERT INTO weigh_event (bin_id, event_id, content_digest, site_id, sequence, material_id, weight_grams,
                              box_weight_grams, credential_digest, resident_id, outcome, coins_per_kg, coins,
@@ -22,10 +22,10 @@ WITH event AS (
            CASE WHEN event.coins_per_kg IS NULL THEN 'held'
                 WHEN credential.resident_id IS NULL THEN 'unclaimed'
                 ELSE 'credited' END,
-           event.coins_per_kg, event.coins, event.occurred_at, event.received_at
+           event.coins_per_kg, event.coins, to_timestamp(event.occurred_at), now()
     FROM event
     JOIN bin ON bin.id = event.bin_id AND bin.state = 'active'
-    LEFT JOIN credential ON credential.digest = event.credential_digest AND (NOT credential.demo OR $13)
+    LEFT JOIN credential ON credential.digest = event.credential_digest AND (NOT credential.demo OR $12)
     -- Sorted, so that two batches with the same events wait for each other instead of deadlocking.
     ORDER BY event.bin_id, event.event_id
     ON CONFLICT (bin_id, event_id) DO NOTHING

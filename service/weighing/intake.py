@@ -1,8 +1,8 @@
 """From the bytes of a request to one outcome an event."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import pydantic
@@ -99,7 +99,7 @@ class Intake:
 
         Raises SourceMismatch or BinSuspended with nothing stored, and what GroupCommit.submit raises.
         """
-        now = datetime.now(UTC)
+        now = time.time()
         source = f"/bins/{bin_id}"
         outcomes: list[OutcomeJson | None] = []
         pending: list[PendingEvent] = []
@@ -109,9 +109,10 @@ class Intake:
                 continue
             if event["source"] != source:
                 raise SourceMismatch
-            rejection = rejection_of(event, now, self._bounds, self._reference.tariffs)
+            occurred_at = event["time"].timestamp()
+            rejection = rejection_of(event, occurred_at, now, self._bounds, self._reference.tariffs)
             if rejection is None:
-                pending.append(self._pending(bin_id, event, now))
+                pending.append(self._pending(bin_id, event, occurred_at))
                 outcomes.append(None)
             else:
                 outcomes.append(_rejected(event["id"], rejection))
@@ -120,24 +121,23 @@ class Intake:
         results = iter(zip(pending, await self._group_commit.submit(pending), strict=True))
         return [_settled(*next(results)) if outcome is None else outcome for outcome in outcomes]
 
-    def _pending(self, bin_id: str, event: WeighEvent, now: datetime) -> PendingEvent:
+    def _pending(self, bin_id: str, event: WeighEvent, occurred_at: float) -> PendingEvent:
         data = event["data"]
         credential = data.get("credential")
         digest = (
             None if credential is None else self._keyring.credential_digest(credential["kind"], credential["value"])
         )
-        coins_per_kg = self._reference.tariffs.coins_per_kg(data["material"], event["time"])
+        coins_per_kg = self._reference.tariffs.coins_per_kg(data["material"], occurred_at)
         return PendingEvent(
             bin_id,
             event["id"],
-            content_digest(event, digest),
+            content_digest(event, occurred_at, digest),
             data["sequence"],
             data["material"],
             data["weight_grams"],
             data.get("box_weight_grams"),
             digest,
-            event["time"],
-            now,
+            occurred_at,
             coins_per_kg,
             0 if coins_per_kg is None else coins_for(data["weight_grams"], coins_per_kg),
         )

@@ -1,6 +1,5 @@
 """An event that was validated and waits to be credited, and what became of it."""
 
-from datetime import datetime
 from typing import NamedTuple
 
 from schemas.weigh_events import Outcome
@@ -17,8 +16,8 @@ class PendingEvent(NamedTuple):
     weight_grams: int
     box_weight_grams: int | None
     credential_digest: bytes | None
-    occurred_at: datetime
-    received_at: datetime
+    # Unix seconds: a float tells microseconds apart until the year 2255.
+    occurred_at: float
     # None where no tariff was in force: the event is held.
     coins_per_kg: int | None
     coins: int

@@ -18,9 +18,10 @@ LEFT JOIN wallet ON wallet.owner_id = weigh_event.resident_id
 RECORD_CONFLICTS = """
 INSERT INTO weigh_event_conflict (bin_id, event_id, content_digest, sequence, material_id, weight_grams,
                                   credential_digest, occurred_at, received_at)
-SELECT *
-FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::int[], $7::bytea[],
-            $8::timestamptz[], $9::timestamptz[]) AS conflict (bin_id, event_id, content_digest)
+SELECT bin_id, event_id, content_digest, sequence, material_id, weight_grams, credential_digest,
+       to_timestamp(occurred_at), now()
+FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::int[], $7::bytea[], $8::float8[])
+  AS conflict (bin_id, event_id, content_digest, sequence, material_id, weight_grams, credential_digest, occurred_at)
 ORDER BY bin_id, event_id, content_digest
 ON CONFLICT DO NOTHING
 """
@@ -45,7 +46,6 @@ async def record_conflicts(connection: DriverConnection, events: Sequence[Pendin
             event.weight_grams,
             event.credential_digest,
             event.occurred_at,
-            event.received_at,
         )
         for event in events
     ]

@@ -2,18 +2,19 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from schemas.weigh_events import WeighEvent
 from service.tariffs import Tariffs
+
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What an event may claim before the service calls it absurd."""
 
-    future_max: timedelta
-    age_max: timedelta
+    future_seconds_max: int
+    age_days_max: int
     weight_grams_max: int
 
 
@@ -31,31 +32,32 @@ def coins_for(weight_grams: int, coins_per_kg: int) -> int:
     return weight_grams * coins_per_kg // 1000
 
 
-def rejection_of(event: WeighEvent, now: datetime, bounds: Bounds, tariffs: Tariffs) -> Rejection | None:
-    """Why this event cannot be stored; None for one that can."""
+def rejection_of(
+    event: WeighEvent, occurred_at: float, now: float, bounds: Bounds, tariffs: Tariffs
+) -> Rejection | None:
+    """Why this event cannot be stored; None for one that can. Times are Unix seconds."""
     data = event["data"]
     if not tariffs.knows(data["material"]):
         return Rejection("unknown_material", "/data/material", "No material has this id; see the bin's configuration.")
     if data["weight_grams"] > bounds.weight_grams_max:
         detail = f"More than {bounds.weight_grams_max} g cannot be one drop; check the scale and its unit."
         return Rejection("weight_out_of_range", "/data/weight_grams", detail)
-    if event["time"] > now + bounds.future_max:
-        detail = f"More than {int(bounds.future_max.total_seconds())} s ahead of the service; set the bin's clock."
+    if occurred_at > now + bounds.future_seconds_max:
+        detail = f"More than {bounds.future_seconds_max} s ahead of the service; set the bin's clock."
         return Rejection("time_in_future", "/time", detail)
-    if event["time"] < now - bounds.age_max:
-        detail = f"Older than {bounds.age_max.days} days; check the bin's clock, or have an operator enter it."
+    if occurred_at < now - bounds.age_days_max * DAY_SECONDS:
+        detail = f"Older than {bounds.age_days_max} days; check the bin's clock, or have an operator enter it."
         return Rejection("time_too_old", "/time", detail)
     return None
 
 
-def content_digest(event: WeighEvent, credential_digest: bytes | None) -> bytes:
+def content_digest(event: WeighEvent, occurred_at: float, credential_digest: bytes | None) -> bytes:
     """SHA-256 of what the event says, however its JSON was written: 32 bytes.
 
     The same moment in another zone is the same content; a credential takes part as its keyed digest only.
     """
     data = event["data"]
     said = (
-        f"{event['time'].astimezone(UTC).isoformat()}|{data['sequence']}|{data['material']}|{data['weight_grams']}"
-        f"|{data.get('box_weight_grams')}|"
+        f"{occurred_at!r}|{data['sequence']}|{data['material']}|{data['weight_grams']}|{data.get('box_weight_grams')}|"
     )
     return hashlib.sha256(said.encode() + (credential_digest or b"")).digest()
