@@ -132,7 +132,7 @@ _P: Final = 2**255 - 19
 _Y_MASK: Final = 2**255 - 1
 _Y_ORDER_8: Final = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 _SMALL_ORDER_Y: Final = frozenset({0, 1, _Y_ORDER_8, _P - _Y_ORDER_8, _P - 1, _P, _P + 1})
-_REQUIRED_INNER_LIST: Final = " ".join(f'"{name}"' for name in REQUIRED_COMPONENTS)
+REQUIRED_INNER_LIST: Final = " ".join(f'"{name}"' for name in REQUIRED_COMPONENTS)
 
 
 class SignatureHeaders(NamedTuple):
@@ -209,6 +209,14 @@ class VerifyKey:
         verifier = Ed25519PublicKey.from_public_bytes(self.material) if ed25519 else HMAC(self.material, SHA256())
         object.__setattr__(self, "_verifier", verifier)
 
+    def mac(self, message: bytes) -> bytes:
+        """The 32 bytes of the HMAC. Raises InvalidKey for an Ed25519 key, which can only verify."""
+        if not isinstance(self._verifier, HMAC):
+            raise InvalidKey("an ed25519 public key makes no signatures")
+        mac = self._verifier.copy()
+        mac.update(message)
+        return mac.finalize()
+
     def verify(self, signature: bytes, message: bytes) -> None:
         """Raise SignatureWrong unless `signature` was made over `message` with this key; compared in constant time."""
         verifier = self._verifier
@@ -250,7 +258,7 @@ def sign_request(key: SigningKey, *, method: str, target: str, body: bytes, crea
     Raises SignatureMalformed for a method or target that cannot be signed.
     """
     digest = content_digest(body)
-    params = f'({_REQUIRED_INNER_LIST});created={created};keyid="{key.keyid}"'
+    params = f'({REQUIRED_INNER_LIST});created={created};keyid="{key.keyid}"'
     base = signature_base(REQUIRED_COMPONENTS, params, method=method, target=target, fields={"content-digest": digest})
     signature = b2a_base64(key.sign(base), newline=False).decode("ascii")
     return {
@@ -273,7 +281,7 @@ def parse_signature_headers(signature_input: str | None, signature: str | None) 
     match = _SIGNATURE_INPUT.fullmatch(signature_input)
     if match is None:
         raise SignatureMalformed(
-            f"Signature-Input is not one signature in canonical form, {LABEL}=({_REQUIRED_INNER_LIST})"
+            f"Signature-Input is not one signature in canonical form, {LABEL}=({REQUIRED_INNER_LIST})"
             ';created=…;keyid="…" and, each at most once, expires, alg, nonce and tag'
         )
     label, signature_params, covered, created, expires, keyid, alg, nonce, tag = match.groups()
@@ -296,7 +304,7 @@ def parse_signature_headers(signature_input: str | None, signature: str | None) 
 
 
 def _components(covered: str) -> tuple[str, ...]:
-    if covered == _REQUIRED_INNER_LIST:
+    if covered == REQUIRED_INNER_LIST:
         return REQUIRED_COMPONENTS
     if not _COMPONENTS.fullmatch(covered):
         if _COMPONENT_PARAMETER.search(covered):

@@ -57,6 +57,7 @@ class WeighEvent(TypedDict):
     dataschema: NotRequired[Annotated[str, StringConstraints(max_length=256)]]
 
 
+# Adapters, because typed dictionaries have no methods to validate with.
 weigh_event_adapter: TypeAdapter[WeighEvent] = TypeAdapter(WeighEvent)
 weigh_event_batch_adapter: TypeAdapter[list[WeighEvent]] = TypeAdapter(
     Annotated[list[WeighEvent], Field(min_length=1, max_length=BATCH_EVENTS_MAX)]
@@ -88,4 +89,3 @@ class WeighEventOutcomes(Answer):
     """One outcome an event, in the order of the request."""
 
     outcomes: list[EventOutcome]
-

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from aiohttp import hdrs, web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.signatures import REQUIRED_COMPONENTS, SignatureError, parse_signature_headers, verify_request
+from schemas.signatures import SignatureError, parse_signature_headers, verify_request
+from schemas.usual_signature import is_signed_as_usual, usual_signature
 from service.errors import BinSuspended, Forbidden, KeyUnknown, SignatureRefused, TokenInvalid
 from service.reference import BinSigner, Reference
 from service.secrets import token_hash
@@ -60,35 +61,63 @@ async def authenticate_bin(
 
     Raises SignatureRefused with the profile's code, KeyUnknown, or BinSuspended.
     """
+    now = time.time()
+    signer = _usual_signer(request, body, reference, int(now), tolerance_seconds)
+    if signer is None:
+        signer = await _any_signer(request, body, reference, int(now), tolerance_seconds)
+    if not signer.valid_at(now):
+        raise KeyUnknown
+    if signer.suspended:
+        raise BinSuspended
+    return signer
+
+
+def _usual_signer(
+    request: web.Request, body: bytes, reference: Reference, now: int, tolerance_seconds: int
+) -> BinSigner | None:
+    """The signer of a request in the usual form by a key that is remembered; None leaves the decision to the long way."""
+    headers = request.headers
+    usual = usual_signature(headers.get("Signature-Input"))
+    signer = None if usual is None else reference.known_signer(usual.keyid)
+    if usual is None or signer is None:
+        return None
+    accepted = is_signed_as_usual(
+        usual,
+        signer.key,
+        method=request.method,
+        target=request.raw_path,
+        digest=headers.get("Content-Digest", ""),
+        signature=headers.get("Signature", ""),
+        body=body,
+        now=now,
+        tolerance_seconds=tolerance_seconds,
+    )
+    return signer if accepted else None
+
+
+async def _any_signer(
+    request: web.Request, body: bytes, reference: Reference, now: int, tolerance_seconds: int
+) -> BinSigner:
     headers = request.headers
     try:
         parsed = parse_signature_headers(headers.get("Signature-Input"), headers.get("Signature"))
         signer = reference.known_signer(parsed.keyid) or await reference.signer(parsed.keyid)
         if signer is None:
             raise KeyUnknown
-        now = time.time()
-        if parsed.components == REQUIRED_COMPONENTS:
-            fields = {"content-digest": headers["Content-Digest"]} if "Content-Digest" in headers else {}
-        else:
-            fields = {name.lower(): ", ".join(headers.getall(name)) for name in headers}
         verify_request(
             signer.key,
             parsed,
             method=request.method,
             target=request.raw_path,
-            fields=fields,
+            fields={name.lower(): headers.getall(name) for name in headers},
             body=body,
-            now=int(now),
+            now=now,
             tolerance_seconds=tolerance_seconds,
             authority=request.host,
             scheme=request.scheme,
         )
     except SignatureError as error:
         raise SignatureRefused(error.code, str(error)) from None
-    if not signer.valid_at(now):
-        raise KeyUnknown
-    if signer.suspended:
-        raise BinSuspended
     return signer
 
 

@@ -144,13 +144,13 @@ class Intake:
 
 
 def _invalid(event: Invalid) -> OutcomeJson:
-    return {"id": event.id, "outcome": Outcome.REJECTED, "code": "invalid_event", "errors": event.errors}
+    return {"id": event.id, "outcome": Outcome.REJECTED.value, "code": "invalid_event", "errors": event.errors}
 
 
 def _rejected(event_id: str, rejection: Rejection) -> OutcomeJson:
     return {
         "id": event_id,
-        "outcome": Outcome.REJECTED,
+        "outcome": Outcome.REJECTED.value,
         "code": rejection.code,
         "errors": [{"pointer": rejection.pointer, "code": rejection.code, "detail": rejection.detail}],
     }
@@ -158,7 +158,7 @@ def _rejected(event_id: str, rejection: Rejection) -> OutcomeJson:
 
 def _settled(event: PendingEvent, result: Settled | NotActive | Poisoned) -> OutcomeJson:
     if isinstance(result, Settled):
-        outcome: OutcomeJson = {"id": event.event_id, "outcome": result.outcome, "coins": result.coins}
+        outcome: OutcomeJson = {"id": event.event_id, "outcome": result.outcome.value, "coins": result.coins}
         if result.balance_coins is not None:
             outcome["balance_coins"] = result.balance_coins
         if result.outcome is Outcome.CONFLICT:
@@ -168,4 +168,4 @@ def _settled(event: PendingEvent, result: Settled | NotActive | Poisoned) -> Out
         return outcome
     if isinstance(result, NotActive):
         raise BinSuspended
-    return {"id": event.event_id, "outcome": Outcome.REJECTED, "code": "unstorable", "detail": UNSTORABLE_DETAIL}
+    return {"id": event.event_id, "outcome": Outcome.REJECTED.value, "code": "unstorable", "detail": UNSTORABLE_DETAIL}
