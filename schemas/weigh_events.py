@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, TypeAd
 from typing_extensions import TypedDict
 
 from schemas.common import Answer, FieldError, MaterialId
+from schemas.outcome_codes import OutcomeCode
 
 EVENT_TYPE = "tanbi.weigh-event.v1"
 BATCH_EVENTS_MAX = 500
@@ -60,7 +61,7 @@ class WeighEvent(TypedDict):
 # Adapters, because typed dictionaries have no methods to validate with.
 weigh_event_adapter: TypeAdapter[WeighEvent] = TypeAdapter(WeighEvent)
 weigh_event_batch_adapter: TypeAdapter[list[WeighEvent]] = TypeAdapter(
-    Annotated[list[WeighEvent], Field(min_length=1, max_length=BATCH_EVENTS_MAX)]
+    Annotated[list[WeighEvent], Field(title="WeighEventBatch", min_length=1, max_length=BATCH_EVENTS_MAX)]
 )
 
 
@@ -80,7 +81,7 @@ class EventOutcome(Answer):
     outcome: Outcome
     coins: int | None = Field(None, description="Coins credited; of a duplicate, those of the first time")
     balance_coins: int | None = Field(None, description="What the resident can spend after this event")
-    code: str | None = Field(None, description="Why it was held, rejected or in conflict")
+    code: OutcomeCode | None = Field(None, description="Why it was held, rejected or in conflict")
     detail: str | None = None
     errors: list[FieldError] | None = None
 

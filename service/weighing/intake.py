@@ -8,6 +8,7 @@ from typing import Any
 import pydantic
 import pydantic_core
 
+from schemas.outcome_codes import OutcomeCode
 from schemas.weigh_events import (
     BATCH_EVENTS_MAX,
     Outcome,
@@ -25,10 +26,6 @@ from service.weighing.rules import Bounds, Rejection, coins_for, content_digest,
 
 # An outcome as it goes on the wire: schemas.weigh_events.EventOutcome, without the fields that are null.
 OutcomeJson = dict[str, Any]
-
-CONFLICT_DETAIL = "This id was used for another content; it stays as it was first. A new drop needs a new id."
-UNSTORABLE_DETAIL = "The database refuses this event. Do not send it again; keep it and tell the operator."
-HELD_DETAIL = "No tariff was in force for this material at that time; an operator has to decide."
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +141,20 @@ class Intake:
 
 
 def _invalid(event: Invalid) -> OutcomeJson:
-    return {"id": event.id, "outcome": Outcome.REJECTED.value, "code": "invalid_event", "errors": event.errors}
+    return {
+        "id": event.id,
+        "outcome": Outcome.REJECTED.value,
+        "code": OutcomeCode.INVALID_EVENT.value,
+        "errors": event.errors,
+    }
 
 
 def _rejected(event_id: str, rejection: Rejection) -> OutcomeJson:
     return {
         "id": event_id,
         "outcome": Outcome.REJECTED.value,
-        "code": rejection.code,
-        "errors": [{"pointer": rejection.pointer, "code": rejection.code, "detail": rejection.detail}],
+        "code": rejection.code.value,
+        "errors": [{"pointer": rejection.pointer, "code": rejection.code.value, "detail": rejection.detail}],
     }
 
 
@@ -162,10 +164,14 @@ def _settled(event: PendingEvent, result: Settled | NotActive | Poisoned) -> Out
         if result.balance_coins is not None:
             outcome["balance_coins"] = result.balance_coins
         if result.outcome is Outcome.CONFLICT:
-            outcome |= {"code": "id_reused", "detail": CONFLICT_DETAIL}
+            outcome |= _reason(OutcomeCode.ID_REUSED)
         elif result.outcome is Outcome.HELD:
-            outcome |= {"code": "no_tariff", "detail": HELD_DETAIL}
+            outcome |= _reason(OutcomeCode.NO_TARIFF)
         return outcome
     if isinstance(result, NotActive):
         raise BinSuspended
-    return {"id": event.event_id, "outcome": Outcome.REJECTED.value, "code": "unstorable", "detail": UNSTORABLE_DETAIL}
+    return {"id": event.event_id, "outcome": Outcome.REJECTED.value, **_reason(OutcomeCode.UNSTORABLE)}
+
+
+def _reason(code: OutcomeCode) -> dict[str, str]:
+    return {"code": code.value, "detail": code.meaning}

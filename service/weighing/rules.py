@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+from schemas.outcome_codes import OutcomeCode
 from schemas.weigh_events import WeighEvent
 from service.tariffs import Tariffs
 
@@ -22,7 +23,7 @@ class Bounds:
 class Rejection:
     """An event that will never be taken, with the field that is to blame."""
 
-    code: str
+    code: OutcomeCode
     pointer: str
     detail: str
 
@@ -38,16 +39,16 @@ def rejection_of(
     """Why this event cannot be stored; None for one that can. Times are Unix seconds."""
     data = event["data"]
     if not tariffs.knows(data["material"]):
-        return Rejection("unknown_material", "/data/material", "No material has this id; see the bin's configuration.")
+        return Rejection(OutcomeCode.UNKNOWN_MATERIAL, "/data/material", OutcomeCode.UNKNOWN_MATERIAL.meaning)
     if data["weight_grams"] > bounds.weight_grams_max:
         detail = f"More than {bounds.weight_grams_max} g cannot be one drop; check the scale and its unit."
-        return Rejection("weight_out_of_range", "/data/weight_grams", detail)
+        return Rejection(OutcomeCode.WEIGHT_OUT_OF_RANGE, "/data/weight_grams", detail)
     if occurred_at > now + bounds.future_seconds_max:
         detail = f"More than {bounds.future_seconds_max} s ahead of the service; set the bin's clock."
-        return Rejection("time_in_future", "/time", detail)
+        return Rejection(OutcomeCode.TIME_IN_FUTURE, "/time", detail)
     if occurred_at < now - bounds.age_days_max * DAY_SECONDS:
         detail = f"Older than {bounds.age_days_max} days; check the bin's clock, or have an operator enter it."
-        return Rejection("time_too_old", "/time", detail)
+        return Rejection(OutcomeCode.TIME_TOO_OLD, "/time", detail)
     return None
 
 

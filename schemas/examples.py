@@ -1,0 +1,42 @@
+"""An example of each request body, by the name of its schema: shown in the documents, and posted by their test."""
+
+from typing import Any
+
+EVENT: dict[str, Any] = {
+    "specversion": "1.0",
+    "type": "tanbi.weigh-event.v1",
+    "source": "/bins/NK-0001",
+    "id": "01939c1a-7f00-7c3e-9d5a-3f1f0a6c1b2d",
+    "time": "2026-11-20T10:00:00+08:00",
+    "data": {
+        "sequence": 1042,
+        "material": "paper",
+        "weight_grams": 1250,
+        "credential": {"kind": "card", "value": "04A224B15C6180"},
+        "box_weight_grams": 20310,
+    },
+}
+# Nobody showed a card, and the bin has no scale under its box.
+EVENT_OF_NOBODY: dict[str, Any] = {
+    **EVENT,
+    "id": "01939c1a-8a10-7b52-b3c4-5d6e7f809102",
+    "time": "2026-11-20T10:01:30+08:00",
+    "data": {"sequence": 1043, "material": "plastic", "weight_grams": 480},
+}
+
+EXAMPLES: dict[str, Any] = {
+    "WeighEvent": EVENT,
+    "WeighEventBatch": [EVENT, EVENT_OF_NOBODY],
+    "LogIn": {"wechat_code": "0e3xK1ll2WqJ5e4Sgrnl2kVjQK3xK1lW"},
+    "BindCard": {"value": "04A224B15C6180"},
+    "OwnRedemptionRequest": {"merchant_id": "NK-M-01", "coins": 120},
+    "PayCodeRedemptionRequest": {"pay_code": "281374650912345678", "coins": 120, "capture": True},
+    "IndicatorInput": {
+        "area": "nankai",
+        "period": "2025-03",
+        "kind": "cleared",
+        "source": "南开区城市管理委员会",
+        "grams": 18_450_000_000,
+        "document": "生活垃圾清运量月报 2025-03",
+    },
+}
