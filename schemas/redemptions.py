@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from schemas.common import Answer, Coins, Request
 
@@ -18,6 +19,13 @@ PayCodeDigits = Annotated[
     Field(description="As the resident's screen shows it: 18 digits, without spaces"),
 ]
 RedemptionState = Literal["captured"]
+
+
+def _only_true(value: object) -> object:
+    # Literal[True] alone would take the number 1, which equals it.
+    if value is not True:
+        raise PydanticCustomError("literal_error", "Send true: this version takes coins at once, and holds none")
+    return value
 
 
 class PayCode(Answer):
@@ -39,7 +47,7 @@ class PayCodeRedemptionRequest(Request):
 
     pay_code: PayCodeDigits
     coins: Coins
-    capture: Literal[True] = Field(description="Take the coins at once")
+    capture: Annotated[Literal[True], BeforeValidator(_only_true)] = Field(description="Take the coins at once")
 
 
 class MerchantName(Answer):

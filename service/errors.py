@@ -275,6 +275,11 @@ class InsufficientCoins(Conflict):
     title = "Not enough coins"
     title_zh = "碳币余额不足"
 
+    def __init__(self, detail: str | None = None, *, available_coins: int | None = None) -> None:
+        """`available_coins` is not told: whether the caller may know it is for whoever answers to say."""
+        super().__init__(detail)
+        self.available_coins = available_coins
+
 
 class PayCodeExpired(Conflict):
     """This pay-code has expired. Ask the resident to show a new one."""

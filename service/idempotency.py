@@ -87,7 +87,7 @@ async def answer_once(
     error passes through, and the caller's transaction with it.
 
     Raises IdempotencyKeyReused where the key belongs to another request, and IdempotencyKeyInUse where the same key is
-    still running. Four round trips besides `work`'s own, one for a replay.
+    still running. Five round trips besides `work`'s own, two for a replay.
     """
     stored = await _claim(connection, actor, keyed)
     if stored is not None:
@@ -108,25 +108,27 @@ async def answer_once(
 async def _claim(connection: AsyncConnection, actor: str, keyed: KeyedRequest) -> StoredAnswer | None:
     """Lock the key until the transaction ends, and read what is stored under it; None for a new one.
 
-    One statement, so the lock may be had just after a twin's commit which the statement's snapshot does not show yet:
-    then the work runs and _store refuses it. Raises IdempotencyKeyReused or IdempotencyKeyInUse.
+    Two statements: only one that begins when the lock is had is sure to see what the twin before has committed. Raises
+    IdempotencyKeyReused or IdempotencyKeyInUse.
     """
     digest = hashlib.sha256(f"{actor}\0{keyed.key}".encode()).digest()
     lock_id = int.from_bytes(digest[:8], "big", signed=True)
-    lock = sa.select(sa.func.pg_try_advisory_xact_lock(sa.literal(lock_id, sa.BigInteger)).label("taken")).subquery()
+    locked = (
+        await connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(sa.literal(lock_id, sa.BigInteger))))
+    ).scalar_one()
     stored = idempotency_key.c
     row = (
         await connection.execute(
-            sa.select(lock.c.taken, stored.request_digest, stored.status, stored.answer).select_from(
-                lock.outerjoin(idempotency_key, (stored.actor == actor) & (stored.key == keyed.key))
+            sa.select(stored.request_digest, stored.status, stored.answer).where(
+                stored.actor == actor, stored.key == keyed.key
             )
         )
-    ).one()
-    # The stored answer first: whoever else asks for it at this moment does not matter.
-    if row.status is None:
-        if not row.taken:
+    ).one_or_none()
+    if row is None:
+        if not locked:
             raise IdempotencyKeyInUse
         return None
+    # Whoever holds the lock now only reads the same answer.
     if row.request_digest != keyed.digest:
         raise IdempotencyKeyReused
     code = pydantic_core.from_json(row.answer)["code"] if row.status in DECLINE_STATUSES else None
@@ -134,8 +136,11 @@ async def _claim(connection: AsyncConnection, actor: str, keyed: KeyedRequest) -
 
 
 async def _store(connection: AsyncConnection, actor: str, keyed: KeyedRequest, answer: StoredAnswer) -> None:
-    """Keep the answer. Raises IdempotencyKeyInUse where a twin was first: everything is rolled back, and the same
-    request sent again finds the twin's answer."""
+    """Keep the answer.
+
+    Raises IdempotencyKeyInUse where a twin was first in spite of the lock, which a fail-over forgets: everything is
+    rolled back, and the same request sent again finds the twin's answer.
+    """
     kept = await connection.execute(
         postgresql.insert(idempotency_key)
         .values(

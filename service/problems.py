@@ -12,7 +12,7 @@ import sqlalchemy.exc
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from service.db import is_lost_connection
+from service.db import hide_rows, is_retryable
 from service.errors import (
     BodyIncomplete,
     BodyTooLarge,
@@ -82,7 +82,8 @@ async def problems_middleware(request: web.Request, handler: Handler) -> web.Str
     except (ConnectionResetError, web.RequestPayloadError):
         return problem_response(BodyIncomplete(), chinese=prefers_chinese(request))
     except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, asyncpg.PostgresError, OSError) as error:
-        if isinstance(error, sqlalchemy.exc.TimeoutError) or is_lost_connection(error):
+        # A lock that was waited for too long is in here too: under such a load the caller is to come back later.
+        if isinstance(error, sqlalchemy.exc.TimeoutError) or is_retryable(error):
             logger.warning("database unavailable: %s", type(error).__name__)
             return problem_response(DatabaseUnavailable(), chinese=prefers_chinese(request))
         return _incident(request, error)
@@ -97,6 +98,7 @@ def _incident(request: web.Request, error: Exception) -> web.Response:
     incident = secrets.token_hex(8)
     resource = request.match_info.route.resource
     path = resource.canonical if resource else "?"
+    hide_rows(error)
     logger.error("incident %s in %s %s", incident, request.method, path, exc_info=error)
     return problem_response(InternalError(incident=incident), chinese=prefers_chinese(request))
 

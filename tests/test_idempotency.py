@@ -190,3 +190,21 @@ async def test_twenty_at_once_take_effect_once(office: Office, desk: Client) -> 
             assert (await answer.json())["code"] == "idempotency_key_in_use"
     assert sum(answer.status == 201 and "Idempotent-Replayed" not in answer.headers for answer in answers) == 1
     assert await office.areas() == ["a"]
+
+
+async def test_a_twin_that_was_first_in_spite_of_the_lock_wins(
+    office: Office, desk: Client, admin_engine: AsyncEngine
+) -> None:
+    office.may_finish.clear()
+    second = asyncio.create_task(send(desk))
+    await office.began.wait()
+    async with admin_engine.begin() as connection:
+        # Another server's transaction, say, that knows nothing of the lock.
+        await connection.execute(
+            sa.insert(idempotency_key).values(actor="key:1", key="k-1", request_digest=b"", status=201, answer="{}")
+        )
+    office.may_finish.set()
+    answer = await second
+    assert answer.status == 409
+    assert (await answer.json())["code"] == "idempotency_key_in_use"
+    assert await office.areas() == []

@@ -13,8 +13,10 @@ from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.signatures import Algorithm, SigningKey, sign_request
+from service.api_keys import create_api_key
 from service.db import transaction
 from service.ledger.queries import open_wallet
+from service.redemption.merchants import add_merchant
 from service.residents import sessions
 from service.secrets import Keyring
 from service.tables import area, credential, material, resident, site, tariff
@@ -74,6 +76,20 @@ async def open_session(engine: AsyncEngine, resident_id: int) -> str:
     """The token of a new session of this resident, good for a day."""
     async with transaction(engine) as connection:
         return (await sessions.open_session(connection, resident_id, timedelta(days=1), demo=False)).token
+
+
+async def add_shop(engine: AsyncEngine, merchant_id: str = "NK-M-01") -> str:
+    """The API key of a new merchant's till."""
+    async with transaction(engine) as connection:
+        await add_merchant(connection, merchant_id=merchant_id, name="学府便利店", name_en="Xuefu Store")
+        return await create_api_key(connection, role="merchant", name="till", merchant_id=merchant_id)
+
+
+async def earn(client: TestClient[Any, Any], world: World, coins: int) -> None:
+    """Give the world's resident coins, at most 15 000: they drop ten grams of paper for each."""
+    response = await post(client, world.hmac, weigh_event("NK-0002", weight_grams=coins * 10))
+    outcome = (await response.json())["outcomes"][0]
+    assert (outcome["outcome"], outcome["coins"]) == ("credited", coins), outcome
 
 
 def weigh_event(bin_id: str, **changes: Any) -> dict[str, Any]:

@@ -12,21 +12,21 @@ from service.ledger.queries import Wallet
 async def post_redemption(
     connection: AsyncConnection, *, owner_id: int, merchant_account_id: int, coins: int, redemption_id: UUID
 ) -> Wallet:
-    """Coins from a resident to a merchant. Raises InsufficientCoins, with nothing changed."""
-    moved = await queries.move_posted(connection, owner_id, -coins)
-    if moved is None:
-        available = (await queries.read_wallet(connection, owner_id)).available
-        raise InsufficientCoins(f"{coins} coins were asked for and {available} are available. Nothing was changed.")
-    await queries.insert_transfer(
+    """Coins from a resident to a merchant; the wallet after it.
+
+    Raises InsufficientCoins, with nothing changed. Its text names no figure, since a merchant may read it; its
+    `available_coins` is for the resident.
+    """
+    wallet, moved = await queries.post_redemption(
         connection,
         owner_id=owner_id,
-        kind="redemption",
-        debit_account_id=owner_id,
-        credit_account_id=merchant_account_id,
+        merchant_account_id=merchant_account_id,
         coins=coins,
         redemption_id=redemption_id,
     )
-    return moved
+    if not moved:
+        raise InsufficientCoins(available_coins=wallet.available)
+    return wallet
 
 
 async def reverse_transfer(connection: AsyncConnection, *, owner_id: int, transfer_id: int, reason: str) -> int:
@@ -34,7 +34,9 @@ async def reverse_transfer(connection: AsyncConnection, *, owner_id: int, transf
 
     Raises NotFound, TransferReversed where that was done before, and InsufficientCoins where the coins are spent.
     """
-    original = await queries.lock_transfer(connection, owner_id, transfer_id)
+    # Locked before it is read: of two reversals at once, the second sees the first.
+    await queries.lock_wallet(connection, owner_id)
+    original = await queries.read_transfer(connection, owner_id, transfer_id)
     if original is None:
         raise NotFound("This wallet has no transfer with this id.")
     if await queries.is_reversed(connection, owner_id, transfer_id):

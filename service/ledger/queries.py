@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib import resources
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
@@ -18,6 +19,12 @@ CREDIT_WAITING = sa.text(resources.files("service.ledger").joinpath("credit_wait
     sa.bindparam("credential_digests", type_=sa.ARRAY(sa.LargeBinary)),
     sa.bindparam("waiting_max", type_=sa.Interval),
     sa.bindparam("demo", type_=sa.Boolean),
+)
+POST_REDEMPTION = sa.text(resources.files("service.ledger").joinpath("post_redemption.sql").read_text()).bindparams(
+    sa.bindparam("owner_id", type_=sa.BigInteger),
+    sa.bindparam("merchant_account_id", type_=sa.BigInteger),
+    sa.bindparam("coins", type_=sa.BigInteger),
+    sa.bindparam("redemption_id", type_=sa.Uuid),
 )
 
 
@@ -59,6 +66,24 @@ async def open_wallet(connection: AsyncConnection) -> int:
     ).scalar_one()
     await connection.execute(sa.insert(wallet).values(owner_id=account_id))
     return account_id
+
+
+async def open_wallets(connection: AsyncConnection, count: int) -> list[int]:
+    """Accounts and empty wallets of `count` new residents, in two statements; the accounts' ids, rising."""
+    numbers = sa.func.generate_series(1, count).table_valued("number")
+    owner_ids = (
+        (
+            await connection.execute(
+                sa.insert(account)
+                .from_select(["kind"], sa.select(sa.literal("resident")).select_from(numbers))
+                .returning(account.c.id)
+            )
+        )
+        .scalars()
+        .all()
+    )
+    await connection.execute(sa.insert(wallet), [{"owner_id": owner_id} for owner_id in owner_ids])
+    return sorted(owner_ids)
 
 
 async def open_merchant_account(connection: AsyncConnection) -> int:
@@ -106,9 +131,28 @@ async def insert_transfer(connection: AsyncConnection, **values: Any) -> int:
     return transfer_id
 
 
-async def lock_transfer(connection: AsyncConnection, owner_id: int, transfer_id: int) -> sa.Row[Any] | None:
-    """A transfer that is about to be reversed, with its wallet locked so that reversals of it queue up."""
-    await connection.execute(sa.select(wallet.c.owner_id).where(wallet.c.owner_id == owner_id).with_for_update())
+async def post_redemption(
+    connection: AsyncConnection, *, owner_id: int, merchant_account_id: int, coins: int, redemption_id: UUID
+) -> tuple[Wallet, bool]:
+    """Move coins to a merchant if they are available: the wallet then, and whether they moved; see post_redemption.sql.
+
+    Locks the wallet until the transaction ends.
+    """
+    row = (
+        await connection.execute(
+            POST_REDEMPTION,
+            {
+                "owner_id": owner_id,
+                "merchant_account_id": merchant_account_id,
+                "coins": coins,
+                "redemption_id": redemption_id,
+            },
+        )
+    ).one()
+    return Wallet(row.posted, row.held), row.moved
+
+
+async def read_transfer(connection: AsyncConnection, owner_id: int, transfer_id: int) -> sa.Row[Any] | None:
     return (
         await connection.execute(
             sa.select(transfer).where(transfer.c.owner_id == owner_id, transfer.c.id == transfer_id)
@@ -161,9 +205,3 @@ async def statement_page(
     if before_id is not None:
         query = query.where(transfer.c.id < before_id)
     return (await connection.execute(query)).all()
-
-
-async def merchant_account(connection: AsyncConnection, merchant_id: str) -> int | None:
-    return (
-        await connection.execute(sa.select(merchant.c.account_id).where(merchant.c.id == merchant_id))
-    ).scalar_one_or_none()

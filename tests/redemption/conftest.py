@@ -1,13 +1,27 @@
 """Redemption is tested in a small world with one merchant."""
 
+from typing import Any
+
 import pytest
+from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.secrets import Keyring
 from service.settings import Settings
-from tests.world import World, build_world
+from tests.redemption.calls import Caller
+from tests.world import World, add_shop, build_world, open_session
 
 
 @pytest.fixture
 async def world(engine: AsyncEngine, settings: Settings) -> World:
     return await build_world(engine, Keyring.of(settings))
+
+
+@pytest.fixture
+async def resident(world: World, engine: AsyncEngine, client: TestClient[Any, Any]) -> Caller:
+    return Caller(client, await open_session(engine, world.resident_id))
+
+
+@pytest.fixture
+async def shop(engine: AsyncEngine, client: TestClient[Any, Any]) -> Caller:
+    return Caller(client, await add_shop(engine))

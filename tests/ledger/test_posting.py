@@ -1,0 +1,271 @@
+"""Moving coins: what is posted, what is declined, and what happens when two want the same."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, NoResultFound
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from service.db import transaction, violated_constraint
+from service.errors import InsufficientCoins, NotFound, TransferReversed
+from service.ledger.posting import post_redemption, reverse_transfer
+from service.ledger.queries import Wallet, insert_transfer, move_posted, open_merchant_account, open_wallet, read_wallet
+from service.tables import ISSUER_ACCOUNT_ID, transfer, wallet
+
+MISTAKE = "bin NK-0001 weighed the box as well"
+
+
+async def credit(connection: AsyncConnection, owner_id: int, coins: int) -> int:
+    """Coins from the issuer; the transfer's id."""
+    await move_posted(connection, owner_id, coins)
+    return await insert_transfer(
+        connection,
+        owner_id=owner_id,
+        kind="credit",
+        debit_account_id=ISSUER_ACCOUNT_ID,
+        credit_account_id=owner_id,
+        coins=coins,
+        bin_id="NK-0001",
+        event_id=str(uuid.uuid4()),
+    )
+
+
+async def redeem(connection: AsyncConnection, owner_id: int, merchant_account_id: int, coins: int) -> Wallet:
+    return await post_redemption(
+        connection,
+        owner_id=owner_id,
+        merchant_account_id=merchant_account_id,
+        coins=coins,
+        redemption_id=uuid.uuid4(),
+    )
+
+
+async def transfers(connection: AsyncConnection, owner_id: int) -> list[Any]:
+    query = sa.select(transfer).where(transfer.c.owner_id == owner_id).order_by(transfer.c.id)
+    return list((await connection.execute(query)).all())
+
+
+@pytest.fixture
+async def connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Rolled back at the end."""
+    async with engine.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+async def accounts(engine: AsyncEngine) -> tuple[int, int]:
+    """A resident with 500 coins, and a merchant; committed."""
+    async with transaction(engine) as connection:
+        owner_id, merchant_account_id = await open_wallet(connection), await open_merchant_account(connection)
+        await credit(connection, owner_id, 500)
+    return owner_id, merchant_account_id
+
+
+async def test_a_redemption_moves_coins_from_the_resident_to_the_merchant(
+    connection: AsyncConnection, accounts: tuple[int, int]
+) -> None:
+    owner_id, merchant_account_id = accounts
+    redemption_id = uuid.uuid4()
+    after = await post_redemption(
+        connection, owner_id=owner_id, merchant_account_id=merchant_account_id, coins=120, redemption_id=redemption_id
+    )
+    assert after == await read_wallet(connection, owner_id) == Wallet(posted=380, held=0)
+    row = (await transfers(connection, owner_id))[-1]
+    assert (row.kind, row.coins, row.redemption_id) == ("redemption", 120, redemption_id)
+    assert (row.debit_account_id, row.credit_account_id) == (owner_id, merchant_account_id)
+    assert (row.bin_id, row.event_id, row.reverses_id, row.reason) == (None, None, None, None)
+
+
+async def test_a_redemption_of_more_than_there_is_changes_nothing_and_tells_only_who_asks(
+    connection: AsyncConnection, accounts: tuple[int, int]
+) -> None:
+    with pytest.raises(InsufficientCoins) as declined:
+        await redeem(connection, *accounts, 501)
+    assert declined.value.available_coins == 500
+    assert "50" not in declined.value.detail
+    assert await read_wallet(connection, accounts[0]) == Wallet(posted=500, held=0)
+    assert len(await transfers(connection, accounts[0])) == 1
+
+
+async def test_coins_that_are_held_cannot_be_redeemed(connection: AsyncConnection, accounts: tuple[int, int]) -> None:
+    await connection.execute(sa.update(wallet).where(wallet.c.owner_id == accounts[0]).values(held=200))
+    with pytest.raises(InsufficientCoins) as declined:
+        await redeem(connection, *accounts, 301)
+    assert declined.value.available_coins == 300
+    assert await redeem(connection, *accounts, 300) == Wallet(posted=200, held=200)
+
+
+@pytest.mark.parametrize("coins", [0, -1, -(10**9)])
+async def test_no_redemption_moves_coins_backwards(
+    connection: AsyncConnection, accounts: tuple[int, int], coins: int
+) -> None:
+    with pytest.raises(IntegrityError) as refused:
+        await redeem(connection, *accounts, coins)
+    assert violated_constraint(refused.value) == "ck_transfer_coins"
+
+
+async def test_an_account_without_a_wallet_cannot_redeem(
+    connection: AsyncConnection, accounts: tuple[int, int]
+) -> None:
+    with pytest.raises(NoResultFound):
+        await redeem(connection, accounts[1], accounts[1], 1)
+
+
+async def test_a_redemption_waits_for_coins_that_are_on_their_way(
+    engine: AsyncEngine, admin_engine: AsyncEngine, accounts: tuple[int, int]
+) -> None:
+    async with transaction(engine) as first:
+        await credit(first, accounts[0], 100)
+
+        async def redeem_600() -> Wallet:
+            async with transaction(engine) as second:
+                return await redeem(second, *accounts, 600)
+
+        waiting = asyncio.create_task(redeem_600())
+        await until_blocked(admin_engine)
+    assert await waiting == Wallet(posted=0, held=0)
+
+
+async def test_a_redemption_waits_for_a_hold_that_is_being_released(
+    engine: AsyncEngine, admin_engine: AsyncEngine, accounts: tuple[int, int]
+) -> None:
+    async with transaction(engine) as connection:
+        await connection.execute(sa.update(wallet).where(wallet.c.owner_id == accounts[0]).values(held=400))
+    async with transaction(engine) as first:
+        await first.execute(sa.update(wallet).where(wallet.c.owner_id == accounts[0]).values(held=0))
+
+        async def redeem_300() -> Wallet:
+            async with transaction(engine) as second:
+                return await redeem(second, *accounts, 300)
+
+        waiting = asyncio.create_task(redeem_300())
+        await until_blocked(admin_engine)
+    assert await waiting == Wallet(posted=200, held=0)
+
+
+async def test_a_decline_counts_the_coins_that_went_while_it_waited(
+    engine: AsyncEngine, admin_engine: AsyncEngine, accounts: tuple[int, int]
+) -> None:
+    async with transaction(engine) as first:
+        await redeem(first, *accounts, 490)
+
+        async def redeem_11() -> Wallet:
+            async with transaction(engine) as second:
+                return await redeem(second, *accounts, 11)
+
+        waiting = asyncio.create_task(redeem_11())
+        await until_blocked(admin_engine)
+    with pytest.raises(InsufficientCoins) as declined:
+        await waiting
+    assert declined.value.available_coins == 10
+
+
+async def test_a_reversal_takes_back_what_a_mistake_gave_and_names_it(
+    connection: AsyncConnection, accounts: tuple[int, int]
+) -> None:
+    owner_id, _ = accounts
+    mistake = await credit(connection, owner_id, 70)
+    reversal_id = await reverse_transfer(connection, owner_id=owner_id, transfer_id=mistake, reason=MISTAKE)
+    row = (await transfers(connection, owner_id))[-1]
+    assert (row.id, row.kind, row.coins) == (reversal_id, "reversal", 70)
+    assert (row.reverses_id, row.reason) == (mistake, MISTAKE)
+    assert (row.debit_account_id, row.credit_account_id) == (owner_id, ISSUER_ACCOUNT_ID)
+    assert await read_wallet(connection, owner_id) == Wallet(posted=500, held=0)
+
+
+async def test_a_reversal_gives_back_what_a_redemption_took(
+    connection: AsyncConnection, accounts: tuple[int, int]
+) -> None:
+    owner_id, merchant_account_id = accounts
+    await redeem(connection, *accounts, 120)
+    taken = (await transfers(connection, owner_id))[-1]
+    await reverse_transfer(connection, owner_id=owner_id, transfer_id=taken.id, reason=MISTAKE)
+    row = (await transfers(connection, owner_id))[-1]
+    assert (row.debit_account_id, row.credit_account_id) == (merchant_account_id, owner_id)
+    assert await read_wallet(connection, owner_id) == Wallet(posted=500, held=0)
+
+
+async def test_a_transfer_is_reversed_once_but_a_reversal_can_be_reversed_too(
+    connection: AsyncConnection, accounts: tuple[int, int]
+) -> None:
+    owner_id, _ = accounts
+    mistake = await credit(connection, owner_id, 70)
+    reversal_id = await reverse_transfer(connection, owner_id=owner_id, transfer_id=mistake, reason=MISTAKE)
+    with pytest.raises(TransferReversed):
+        await reverse_transfer(connection, owner_id=owner_id, transfer_id=mistake, reason=MISTAKE)
+    await reverse_transfer(connection, owner_id=owner_id, transfer_id=reversal_id, reason="the box was empty")
+    assert await read_wallet(connection, owner_id) == Wallet(posted=570, held=0)
+
+
+async def test_coins_that_are_spent_or_held_cannot_be_taken_back(
+    connection: AsyncConnection, accounts: tuple[int, int]
+) -> None:
+    owner_id, _ = accounts
+    mistake = await credit(connection, owner_id, 70)
+    await redeem(connection, *accounts, 400)
+    await connection.execute(sa.update(wallet).where(wallet.c.owner_id == owner_id).values(held=101))
+    with pytest.raises(InsufficientCoins, match="spent or held"):
+        await reverse_transfer(connection, owner_id=owner_id, transfer_id=mistake, reason=MISTAKE)
+    assert await read_wallet(connection, owner_id) == Wallet(posted=170, held=101)
+
+
+async def test_a_transfer_of_another_wallet_is_not_found(
+    connection: AsyncConnection, accounts: tuple[int, int]
+) -> None:
+    stranger = await open_wallet(connection)
+    foreign = await credit(connection, stranger, 70)
+    for owner_id, transfer_id in ((accounts[0], foreign), (accounts[0], 0), (0, foreign)):
+        with pytest.raises(NotFound):
+            await reverse_transfer(connection, owner_id=owner_id, transfer_id=transfer_id, reason=MISTAKE)
+
+
+async def test_of_ten_reversals_of_one_transfer_at_once_one_succeeds(
+    engine: AsyncEngine, accounts: tuple[int, int]
+) -> None:
+    owner_id, _ = accounts
+    async with transaction(engine) as connection:
+        mistake = await credit(connection, owner_id, 70)
+
+    async def reverse() -> int:
+        async with transaction(engine) as connection:
+            return await reverse_transfer(connection, owner_id=owner_id, transfer_id=mistake, reason=MISTAKE)
+
+    outcomes = await asyncio.gather(*(reverse() for _ in range(10)), return_exceptions=True)
+    assert sum(isinstance(outcome, int) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, TransferReversed) for outcome in outcomes) == 9
+    async with engine.connect() as connection:
+        assert await read_wallet(connection, owner_id) == Wallet(posted=500, held=0)
+
+
+async def test_500_opposite_transfers_at_once_end_where_they_began(
+    engine: AsyncEngine, accounts: tuple[int, int]
+) -> None:
+    async def give() -> None:
+        async with transaction(engine) as connection:
+            await credit(connection, accounts[0], 3)
+
+    async def take() -> None:
+        async with transaction(engine) as connection:
+            await redeem(connection, *accounts, 3)
+
+    await asyncio.gather(*(move() for _ in range(250) for move in (give, take)), return_exceptions=False)
+    async with engine.connect() as connection:
+        assert await read_wallet(connection, accounts[0]) == Wallet(posted=500, held=0)
+        assert len(await transfers(connection, accounts[0])) == 501
+
+
+async def until_blocked(admin_engine: AsyncEngine) -> None:
+    """Wait until a connection of the service waits for a lock. The limit is only there so that a failure ends."""
+    query = sa.text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock' AND usename <> current_user"
+    )
+    async with asyncio.timeout(120):
+        blocked = 0
+        while not blocked:
+            async with admin_engine.connect() as connection:
+                blocked = (await connection.execute(query)).scalar_one()

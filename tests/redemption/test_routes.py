@@ -1,0 +1,279 @@
+"""What residents and merchants see of redemption, over HTTP."""
+
+import re
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from aiohttp.test_utils import TestClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.api_keys import create_api_key
+from service.db import transaction
+from service.keys import METRICS
+from service.redemption.merchants import add_machine
+from service.tables import redemption
+from tests.redemption.calls import BY_PAY_CODE, OWN, Caller, balance, code_of, redemptions
+from tests.world import World, add_shop, earn
+
+Client = TestClient[Any, Any]
+
+
+async def test_a_resident_pays_a_merchant(
+    world: World, client: Client, engine: AsyncEngine, resident: Caller, shop: Caller
+) -> None:
+    await earn(client, world, 500)
+    response = await resident.redeem(120)
+    assert response.status == 201
+    answer = await response.json()
+    assert uuid.UUID(answer.pop("id")).version == 4
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(answer.pop("created_at"))).total_seconds()) < 300
+    assert answer == {
+        "state": "captured",
+        "merchant": {"id": "NK-M-01", "name": "学府便利店"},
+        "coins": 120,
+        "balance_coins": 380,
+    }
+    assert await balance(engine, world.resident_id) == 380
+
+
+async def test_a_merchant_takes_coins_by_a_pay_code_and_learns_nothing_of_the_resident(
+    world: World, client: Client, engine: AsyncEngine, resident: Caller, shop: Caller
+) -> None:
+    await earn(client, world, 500)
+    response = await shop.take(await resident.new_pay_code(), 120)
+    assert response.status == 201
+    answer = await response.json()
+    assert set(answer) == {"id", "state", "coins", "created_at"}
+    assert (answer["state"], answer["coins"]) == ("captured", 120)
+    assert await balance(engine, world.resident_id) == 380
+
+
+async def test_the_last_coin_can_be_spent(world: World, client: Client, resident: Caller, shop: Caller) -> None:
+    await earn(client, world, 500)
+    assert (await (await resident.redeem(500)).json())["balance_coins"] == 0
+
+
+async def test_a_coin_too_many_is_declined_and_changes_nothing(
+    world: World, client: Client, engine: AsyncEngine, resident: Caller, shop: Caller
+) -> None:
+    await earn(client, world, 500)
+    response = await resident.redeem(501)
+    assert response.status == 409
+    problem = await response.json()
+    assert problem["code"] == "insufficient_coins"
+    assert "501" in problem["detail"]
+    assert "500 are available" in problem["detail"]
+    assert await balance(engine, world.resident_id) == 500
+    assert await redemptions(engine) == 0
+
+
+async def test_a_merchant_is_not_told_what_a_resident_has(
+    world: World, client: Client, resident: Caller, shop: Caller
+) -> None:
+    await earn(client, world, 467)
+    response = await shop.take(await resident.new_pay_code(), 1000)
+    assert response.status == 409
+    assert await code_of(response) == "insufficient_coins"
+    assert "467" not in await response.text()
+    assert str(world.resident_id) not in await response.text()
+
+
+async def test_a_merchant_nobody_knows_is_not_paid(
+    world: World, client: Client, engine: AsyncEngine, resident: Caller
+) -> None:
+    await earn(client, world, 500)
+    response = await resident.redeem(1, merchant_id="NK-M-99")
+    assert response.status == 404
+    assert await code_of(response) == "merchant_unknown"
+    assert await balance(engine, world.resident_id) == 500
+
+
+async def test_a_redemption_names_the_machine_that_took_it(
+    world: World, client: Client, engine: AsyncEngine, resident: Caller, shop: Caller
+) -> None:
+    await earn(client, world, 500)
+    async with transaction(engine) as connection:
+        await add_machine(connection, machine_id="NK-W-01", merchant_id="NK-M-01", site_id="site-1", kind="water")
+        water = await create_api_key(
+            connection, role="merchant", name="water", merchant_id="NK-M-01", machine_id="NK-W-01"
+        )
+    machine = Caller(client, water)
+    # The same key, but each is the first of its actor.
+    assert (await machine.take(await resident.new_pay_code(), 10, key="1")).status == 201
+    assert (await shop.take(await resident.new_pay_code(), 10, key="1")).status == 201
+    async with engine.connect() as connection:
+        rows = (await connection.execute(sa.select(redemption.c.merchant_id, redemption.c.machine_id))).all()
+    assert {tuple(row) for row in rows} == {("NK-M-01", "NK-W-01"), ("NK-M-01", None)}
+
+
+async def test_a_merchant_looks_up_its_own_redemptions_only(
+    world: World, client: Client, engine: AsyncEngine, resident: Caller, shop: Caller
+) -> None:
+    await earn(client, world, 500)
+    taken = await (await shop.take(await resident.new_pay_code(), 120)).json()
+    found = await shop.get(f"{BY_PAY_CODE}/{taken['id']}")
+    assert found.status == 200
+    assert await found.json() == taken
+    other = Caller(client, await add_shop(engine, "NK-M-02"))
+    refused = await other.get(f"{BY_PAY_CODE}/{taken['id']}")
+    assert refused.status == 404
+    assert await code_of(refused) == "redemption_unknown"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        str(uuid.UUID(int=0)),
+        "1",
+        "x" * 300,
+        "%00",
+        "urn:uuid:00000000-0000-4000-8000-000000000000",
+        "00000000000040008000000000000000",
+        "%F0%9F%AA%99",
+    ],
+)
+async def test_an_id_that_no_redemption_has_is_not_found(shop: Caller, text: str) -> None:
+    response = await shop.get(f"{BY_PAY_CODE}/{text}")
+    assert response.status == 404
+    assert await code_of(response) == "redemption_unknown"
+
+
+async def test_a_resident_cannot_call_as_a_merchant_nor_a_merchant_as_a_resident(
+    world: World, client: Client, engine: AsyncEngine, resident: Caller, shop: Caller
+) -> None:
+    code = await resident.new_pay_code()
+    assert await code_of(await resident.take(code, 1)) == "token_invalid"
+    assert await code_of(await shop.redeem(1)) == "token_invalid"
+    assert await code_of(await shop.post("/v1/me/pay-codes")) == "token_invalid"
+    async with transaction(engine) as connection:
+        operator = Caller(client, await create_api_key(connection, role="operator", name="Ms Li"))
+    assert await code_of(await operator.take(code, 1)) == "forbidden"
+    assert await code_of(await operator.get(f"{BY_PAY_CODE}/{uuid.uuid4()}")) == "forbidden"
+    for path in (OWN, BY_PAY_CODE, "/v1/me/pay-codes"):
+        assert (await client.post(path)).status == 401
+
+
+async def test_a_metric_counts_each_redemption_once_by_outcome(
+    world: World, client: Client, resident: Caller, shop: Caller
+) -> None:
+    await earn(client, world, 500)
+    for _ in range(3):
+        await resident.redeem(10, key="captured")
+        await resident.redeem(1000, key="declined")
+    await shop.take("0" * 18, 10)
+    assert client.server is not None
+    exported = {
+        sample.labels["outcome"]: sample.value
+        for metric in client.server.app[METRICS].registry.collect()  # type: ignore[attr-defined]
+        for sample in metric.samples
+        if sample.name == "tanbi_redemptions_total"
+    }
+    assert exported == {"captured": 1, "insufficient_coins": 1, "pay_code_unknown": 1}
+
+
+async def test_a_key_is_asked_for_by_both_redemption_calls(resident: Caller, shop: Caller) -> None:
+    for caller, path, document in (
+        (resident, OWN, {"merchant_id": "NK-M-01", "coins": 1}),
+        (shop, BY_PAY_CODE, {"pay_code": "0" * 18, "coins": 1, "capture": True}),
+    ):
+        response = await caller.post(path, document, headers={"Idempotency-Key": ""})
+        assert response.status == 400
+        assert await code_of(response) == "idempotency_key_missing"
+
+
+BAD_COINS = [0, -1, 1_000_000_001, 10**30, 1.0, 1.5, "1", None, True, [1], {"coins": 1}]
+BAD_BODIES: list[tuple[bytes, int]] = [
+    (b"", 400),
+    (b"{", 400),
+    (b'"\xff"', 400),
+    (b"null", 422),
+    (b"[]", 422),
+    (b"1", 422),
+    (b"{}", 422),
+    (b'{"coins": NaN}', 422),
+    (b"[" * 100_000, 400),
+]
+
+
+def good_body(path: str) -> dict[str, Any]:
+    if path == OWN:
+        return {"merchant_id": "NK-M-01", "coins": 1}
+    return {"pay_code": "0" * 18, "coins": 1, "capture": True}
+
+
+@pytest.fixture(params=[OWN, BY_PAY_CODE])
+async def call(
+    request: pytest.FixtureRequest, world: World, client: Client, resident: Caller, shop: Caller
+) -> tuple[Caller, str]:
+    await earn(client, world, 500)
+    return (resident if request.param == OWN else shop), request.param
+
+
+async def test_coins_that_are_no_positive_number_are_refused_with_a_pointer(
+    world: World, engine: AsyncEngine, call: tuple[Caller, str]
+) -> None:
+    caller, path = call
+    for coins in BAD_COINS:
+        response = await caller.post(path, {**good_body(path), "coins": coins})
+        assert response.status == 422, (coins, await response.text())
+        assert [error["pointer"] for error in (await response.json())["errors"]] == ["/coins"], coins
+    assert await balance(engine, world.resident_id) == 500
+
+
+async def test_a_body_of_another_form_is_refused(world: World, engine: AsyncEngine, call: tuple[Caller, str]) -> None:
+    caller, path = call
+    for body, status in BAD_BODIES:
+        response = await caller.post(path, body)
+        assert response.status == status, (body[:20], await response.text())
+    for field in good_body(path):
+        response = await caller.post(path, {name: value for name, value in good_body(path).items() if name != field})
+        assert response.status == 422
+        assert (await response.json())["errors"][0]["pointer"] == f"/{field}"
+    response = await caller.post(path, {**good_body(path), "offer_id": "x"})
+    assert response.status == 422
+    assert (await response.json())["errors"][0]["pointer"] == "/offer_id"
+    assert (await caller.post(path, good_body(path), headers={"Content-Type": "text/plain"})).status == 415
+    assert (await caller.post(path, b" " * (1024 * 1024 + 1))).status == 413
+    assert await balance(engine, world.resident_id) == 500
+
+
+@pytest.mark.parametrize(
+    "pay_code",
+    ["", "1" * 17, "1" * 19, "1" * 17 + "a", "１" * 18, "1" * 17 + "\n", "1" * 18 + "\n", 10**17, None, ["1"]],
+)
+async def test_a_pay_code_of_another_form_is_refused_with_a_pointer(shop: Caller, pay_code: Any) -> None:
+    response = await shop.post(BY_PAY_CODE, {"pay_code": pay_code, "coins": 1, "capture": True})
+    assert response.status == 422
+    assert (await response.json())["errors"][0]["pointer"] == "/pay_code"
+    assert pay_code in ("", None) or str(pay_code) not in await response.text()
+
+
+@pytest.mark.parametrize("capture", [False, None, 1, "true"])
+async def test_only_an_immediate_capture_is_taken(shop: Caller, capture: Any) -> None:
+    response = await shop.post(BY_PAY_CODE, {"pay_code": "0" * 18, "coins": 1, "capture": capture})
+    assert response.status == 422
+    assert (await response.json())["errors"][0]["pointer"] == "/capture"
+
+
+@pytest.mark.parametrize("merchant_id", ["", "a b", "../x", "店", "\u0000", "a" * 64, 1, None])
+async def test_a_merchant_id_of_another_form_is_refused_with_a_pointer(resident: Caller, merchant_id: Any) -> None:
+    response = await resident.post(OWN, {"merchant_id": merchant_id, "coins": 1})
+    assert response.status == 422
+    assert (await response.json())["errors"][0]["pointer"] == "/merchant_id"
+
+
+async def test_no_token_and_no_code_is_ever_logged(
+    world: World, client: Client, resident: Caller, shop: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    await earn(client, world, 500)
+    code = await resident.new_pay_code()
+    await shop.take(code, 501)
+    await shop.take(code, 5)
+    await shop.take(code, 5)
+    text = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith("asyncio"))
+    assert code not in text
+    assert not re.search(f"{shop.token}|{resident.token}", text)
