@@ -36,6 +36,8 @@ def create_engine(settings: Settings) -> AsyncEngine:
         max_overflow=settings.database_pool_size,
         pool_timeout=settings.statement_timeout_seconds,
         pool_pre_ping=True,
+        # An error that is logged would carry them, and with them what residents own.
+        hide_parameters=True,
         connect_args=connect_arguments(settings),
     )
 
@@ -70,41 +72,57 @@ async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
-DriverPool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
-DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
-@asynccontextmanager
-async def driver_pool(settings: Settings, size: int) -> AsyncIterator[DriverPool]:
+class Writers:
     """Connections of the driver itself, each statement its own transaction, for the one hot statement.
 
-    BEGIN, COMMIT, and an engine's ping before and reset after would each cost a round trip, and a round trip costs as
-    much as crediting ten events.
+    BEGIN, COMMIT, an engine's ping before and a pool's reset after would each cost a round trip, and a round trip costs
+    as much as crediting ten events. As many are open as were ever used at once.
     """
-    if settings.database_url is None:
-        raise DatabaseNotConfigured
-    url = sa.make_url(settings.database_url)
-    _, arguments = url.get_dialect()().create_connect_args(url)
-    connecting = connect_arguments(settings)
-    # Planning the statement costs as much as crediting a hundred events; its plan does not depend on the arguments.
-    connecting["server_settings"]["plan_cache_mode"] = "force_generic_plan"
-    pool = await asyncpg.create_pool(
-        **arguments,
-        **connecting,
-        min_size=size,
-        max_size=size,
-        max_inactive_connection_lifetime=0,
-        reset=_keep_as_it_is,
-    )
-    try:
-        yield pool
-    finally:
-        # Whoever used it has finished by now; a connection that hangs must not hold up the exit.
-        pool.terminate()
 
+    def __init__(self, settings: Settings) -> None:
+        """Raises DatabaseNotConfigured."""
+        if settings.database_url is None:
+            raise DatabaseNotConfigured
+        url = sa.make_url(settings.database_url)
+        _, self._arguments = url.get_dialect()().create_connect_args(url)
+        self._arguments |= connect_arguments(settings)
+        # Planning the statement costs as much as crediting a hundred events; its plan does not depend on the arguments.
+        self._arguments["server_settings"]["plan_cache_mode"] = "force_generic_plan"
+        self._idle: list[DriverConnection] = []
+        self.used = 0
 
-async def _keep_as_it_is(_connection: DriverConnection) -> None:
-    """Nothing to reset: these connections run two statements and never open a transaction."""
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[DriverConnection]:
+        """One that is alive as far as is known; after any failure it is not used again."""
+        connection = await self._take()
+        self.used += 1
+        try:
+            yield connection
+        except BaseException:
+            connection.terminate()
+            raise
+        finally:
+            self.used -= 1
+        self._idle.append(connection)
+
+    async def _take(self) -> DriverConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return await asyncpg.connect(**self._arguments)
+
+    def close(self) -> None:
+        """Whoever used them has finished by now; a connection that hangs must not hold up the exit."""
+        while self._idle:
+            self._idle.pop().terminate()
 
 
 def sqlstate(error: BaseException) -> str | None:
@@ -138,6 +156,15 @@ def is_poison(error: BaseException) -> bool:
         return True
     state = sqlstate(error)
     return state is not None and state.startswith(POISON_SQLSTATES)
+
+
+def hide_rows(error: BaseException) -> None:
+    """Take the rows that PostgreSQL quotes in DETAIL out of an error that is about to be logged, and of its causes."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, asyncpg.PostgresError):
+            found.detail = None
+        found = found.__cause__ or found.__context__
 
 
 def violated_constraint(error: sqlalchemy.exc.IntegrityError) -> str | None:

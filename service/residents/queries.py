@@ -176,7 +176,10 @@ async def credited_by_binding(connection: AsyncConnection, digest: bytes, reside
 async def find_waiting_credentials(
     connection: AsyncConnection, bound_since: datetime, *, waiting_max: timedelta, demo: bool, limit: int
 ) -> Sequence[bytes]:
-    """Credentials bound since then that events still wait for, by the conditions of ledger/credit_waiting.sql."""
+    """Credentials bound since then that events still wait for, by the conditions of ledger/credit_waiting.sql.
+
+    The earliest first, which is the order of the index on `bound_at`: any other would read the whole table to sort it.
+    """
     waiting = sa.exists().where(
         weigh_event.c.credential_digest == credential.c.digest,
         weigh_event.c.outcome == sa.literal_column("'unclaimed'"),
@@ -188,7 +191,7 @@ async def find_waiting_credentials(
             await connection.execute(
                 sa.select(credential.c.digest)
                 .where(credential.c.bound_at >= bound_since, credential.c.demo.is_(False) | sa.literal(demo), waiting)
-                .order_by(credential.c.digest)
+                .order_by(credential.c.bound_at)
                 .limit(limit)
             )
         )

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.db import database_now, is_retryable, transaction
+from service.db import database_now, hide_rows, is_retryable, transaction
 from service.ledger.queries import credit_waiting
 from service.residents import queries
 
@@ -51,5 +51,6 @@ async def credit_waiting_forever(
             succeeded_at = now
         except Exception as error:  # the next round begins where this one did
             if not is_retryable(error):
+                hide_rows(error)
                 logger.exception("waiting events could not be credited")
         await asyncio.sleep(interval_seconds)

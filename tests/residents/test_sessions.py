@@ -4,11 +4,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,7 +22,8 @@ from service.settings import Settings
 from service.tables import resident, session
 from tests.residents.blocking import until_blocked
 from tests.residents.conftest import Client, count, register
-from tests.residents.wechat_server import Behaviour, WechatServer, error, hang
+from tests.residents.wechat_server import WechatServer, error, hang
+from tests.world import World
 
 OPENID = "oGZUI0egBJY1zhBYw2KhdUfwVJJE"
 ORPHANS = """
@@ -144,25 +144,28 @@ async def test_a_wechat_that_does_not_answer_is_unavailable(
     assert await count(engine, RESIDENTS) == 0
 
 
-async def test_no_connection_is_held_while_wechat_is_asked(
-    client: Client, wechat: WechatServer, admin_engine: AsyncEngine
+async def test_log_ins_that_wait_for_wechat_hold_no_connection(
+    settings: Settings, world: World, bearer: dict[str, str], wechat: WechatServer
 ) -> None:
-    asked = asyncio.Event()
+    log_ins = 8
     answer = asyncio.Event()
+    asked = asyncio.Semaphore(0)
 
-    async def slow(_: WechatServer, __: Any) -> Any:
-        asked.set()
+    async def slow(server: WechatServer, request: web.Request) -> web.StreamResponse:
+        asked.release()
         await answer.wait()
-        return await error(40029)(wechat, __)
+        return await error(40029)(server, request)
 
-    behaviour: Behaviour = slow
-    wechat.then(behaviour)
-    waiting = asyncio.create_task(log_in(client, wechat))
-    await asked.wait()
-    held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in %'"
-    assert await count(admin_engine, held) == 0
-    answer.set()
-    assert (await waiting).status == 401
+    wechat.always(slow)
+    # Two connections at most: were one held for each log-in, nobody else would get any.
+    app = build_app(settings.model_copy(update={"database_pool_size": 1}))
+    async with TestClient(TestServer(app)) as client:
+        waiting = [asyncio.create_task(log_in(client, wechat)) for _ in range(log_ins)]
+        for _ in range(log_ins):
+            await asked.acquire()
+        assert (await client.get("/v1/me", headers=bearer)).status == 200
+        answer.set()
+        assert [(await response).status for response in waiting] == [401] * log_ins
 
 
 async def test_without_an_app_id_the_answer_says_who_can_help(settings: Settings) -> None:
@@ -262,3 +265,16 @@ async def test_nothing_personal_or_secret_is_logged(
     said = "\n".join(f"{record.getMessage()} {record.exc_text} {vars(record)}" for record in caplog.records)
     for secret in (OPENID, code, opened["token"], card, wechat.secret):
         assert secret.lower() not in said.lower()
+
+
+async def test_a_failure_that_nobody_expected_logs_no_row(
+    client: Client, wechat: WechatServer, admin_engine: AsyncEngine, keyring: Keyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with transaction(admin_engine) as connection:
+        await connection.execute(sa.text("ALTER TABLE resident ADD CHECK (openid_digest IS NULL)"))
+    response = await log_in(client, wechat)
+    assert (response.status, (await response.json())["code"]) == (500, "internal_error")
+    assert "CheckViolationError" in caplog.text
+    digest = keyring.openid_digest(OPENID)
+    assert repr(digest)[2:20] not in caplog.text
+    assert digest.hex()[:16] not in caplog.text
