@@ -87,8 +87,8 @@ class Writers:
         if settings.database_url is None:
             raise DatabaseNotConfigured
         url = sa.make_url(settings.database_url)
-        _, self._arguments = url.get_dialect()().create_connect_args(url)
-        self._arguments |= connect_arguments(settings)
+        _, arguments = url.get_dialect()().create_connect_args(url)
+        self._arguments: dict[str, Any] = {**arguments, **connect_arguments(settings)}
         # Planning the statement costs as much as crediting a hundred events; its plan does not depend on the arguments.
         self._arguments["server_settings"]["plan_cache_mode"] = "force_generic_plan"
         self._idle: list[DriverConnection] = []

@@ -45,7 +45,7 @@ class Poisoned:
 class Limits:
     """All counts are of items, not of requests."""
 
-    writers: int = 2
+    writers: int = 1
     batch_items_max: int = 250
     queue_items_max: int = 10_000
     retry_seconds_max: float = 10.0

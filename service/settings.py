@@ -11,7 +11,7 @@ def default_data_dir() -> Path:
     """Where the embedded database lives when nobody says otherwise.
 
     Root gets a directory of the system, not of root's home: PostgreSQL refuses to run as root, and the user it runs as
-    instead cannot enter that home.
+    instead cannot enter that home, unless it is let read every file of the machine.
     """
     if os.geteuid() == 0:
         return Path("/var/lib/tanbi")
@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     cards_per_resident_max: int = Field(10, ge=1)
     business_timezone: str = "Asia/Shanghai"
 
-    groupcommit_writers: int = Field(2, ge=1, le=32, description="Transactions in flight at once, per process")
+    groupcommit_writers: int = Field(1, ge=1, le=32, description="Transactions in flight at once, per process")
     groupcommit_batch_items_max: int = Field(250, ge=1, le=5000)
     groupcommit_queue_items_max: int = Field(10_000, ge=1)
     groupcommit_retry_seconds_max: float = Field(10.0, ge=0, description="How long a lost database is waited for")

@@ -3,7 +3,7 @@
 import asyncpg
 
 from schemas.weigh_events import Outcome
-from service.db import DriverConnection, DriverPool
+from service.db import DriverConnection, Writers
 from service.ledger.queries import credit_weigh_events
 from service.weighing import queries
 from service.weighing.pending import NotActive, PendingEvent, Settled
@@ -11,7 +11,7 @@ from service.weighing.pending import NotActive, PendingEvent, Settled
 Key = tuple[str, str]
 
 
-async def credit(pool: DriverPool, events: list[PendingEvent], *, demo: bool) -> list[Settled | NotActive]:
+async def credit(writers: Writers, events: list[PendingEvent], *, demo: bool) -> list[Settled | NotActive]:
     """One result an event, in order; committed when this returns.
 
     The claim is by insertion, so crediting the same events again changes nothing and tells that they are duplicates.
@@ -20,7 +20,7 @@ async def credit(pool: DriverPool, events: list[PendingEvent], *, demo: bool) ->
     firsts: dict[Key, PendingEvent] = {}
     for event in events:
         firsts.setdefault(event[:2], event)
-    async with pool.acquire() as connection:
+    async with writers.connection() as connection:
         columns = list(zip(*firsts.values(), strict=True))
         results = _settle_claimed(events, firsts, await credit_weigh_events(connection, columns, demo=demo))
         echoes = [event for event, result in zip(events, results, strict=True) if result is None]

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.weigh_events import Outcome
-from service.db import driver_pool, transaction
+from service.db import Writers, transaction
 from service.ledger.queries import open_wallet
 from service.secrets import Keyring
 from service.settings import Settings
@@ -31,12 +31,13 @@ CONCURRENT_TASKS = 8
 @pytest.fixture
 async def credited(settings: Settings) -> AsyncIterator[Credit]:
     """Credit a batch, as a service that does not run as a demo unless told so."""
-    async with driver_pool(settings, CONCURRENT_TASKS) as pool:
+    writers = Writers(settings)
 
-        async def credit_events(*events: PendingEvent, demo: bool = False) -> list[Settled | NotActive]:
-            return await credit(pool, list(events), demo=demo)
+    async def credit_events(*events: PendingEvent, demo: bool = False) -> list[Settled | NotActive]:
+        return await credit(writers, list(events), demo=demo)
 
-        yield credit_events
+    yield credit_events
+    writers.close()
 
 
 @pytest.fixture
