@@ -8,11 +8,9 @@ it; `postgres.server`, inherited by every process of the server: free means that
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,23 +22,21 @@ from urllib.parse import quote
 from service.postgres_programs import (
     POSTGRES_MAJOR,
     EmbeddedPostgresError,
-    Ids,
+    ServerUser,
+    able_to_reach,
     bin_dir,
-    check_reachable,
     is_alive,
     last_lines,
     recorded_pid,
     run,
-    server_ids,
+    server_user,
 )
+from service.postgres_socket import PORT, is_listening, prepare_socket_dir, socket_dir_of
 
 DATABASE = "tanbi"
 ADMIN_ROLE = "postgres"
 APP_ROLE = "tanbi"
-PORT = 5432
 
-# The kernel takes 107 bytes (Linux) or 103 (macOS) for a socket's path.
-SOCKET_PATH_BYTES_MAX = 100
 # Crash recovery reads up to max_wal_size again, on whatever disk there is.
 START_SECONDS_MAX = 300
 STOP_SECONDS_MAX = 60
@@ -92,8 +88,8 @@ class EmbeddedPostgres:
         self.data_dir = data_dir.expanduser().resolve()
         self.cluster_dir = self.data_dir / "postgres"
         self.log_path = self.data_dir / "postgres.log"
-        self.socket_dir = _socket_dir(self.cluster_dir)
-        self._ids: Ids | None = None
+        self.socket_dir = socket_dir_of(self.cluster_dir)
+        self._user: ServerUser | None = None
         self._users_fd: int | None = None
         self._users_pid = 0
 
@@ -123,7 +119,7 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Start the server or attach to it; return when it answers and has its role and database."""
         with self._explained():
-            self._ids = server_ids(self.cluster_dir)
+            self._user = server_user(self.cluster_dir)
             self._prepare_data_dir()
             with self._gate() as gate_fd:
                 try:
@@ -159,11 +155,13 @@ class EmbeddedPostgres:
         if not self.data_dir.is_dir():
             self.data_dir.mkdir(parents=True)
             # The server's user must pass through, and needs to see nothing.
-            self.data_dir.chmod(0o711 if self._ids else 0o700)
-        if self._ids:
-            postgres = bin_dir() / "postgres"
-            check_reachable(postgres, self._ids, "install Tanbi where every user can go, such as /opt/tanbi")
-            check_reachable(self.cluster_dir, self._ids, "choose a data directory such as --data /srv/tanbi")
+            self.data_dir.chmod(0o711 if self._user else 0o700)
+        if self._user:
+            advice_by_path = {
+                bin_dir() / "postgres": "install Tanbi where every user can go, such as /opt/tanbi",
+                self.cluster_dir: "choose a data directory such as --data /srv/tanbi",
+            }
+            self._user = able_to_reach(self._user, advice_by_path)
 
     # Who uses it, and what runs
 
@@ -218,17 +216,6 @@ class EmbeddedPostgres:
             return not Path("/proc/self").exists() and is_alive(pid)
         return arguments[0].endswith(b"/postgres") and os.fsencode(self.cluster_dir) in arguments
 
-    def _listening(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(1)
-            try:
-                probe.connect(str(self.socket_dir / f".s.PGSQL.{PORT}"))
-            except (FileNotFoundError, ConnectionRefusedError):
-                return False
-            except (TimeoutError, BlockingIOError):
-                return True  # somebody listens and is busy
-            return True
-
     # Making and starting
 
     def _ensure_cluster(self, gate_fd: int) -> None:
@@ -249,8 +236,8 @@ class EmbeddedPostgres:
         if new_dir.exists():
             shutil.rmtree(new_dir)
         new_dir.mkdir(mode=0o700)
-        if self._ids:
-            os.chown(new_dir, *self._ids)
+        if self._user:
+            os.chown(new_dir, self._user.uid, self._user.gid)
         self._initdb(new_dir, gate_fd)
         with (new_dir / "postgresql.conf").open("a") as conf:
             conf.write("\n# Tanbi's settings, beside the cluster\ninclude '../postgres.conf'\n")
@@ -268,7 +255,7 @@ class EmbeddedPostgres:
         # C.UTF-8 of PostgreSQL itself: byte order, and the same answers on every system library.
         # The gate's fd goes along: should this process die, nobody gets through the gate while initdb still writes.
         done = run(
-            self._ids,
+            self._user,
             "initdb",
             f"--pgdata={cluster_dir}",
             f"--username={ADMIN_ROLE}",
@@ -290,13 +277,13 @@ class EmbeddedPostgres:
         began = time.monotonic()
         while True:
             seconds_max = START_SECONDS_MAX
-            if self._listening():
+            if is_listening(self.socket_dir):
                 done = run(None, "psql", *self._psql_arguments(), text=PROVISION_SQL)
                 if done.returncode == 0:
                     return
                 trouble = last_lines(done.stderr)
                 # One that is coming up or going down, or was killed just now, is tried again.
-                if not any(word in trouble for word in NOT_YET_READY) and self._listening():
+                if not any(word in trouble for word in NOT_YET_READY) and is_listening(self.socket_dir):
                     seconds_max = 0
             elif self._launch():
                 trouble = "It ends as soon as it has started."
@@ -319,7 +306,8 @@ class EmbeddedPostgres:
         try:
             if not _try_lock(server_fd, fcntl.LOCK_EX):
                 return False
-            self._prepare_socket_dir()
+            if self.socket_dir != self.cluster_dir:
+                prepare_socket_dir(self.socket_dir, self._user)
             self._write_settings()
             self._prepare_log()
             self._forget_stale_pids()
@@ -341,23 +329,7 @@ class EmbeddedPostgres:
         self, action: str, seconds: int, *arguments: str, pass_fds: tuple[int, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
         wait = ("--silent", "--wait", f"--timeout={seconds}", f"--pgdata={self.cluster_dir}")
-        return run(self._ids, "pg_ctl", action, *wait, *arguments, pass_fds=pass_fds)
-
-    def _prepare_socket_dir(self) -> None:
-        if self.socket_dir == self.cluster_dir:
-            return
-        owner = self._ids[0] if self._ids else os.geteuid()
-        with contextlib.suppress(FileExistsError):
-            self.socket_dir.mkdir(mode=0o700)
-            if self._ids:
-                os.chown(self.socket_dir, *self._ids)
-        # The name can be foretold and /tmp is open to all: what somebody else put there is not used.
-        status = self.socket_dir.lstat()
-        if status.st_uid != owner or status.st_mode & 0o077:
-            raise EmbeddedPostgresError(
-                f"The data directory's path is too long (or has unusual characters) for a socket in it, and "
-                f"{self.socket_dir}, to be used instead, belongs to someone else. Remove it or choose a shorter path."
-            )
+        return run(self._user, "pg_ctl", action, *wait, *arguments, pass_fds=pass_fds)
 
     def _write_settings(self) -> None:
         with os.fdopen(self._open("postgres.conf.new", os.O_WRONLY | os.O_TRUNC), "w") as conf:
@@ -370,8 +342,8 @@ class EmbeddedPostgres:
             if self.log_path.stat().st_size > LOG_BYTES_MAX:
                 self.log_path.replace(self.data_dir / "postgres.log.1")
         fd = self._open(self.log_path.name, os.O_WRONLY | os.O_APPEND)
-        if self._ids:
-            os.fchown(fd, *self._ids)
+        if self._user:
+            os.fchown(fd, self._user.uid, self._user.gid)
         os.close(fd)
 
     def _forget_stale_pids(self) -> None:
@@ -395,17 +367,6 @@ class EmbeddedPostgres:
     def _url(self, role: str, database: str) -> str:
         # The port is named, or asyncpg would take PGPORT. The socket's directory has nothing that needs quoting.
         return f"postgresql+asyncpg://{role}@/{quote(database, safe='')}?host={self.socket_dir}&port={PORT}"
-
-
-def _socket_dir(cluster_dir: Path) -> Path:
-    """In the cluster where the path is short and plain enough for sockets and URLs; else in /tmp, by hash of the path.
-
-    /tmp itself and not TMPDIR: two processes must come to the same answer.
-    """
-    path = str(cluster_dir / f".s.PGSQL.{PORT}")
-    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX and re.fullmatch(r"[A-Za-z0-9._/-]+", path):
-        return cluster_dir
-    return Path("/tmp") / f"tanbi-{hashlib.sha256(os.fsencode(cluster_dir)).hexdigest()[:16]}"  # noqa: S108 - kept 0700
 
 
 def _try_lock(fd: int, kind: int) -> bool:

@@ -1,4 +1,4 @@
-"""The programs of the PostgreSQL wheel, and the user they run as.
+"""The programs of the PostgreSQL wheel, the user they run as, and how that user comes to where it may not go.
 
 Only the wheel's binaries are used, never its Python. Run as root, that layer opens every parent directory to all users,
 up to the file system's root. It counts its users by pid in a file: one killed with -9 keeps the server for ever, and a
@@ -9,7 +9,10 @@ import contextlib
 import importlib.util
 import os
 import pwd
+import shutil
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 POSTGRES_MAJOR = "18"
@@ -17,8 +20,17 @@ SERVER_USER = "tanbi-postgres"
 PROGRAM_SECONDS_MAX = 360
 LOG_TAIL_LINES = 15
 
-# User and group id.
-Ids = tuple[int, int]
+# Search any directory and read any file; or, where that one is withheld (Docker's default), write and run any as well.
+CAPABILITIES = ("dac_read_search", "dac_override")
+
+
+@dataclass(frozen=True)
+class ServerUser:
+    """Whom root has the server run as; `capability` is what lets it pass where that user may not, None for nothing."""
+
+    uid: int
+    gid: int
+    capability: str | None = None
 
 
 class EmbeddedPostgresError(RuntimeError):
@@ -35,20 +47,20 @@ def bin_dir() -> Path:
     return Path(spec.submodule_search_locations[0]).resolve() / f"pginstall{POSTGRES_MAJOR}" / "bin"
 
 
-def server_ids(cluster_dir: Path) -> Ids | None:
+def server_user(cluster_dir: Path) -> ServerUser | None:
     """Who the server runs as: None for ourselves. It refuses root: then the cluster's owner, or a user made for it."""
     if os.geteuid() != 0:
         return None
     with contextlib.suppress(OSError):
         status = cluster_dir.stat()
         if status.st_uid != 0:
-            return status.st_uid, status.st_gid
+            return ServerUser(status.st_uid, status.st_gid)
     with contextlib.suppress(KeyError):
-        return _ids_of(SERVER_USER)
+        return _user_named(SERVER_USER)
     command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVER_USER]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - constants
-        return _ids_of(SERVER_USER)
+        return _user_named(SERVER_USER)
     except (OSError, KeyError) as error:
         why = done.stderr.strip() if isinstance(error, KeyError) else error.strerror
         raise EmbeddedPostgresError(
@@ -57,21 +69,66 @@ def server_ids(cluster_dir: Path) -> Ids | None:
         ) from error
 
 
-def _ids_of(user: str) -> Ids:
-    entry = pwd.getpwnam(user)
-    return entry.pw_uid, entry.pw_gid
+def _user_named(name: str) -> ServerUser:
+    entry = pwd.getpwnam(name)
+    return ServerUser(entry.pw_uid, entry.pw_gid)
 
 
-def check_reachable(path: Path, ids: Ids, advice: str) -> None:
-    uid, gid = ids
+def able_to_reach(user: ServerUser, advice_by_path: Mapping[Path, str]) -> ServerUser:
+    """This user, with a capability only if a directory on the way to a path is closed to it.
+
+    Nobody's directories are opened. The price, where one is closed: the server may read every file of the machine.
+    Raises EmbeddedPostgresError, with the path's advice, where the capability cannot be given.
+    """
+    for path, advice in advice_by_path.items():
+        closed = _closed_directory(path, user)
+        if closed is None:
+            continue
+        why = ""
+        for capability in CAPABILITIES:
+            able = replace(user, capability=capability)
+            try:
+                done = run(able, "postgres", "--version")
+            except EmbeddedPostgresError as error:
+                why = str(error)
+                break
+            if done.returncode == 0:
+                return able
+            why = done.stderr.partition("\n")[0]
+        raise EmbeddedPostgresError(
+            f"Run as root, PostgreSQL works as another user, who cannot enter {closed} "
+            f"(mode {closed.stat().st_mode & 0o7777:04o}) on the way to {path} and cannot be let through ({why}): "
+            f"{advice}, or run as a normal user."
+        )
+    return user
+
+
+def _closed_directory(path: Path, user: ServerUser) -> Path | None:
     for directory in reversed(path.parents):
         status = directory.stat()
-        may_enter = 0o100 if status.st_uid == uid else 0o010 if status.st_gid == gid else 0o001
+        may_enter = 0o100 if status.st_uid == user.uid else 0o010 if status.st_gid == user.gid else 0o001
         if not status.st_mode & may_enter:
-            raise EmbeddedPostgresError(
-                f"Run as root, PostgreSQL works as another user, who cannot enter {directory} "
-                f"(mode {status.st_mode & 0o7777:04o}) on the way to {path}: {advice}, or run as a normal user."
-            )
+            return directory
+    return None
+
+
+def _through_setpriv(user: ServerUser) -> list[str]:
+    """What to put before a command so that it runs as this user with its one capability."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise EmbeddedPostgresError("setpriv, of util-linux, is not installed")
+    return [
+        setpriv,
+        f"--reuid={user.uid}",
+        f"--regid={user.gid}",
+        "--clear-groups",
+        "--no-new-privs",
+        # PostgreSQL asks access(2) for its own programs, which else looks at no capability of anyone but root.
+        "--securebits=+no_setuid_fixup",
+        f"--inh-caps=-all,+{user.capability}",
+        f"--ambient-caps=-all,+{user.capability}",
+        "--",
+    ]
 
 
 def recorded_pid(path: Path) -> int | None:
@@ -90,16 +147,18 @@ def is_alive(pid: int) -> bool:
 
 
 def run(
-    ids: Ids | None, program: str, *arguments: str, text: str = "", pass_fds: tuple[int, ...] = ()
+    user: ServerUser | None, program: str, *arguments: str, text: str = "", pass_fds: tuple[int, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the wheel's programs to its end, out of reach of Ctrl-C and of the caller's PG… variables.
 
     Its environment is bare: the server keeps it, and must not keep our secrets. Raises EmbeddedPostgresError.
     """
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    through = _through_setpriv(user) if user and user.capability else []
+    plainly = user if not through else None
     try:
         return subprocess.run(  # noqa: S603 - our own programs, no shell
-            [str(bin_dir() / program), *arguments],
+            [*through, str(bin_dir() / program), *arguments],
             input=text,
             capture_output=True,
             encoding="utf-8",
@@ -108,9 +167,9 @@ def run(
             cwd="/",
             start_new_session=True,
             pass_fds=pass_fds,
-            user=ids[0] if ids else None,
-            group=ids[1] if ids else None,
-            extra_groups=[] if ids else None,
+            user=plainly.uid if plainly else None,
+            group=plainly.gid if plainly else None,
+            extra_groups=[] if plainly else None,
             timeout=PROGRAM_SECONDS_MAX,
             check=False,
         )

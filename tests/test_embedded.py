@@ -4,37 +4,18 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
-import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGKILL
 
-import psutil
 import pytest
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from service.embedded import EmbeddedPostgres
-from service.postgres_programs import SERVER_USER, EmbeddedPostgresError, server_ids
+from service.postgres_programs import EmbeddedPostgresError, server_user
+from tests.embedded import REPOSITORY, USER, answers, command, enterable_directory, rows, runs, said_pid, user_of
 
-REPOSITORY = Path(__file__).parent.parent
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another user")
 needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
-
-# Says the postmaster's pid, then uses the server until its standard input ends.
-USER = """
-    import sys
-    from pathlib import Path
-    from service.embedded import EmbeddedPostgres
-    with EmbeddedPostgres(Path(sys.argv[1])) as postgres:
-        print(postgres.postmaster_pid, flush=True)
-        sys.stdin.read()
-"""
 
 # The worker unwinds through the `with` as gunicorn's do.
 FORKING_USER = """
@@ -69,30 +50,6 @@ FORKING_USER_THAT_LEAVES = """
     os.waitpid(worker, 0)
 """
 
-NORMAL_USER = """
-    import os, pwd, sys
-    from pathlib import Path
-    import service.embedded
-    user = pwd.getpwnam(sys.argv[2])
-    os.setgroups([]); os.setgid(user.pw_gid); os.setuid(user.pw_uid)
-    with service.embedded.EmbeddedPostgres(Path(sys.argv[1])) as postgres:
-        print(postgres.postmaster_pid is not None, flush=True)
-"""
-
-
-@contextmanager
-def enterable_directory() -> Iterator[Path]:
-    """A new directory that the server's user may pass through (pytest's tmp_path, as root, is for root only)."""
-    directory = Path(tempfile.mkdtemp(prefix="tanbi-test-"))
-    directory.chmod(0o711)
-    try:
-        yield directory
-    finally:
-        for pid_file in directory.rglob("postgres/postmaster.pid"):
-            with EmbeddedPostgres(pid_file.parent.parent):
-                pass  # the last one out stops it
-        shutil.rmtree(directory)
-
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
@@ -104,59 +61,6 @@ def data_dir() -> Iterator[Path]:
 def postgres() -> Iterator[EmbeddedPostgres]:
     with enterable_directory() as directory, EmbeddedPostgres(directory / "data") as running:
         yield running
-
-
-def command(script: str, *arguments: object) -> list[str]:
-    return [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *map(str, arguments)]
-
-
-@contextmanager
-def user_of(data_dir: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Another process that uses the server until it is told to end by the end of this block."""
-    process = subprocess.Popen(
-        command(USER, data_dir),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
-        env=os.environ | environment,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait()
-
-
-def said_pid(process: subprocess.Popen[str]) -> int:
-    assert process.stdout is not None
-    return int(process.stdout.readline())
-
-
-def runs(pid: int) -> bool:
-    """Whether the process lives; one that only waits for its parent to notice does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-async def rows(url: str, *statements: str) -> list[tuple[object, ...]]:
-    """The rows of the last statement, after the others, in one transaction."""
-    engine = create_async_engine(url, poolclass=NullPool)
-    try:
-        async with engine.begin() as connection:
-            for statement in statements[:-1]:
-                await connection.execute(text(statement))
-            return [tuple(row) for row in await connection.execute(text(statements[-1]))]
-    finally:
-        await engine.dispose()
-
-
-async def answers(postgres: EmbeddedPostgres) -> bool:
-    return await rows(postgres.app_url(), "SELECT 1") == [(1,)]
 
 
 # What it offers
@@ -334,8 +238,8 @@ async def test_a_start_waits_for_the_children_of_a_killed_postmaster(data_dir: P
 @pytest.fixture
 def stranger(data_dir: Path) -> Iterator[int]:
     """The pid of a program that is no server, run by the server's user."""
-    ids = server_ids(data_dir / "postgres")
-    with subprocess.Popen([shutil.which("sleep") or "sleep", "600"], user=ids[0] if ids else None) as process:
+    user = server_user(data_dir / "postgres")
+    with subprocess.Popen([shutil.which("sleep") or "sleep", "600"], user=user.uid if user else None) as process:
         try:
             yield process.pid
         finally:
@@ -374,46 +278,6 @@ def test_a_log_that_has_grown_is_put_aside_at_the_next_start(data_dir: Path, mon
 
 
 # Where it lives
-
-
-@pytest.mark.parametrize("name", ["d" * 100, "南开 区, 1"], ids=["long", "unusual"])
-async def test_a_path_unfit_for_sockets_gets_a_private_directory_for_them(data_dir: Path, name: str) -> None:
-    with EmbeddedPostgres(data_dir / name) as postgres:
-        assert postgres.socket_dir.parent == Path("/tmp")  # noqa: S108 - where it is to be
-        assert postgres.socket_dir.stat().st_mode & 0o777 == 0o700
-        assert EmbeddedPostgres(data_dir / name).app_url() == postgres.app_url()
-        assert await answers(postgres)
-    assert not postgres.socket_dir.exists()
-
-
-def test_a_socket_directory_that_someone_else_made_is_not_used(data_dir: Path) -> None:
-    postgres = EmbeddedPostgres(data_dir / ("d" * 100))
-    postgres.socket_dir.symlink_to(data_dir.parent)
-    try:
-        with pytest.raises(EmbeddedPostgresError, match=r"belongs to someone else. Remove it or choose a shorter path"):
-            postgres.start()
-    finally:
-        postgres.socket_dir.unlink()
-
-
-@needs_root
-def test_a_directory_the_servers_user_cannot_enter_is_named_with_what_to_do(data_dir: Path) -> None:
-    closed = data_dir.parent / "closed"
-    closed.mkdir(mode=0o700)
-    message = rf"cannot enter {closed} \(mode 0700\).* choose a data directory .*or run as a normal user"
-    with pytest.raises(EmbeddedPostgresError, match=message):
-        EmbeddedPostgres(closed / "data").start()
-
-
-@needs_root
-def test_it_works_as_a_normal_user_too(data_dir: Path) -> None:
-    server_ids(data_dir)  # makes the user, where no test before did
-    data_dir.mkdir()
-    shutil.chown(data_dir, SERVER_USER)
-    done = subprocess.run(
-        command(NORMAL_USER, data_dir, SERVER_USER), capture_output=True, text=True, cwd=REPOSITORY, check=False
-    )
-    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 def test_a_path_that_a_shell_would_read_otherwise_is_refused(data_dir: Path) -> None:
