@@ -321,14 +321,6 @@ class IdempotencyKeyInUse(Conflict):
     title_zh = "相同幂等键的请求正在处理"
 
 
-class InputVersionConflict(Conflict):
-    """Another operator recorded this input at the same moment. Read it and send yours again if it still holds."""
-
-    code = "input_version_conflict"
-    title = "Input was changed meanwhile"
-    title_zh = "数据已被同时修改"
-
-
 class InputOverlaps(Conflict):
     """An input of this kind, source and area covers part of this period; supersede that one with its own period."""
 

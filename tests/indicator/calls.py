@@ -1,0 +1,54 @@
+"""The indicator's API as a caller with a key sees it."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient
+
+INPUTS = "/v1/indicator/inputs"
+RATE = "/v1/indicator/recycling-rate"
+TONNE = 1_000_000
+
+
+def an_input(**changes: Any) -> dict[str, Any]:
+    """600 t cleared in Nankai in 2025; `changes` replace its fields."""
+    document = {
+        "area": "nankai",
+        "period": "2025",
+        "kind": "cleared",
+        "source": "sanitation department",
+        "grams": 600 * TONNE,
+        "document": "清运量统计表 2025",
+    }
+    return document | changes
+
+
+@dataclass(frozen=True)
+class Caller:
+    client: TestClient[Any, Any]
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    async def post(self, document: Any, *, key: str | None = None) -> ClientResponse:
+        headers = {**self.headers, "Idempotency-Key": key or str(uuid.uuid4())}
+        return await self.client.post(INPUTS, json=document, headers=headers)
+
+    async def record(self, **changes: Any) -> dict[str, Any]:
+        response = await self.post(an_input(**changes))
+        assert response.status == 201, await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+    async def get(self, path: str, **parameters: Any) -> ClientResponse:
+        return await self.client.get(path, params=parameters, headers=self.headers)
+
+    async def rate(self, area: str = "nankai", period: str = "2025") -> dict[str, Any]:
+        response = await self.get(RATE, area=area, period=period)
+        assert response.status == 200, await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer

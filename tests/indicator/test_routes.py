@@ -1,0 +1,262 @@
+import asyncio
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+from aiohttp.test_utils import TestClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.api_keys import create_api_key
+from service.db import transaction
+from service.redemption.merchants import add_merchant
+from service.tables import indicator_input
+from tests.indicator.calls import INPUTS, RATE, Caller, an_input
+from tests.world import World, post, weigh_event
+
+Client = TestClient[Any, Any]
+
+
+async def problem(response: Any) -> tuple[int, str, list[str]]:
+    """Status, code and the pointers of a problem."""
+    document = await response.json()
+    assert response.content_type == "application/problem+json"
+    return response.status, document["code"], [each["pointer"] for each in document.get("errors", [])]
+
+
+async def stored(engine: AsyncEngine) -> int:
+    async with transaction(engine) as connection:
+        count: int = (await connection.execute(sa.select(sa.func.count()).select_from(indicator_input))).scalar_one()
+        return count
+
+
+async def test_a_drop_moves_the_rate(world: World, client: Client, operator: Caller) -> None:
+    """1 000 g cleared, 100 g of kitchen waste, then a drop of 1 250 g: (1250 + 100) ÷ (1000 + 1250) = 0.6."""
+    period = str(datetime.now(ZoneInfo("Asia/Shanghai")).year)
+    await operator.record(period=period, grams=1000)
+    await operator.record(period=period, kind="kitchen_treated", grams=100)
+    before = await operator.rate(period=period)
+    assert (before["rate"], before["inputs"]["recovered_grams"]) == ("0.100000", 0)
+    await post(client, world.ed25519, weigh_event("NK-0001", weight_grams=1250))
+    while True:
+        after = await operator.rate(period=period)
+        if after["inputs"]["recovered_grams"]:
+            break
+        await asyncio.sleep(0.05)
+    assert (after["rate"], after["rate_percent"]) == ("0.600000", "60.00")
+    assert (after["numerator_grams"], after["denominator_grams"]) == (1350, 2250)
+
+
+async def test_an_input_is_recorded_with_its_version(operator: Caller) -> None:
+    first = await operator.record()
+    assert {name: first[name] for name in an_input()} == an_input()
+    assert (first["version"], first["superseded"]) == (1, False)
+    second = await operator.record(grams=7)
+    assert (second["version"], second["grams"]) == (2, 7)
+    assert second["id"] != first["id"]
+
+
+async def test_the_list_shows_every_version_newest_first_and_what_is_superseded(operator: Caller) -> None:
+    await operator.record(grams=1)
+    await operator.record(kind="kitchen_treated", grams=2)
+    await operator.record(grams=3)
+    await operator.record(area="xuefu", period="2025-03", grams=4)
+    response = await operator.get(INPUTS)
+    assert response.status == 200
+    page = await response.json()
+    assert page["next_cursor"] is None
+    assert [(each["grams"], each["version"], each["superseded"]) for each in page["inputs"]] == [
+        (4, 1, False),
+        (3, 2, False),
+        (2, 1, False),
+        (1, 1, True),
+    ]
+
+    async def grams(**parameters: str) -> list[int]:
+        return [each["grams"] for each in (await (await operator.get(INPUTS, **parameters)).json())["inputs"]]
+
+    assert await grams(area="nankai") == [3, 2, 1]
+    assert await grams(area="xuefu", period="2025") == [4]
+    assert await grams(period="2025-03") == [4]
+    assert await grams(period="2025-04") == []
+
+
+async def test_pages_follow_each_other_without_a_gap(operator: Caller) -> None:
+    for number in range(5):
+        await operator.record(grams=number)
+    found: list[int] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await (await operator.get(INPUTS, limit="2", **cursor)).json()
+        found += [each["grams"] for each in page["inputs"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert found == [4, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize(("recorded", "sent"), [("2025", "2025-03"), ("2025-03", "2025")])
+async def test_a_year_and_a_month_of_it_cannot_both_be_recorded(recorded: str, sent: str, operator: Caller) -> None:
+    await operator.record(period=recorded)
+    response = await operator.post(an_input(period=sent))
+    assert await problem(response) == (409, "input_overlaps", [])
+    # Of another source, kind, area or year it is another mass.
+    for change in (
+        {"source": "river"},
+        {"kind": "recyclables"},
+        {"area": "xuefu"},
+        {"period": sent.replace("5", "4", 1)},
+    ):
+        await operator.record(**{"period": sent, **change})
+
+
+async def test_of_a_year_and_its_months_sent_at_once_one_side_wins(operator: Caller, engine: AsyncEngine) -> None:
+    sent = [an_input(period=period) for period in ("2025", "2025-01", "2025-02", "2025", "2025-12", "2025-01") * 2]
+    statuses = [response.status for response in await asyncio.gather(*(operator.post(each) for each in sent))]
+    assert set(statuses) == {201, 409}
+    async with transaction(engine) as connection:
+        rows = (await connection.execute(sa.select(indicator_input))).all()
+    spans = {row.last_day - row.first_day > timedelta(days=31) for row in rows}
+    assert len(spans) == 1
+    versions: dict[Any, list[int]] = {}
+    for row in rows:
+        versions.setdefault(row.first_day if spans == {False} else "year", []).append(row.version)
+    assert all(sorted(each) == list(range(1, len(each) + 1)) for each in versions.values())
+
+
+async def test_the_same_key_records_once(operator: Caller, engine: AsyncEngine) -> None:
+    key = str(uuid.uuid4())
+    first = await operator.post(an_input(), key=key)
+    again = await operator.post(an_input(), key=key)
+    assert (first.status, again.status) == (201, 201)
+    assert await first.json() == await again.json()
+    assert await stored(engine) == 1
+    other = await operator.post(an_input(grams=1), key=key)
+    assert await problem(other) == (422, "idempotency_key_reused", [])
+
+
+async def test_without_a_key_nothing_is_recorded(operator: Caller, engine: AsyncEngine) -> None:
+    response = await operator.client.post(INPUTS, json=an_input(), headers=operator.headers)
+    assert await problem(response) == (400, "idempotency_key_missing", [])
+    assert await stored(engine) == 0
+
+
+BAD = [
+    ("area", "no/such area\x00"),
+    ("area", ""),
+    ("area", 7),
+    ("period", "1999"),
+    ("period", "2101"),
+    ("period", "2025-13"),
+    ("period", "2025-3"),
+    ("period", "2025-01-01"),
+    ("period", 2025),
+    ("period", "2099"),
+    ("kind", "burnt"),
+    ("source", ""),
+    ("source", "   "),
+    ("source", "a\nb"),
+    ("source", "\x00"),
+    ("source", "x" * 101),
+    ("grams", -1),
+    ("grams", 1.5),
+    ("grams", "5"),
+    ("grams", True),
+    ("grams", None),
+    ("grams", 10**15 + 1),
+    ("document", ""),
+    ("document", "x" * 301),
+    ("unit", "t"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+async def test_a_bad_field_is_pointed_at(name: str, value: object, operator: Caller, engine: AsyncEngine) -> None:
+    response = await operator.post(an_input(**{name: value}))
+    assert await problem(response) == (422, "validation_failed", [f"/{name}"])
+    assert await stored(engine) == 0
+
+
+@pytest.mark.parametrize("name", list(an_input()))
+async def test_a_missing_field_is_pointed_at(name: str, operator: Caller) -> None:
+    document = an_input()
+    del document[name]
+    assert await problem(await operator.post(document)) == (422, "validation_failed", [f"/{name}"])
+
+
+async def test_an_area_that_does_not_exist_is_unknown(operator: Caller) -> None:
+    assert await problem(await operator.post(an_input(area="atlantis"))) == (404, "area_unknown", [])
+    assert await problem(await operator.get(RATE, area="atlantis", period="2025")) == (404, "area_unknown", [])
+    assert await problem(await operator.get(INPUTS, area="atlantis")) == (404, "area_unknown", [])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pointer"),
+    [
+        ({"period": "2025"}, "/area"),
+        ({"area": "nankai"}, "/period"),
+        ({"area": "nankai", "period": "1999"}, "/period"),
+        ({"area": "nankai", "period": "2025-00"}, "/period"),
+        ({"area": "nankai", "period": "2025\n"}, "/period"),
+        ({"area": "nan\x00kai", "period": "2025"}, "/area"),
+        ({"area": "\ud7ff", "period": "2025"}, "/area"),
+        ({"area": "nankai", "period": "2025", "formula": "us.epa1997"}, "/formula"),
+        ({"area": "nankai", "period": "2025", "colour": "red"}, "/colour"),
+    ],
+)
+async def test_a_bad_parameter_of_the_rate_is_pointed_at(
+    parameters: dict[str, str], pointer: str, operator: Caller
+) -> None:
+    assert await problem(await operator.get(RATE, **parameters)) == (422, "validation_failed", [pointer])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pointer"),
+    [
+        ({"limit": "0"}, "/limit"),
+        ({"limit": "201"}, "/limit"),
+        ({"limit": "x"}, "/limit"),
+        ({"cursor": "nonsense"}, "/cursor"),
+        ({"period": "25"}, "/period"),
+    ],
+)
+async def test_a_bad_parameter_of_the_list_is_pointed_at(
+    parameters: dict[str, str], pointer: str, operator: Caller
+) -> None:
+    assert await problem(await operator.get(INPUTS, **parameters)) == (422, "validation_failed", [pointer])
+
+
+async def test_bytes_that_are_no_text_are_refused(operator: Caller) -> None:
+    response = await operator.client.get(f"{RATE}?area=%ff%fe&period=2025", headers=operator.headers)
+    assert (await problem(response))[:2] == (422, "validation_failed")
+
+
+@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("auditor", 403), ("operator", 201), ("admin", 201)])
+async def test_operators_and_admins_record(role: str, status: int, client: Client, keys: dict[str, str]) -> None:
+    assert (await Caller(client, keys[role]).post(an_input())).status == status
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "auditor", "admin"])
+async def test_every_operator_reads(role: str, client: Client, keys: dict[str, str]) -> None:
+    caller = Caller(client, keys[role])
+    assert (await caller.get(RATE, area="nankai", period="2025")).status == 200
+    assert (await caller.get(INPUTS)).status == 200
+
+
+async def test_others_neither_read_nor_record(world: World, client: Client, engine: AsyncEngine) -> None:
+    async with transaction(engine) as connection:
+        await add_merchant(connection, merchant_id="m", name="店", name_en="Shop")
+        merchant = await create_api_key(connection, role="merchant", name="m", merchant_id="m")
+    for token, status in ((merchant, 403), ("nonsense", 401), ("", 401)):
+        caller = Caller(client, token)
+        assert (await caller.get(RATE, area="nankai", period="2025")).status == status
+        assert (await caller.get(INPUTS)).status == status
+        assert (await caller.post(an_input())).status == status
+    assert await stored(engine) == 0
+
+
+async def test_whoever_may_not_record_does_not_learn_which_areas_exist(client: Client, keys: dict[str, str]) -> None:
+    response = await Caller(client, keys["viewer"]).post(an_input(area="atlantis"))
+    assert await problem(response) == (403, "forbidden", [])
