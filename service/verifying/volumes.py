@@ -1,0 +1,101 @@
+"""Invariant 8: the folded sums are what the rows add up to.
+
+Folded is what a transaction below the fold position wrote; an event that waited for its card counts for its resident
+from the transaction that claimed it. What is not folded yet is no breach.
+"""
+
+from typing import Final
+
+from service.verifying.check import Check
+
+CHECKS: Final = (
+    Check(
+        8,
+        "fold_position_is_sound",
+        "The fold position is not ahead of what has committed, and every row can still come below it.",
+        # Rows that were restored into another cluster keep their ids, which may lie in its future.
+        """
+        SELECT place.name AS place, place.xid, pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next_xid
+        FROM (SELECT 'fold_position' AS name, (SELECT max(xid) FROM fold_position) AS xid,
+                     pg_snapshot_xmin(pg_current_snapshot())::text::bigint + 1 AS bound
+              UNION ALL
+              SELECT sums.name, sums.xid, pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+              FROM (VALUES ('weigh_event.xid', (SELECT max(xid) FROM weigh_event)),
+                           ('weigh_event.claimed_xid', (SELECT max(claimed_xid) FROM weigh_event)),
+                           ('transfer.xid', (SELECT max(xid) FROM transfer))) AS sums (name, xid)) AS place
+        WHERE place.xid >= place.bound OR place.name = 'fold_position' AND place.xid IS NULL
+        """,
+    ),
+    Check(
+        8,
+        "volumes_equal_events",
+        "Grams and drops by day, site, material and source are what the folded events add up to.",
+        """
+        SELECT day, site_id, material_id, source, volume.grams, volume.drops,
+               recomputed.grams AS grams_of_events, recomputed.drops AS drops_of_events
+        FROM volume
+        FULL JOIN (
+            SELECT date(timezone(:timezone, occurred_at)) AS day, site_id, material_id, 'bin' AS source,
+                   sum(weight_grams) AS grams, count(weight_grams) AS drops
+            FROM weigh_event
+            WHERE xid < (SELECT xid FROM fold_position)
+            GROUP BY 1, 2, 3
+        ) AS recomputed USING (day, site_id, material_id, source)
+        WHERE volume.grams IS DISTINCT FROM recomputed.grams OR volume.drops IS DISTINCT FROM recomputed.drops
+        """,
+    ),
+    Check(
+        8,
+        "resident_volumes_equal_events",
+        "Each resident's grams by material are what their folded, credited events add up to.",
+        """
+        SELECT owner_id, material_id, resident_volume.grams, recomputed.grams AS grams_of_events
+        FROM resident_volume
+        FULL JOIN (
+            SELECT resident_id AS owner_id, material_id, sum(weight_grams) AS grams
+            FROM weigh_event
+            WHERE outcome = 'credited' AND coalesce(claimed_xid, xid) < (SELECT xid FROM fold_position)
+            GROUP BY resident_id, material_id
+        ) AS recomputed USING (owner_id, material_id)
+        WHERE resident_volume.grams IS DISTINCT FROM recomputed.grams
+        """,
+    ),
+    Check(
+        8,
+        "coin_volumes_equal_transfers",
+        "Coins by day, kind and account are what the folded transfers add up to.",
+        """
+        SELECT day, kind, account_id, coin_volume.issued_coins, coin_volume.spent_coins, coin_volume.transfers,
+               recomputed.issued_coins AS issued_by_transfers, recomputed.spent_coins AS spent_by_transfers,
+               recomputed.transfers AS transfers_counted
+        FROM coin_volume
+        FULL JOIN (
+            SELECT day, kind, account_id, sum(into_wallet) AS issued_coins, sum(coins - into_wallet) AS spent_coins,
+                   count(coins) AS transfers
+            FROM (SELECT date(timezone(:timezone, created_at)) AS day, kind, coins,
+                         debit_account_id + credit_account_id - owner_id AS account_id,
+                         CASE WHEN credit_account_id = owner_id THEN coins ELSE 0 END AS into_wallet
+                  FROM transfer
+                  WHERE xid < (SELECT xid FROM fold_position)) AS folded
+            GROUP BY day, kind, account_id
+        ) AS recomputed USING (day, kind, account_id)
+        WHERE coin_volume.issued_coins IS DISTINCT FROM recomputed.issued_coins
+           OR coin_volume.spent_coins IS DISTINCT FROM recomputed.spent_coins
+           OR coin_volume.transfers IS DISTINCT FROM recomputed.transfers
+        """,
+    ),
+    Check(
+        8,
+        "wallets_hold_what_was_issued",
+        "All wallets together hold what was issued less what was spent: what is folded, and the transfers since.",
+        """
+        SELECT wallets.coins AS coins_in_wallets, folded.coins + since.coins AS coins_issued_less_spent
+        FROM (SELECT coalesce(sum(posted), 0) AS coins FROM wallet) AS wallets,
+             (SELECT coalesce(sum(issued_coins - spent_coins), 0) AS coins FROM coin_volume) AS folded,
+             (SELECT coalesce(sum(CASE WHEN credit_account_id = owner_id THEN coins ELSE -coins END), 0) AS coins
+              FROM transfer
+              WHERE xid >= (SELECT xid FROM fold_position)) AS since
+        WHERE wallets.coins <> folded.coins + since.coins
+        """,
+    ),
+)

@@ -1,0 +1,136 @@
+"""A city in which every kind of row exists, made over HTTP and by the service's own use cases."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.api_keys import create_api_key
+from service.app import build_app
+from service.db import create_engine, transaction
+from service.ledger.posting import reverse_transfer
+from service.ledger.queries import open_wallet
+from service.redemption.merchants import add_machine
+from service.secrets import Keyring
+from service.settings import Settings
+from service.tables import material, merchant, resident, tariff, transfer
+from tests.folding.drops import fold_all
+from tests.redemption.calls import Caller
+from tests.world import World, add_shop, build_world, open_session, post, weigh_event
+
+HOUR = timedelta(hours=1)
+LATE_CARD = "DEADBEEF"
+
+
+@dataclass(frozen=True)
+class City:
+    """Who is there: a resident with a card from the start, one who binds theirs late, and two merchants' accounts."""
+
+    resident_id: int
+    late_id: int
+    shop_account_id: int
+    other_shop_account_id: int
+
+
+async def build_city(settings: Settings) -> City:
+    """Everything is folded but the last event."""
+    engine = create_engine(settings)
+    try:
+        world = await build_world(engine, Keyring.of(settings))
+        late_id = await prepare(engine)
+        shop_key = await add_shop(engine)
+        await add_shop(engine, "NK-M-02")
+        async with transaction(engine) as connection:
+            await add_machine(connection, machine_id="NK-W-01", merchant_id="NK-M-01", site_id="site-1", kind="water")
+            machine_key = await create_api_key(
+                connection, role="merchant", name="water", merchant_id="NK-M-01", machine_id="NK-W-01"
+            )
+        tokens = [await open_session(engine, resident_id) for resident_id in (world.resident_id, late_id)]
+        async with TestClient(TestServer(build_app(settings))) as client:
+            await drop(client, world)
+            await fold_all(engine, settings)
+            late = Caller(client, tokens[1])
+            await succeed(late.post("/v1/me/cards", {"value": LATE_CARD}))
+            await spend(Caller(client, tokens[0]), Caller(client, shop_key), Caller(client, machine_key))
+            await correct(engine, world.resident_id)
+            await fold_all(engine, settings)
+            await succeed(post(client, world.hmac, weigh_event("NK-0002", id="unfolded")))
+        async with transaction(engine) as connection:
+            merchants = await connection.execute(sa.select(merchant.c.id, merchant.c.account_id))
+            accounts = {row.id: row.account_id for row in merchants}
+        return City(world.resident_id, late_id, accounts["NK-M-01"], accounts["NK-M-02"])
+    finally:
+        await engine.dispose()
+
+
+async def prepare(engine: AsyncEngine) -> int:
+    """Paper's tariff is superseded, glass has none until an hour ago; the resident without a card."""
+    now = datetime.now(UTC)
+    async with transaction(engine) as connection:
+        await connection.execute(sa.insert(material).values(id="glass", name="玻璃", name_en="glass"))
+        await connection.execute(
+            sa.insert(tariff),
+            [
+                {"material_id": "paper", "effective_from": now - HOUR, "coins_per_kg": 110},
+                {"material_id": "glass", "effective_from": now - HOUR, "coins_per_kg": 30},
+            ],
+        )
+        late_id = await open_wallet(connection)
+        await connection.execute(sa.insert(resident).values(id=late_id))
+    return late_id
+
+
+async def drop(client: TestClient[Any, Any], world: World) -> None:
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    late_card = {"kind": "card", "value": LATE_CARD}
+    first = weigh_event("NK-0001", id="first", weight_grams=20_000)
+    await succeed(post(client, world.ed25519, first))
+    await succeed(post(client, world.ed25519, first))
+    await succeed(post(client, world.ed25519, {**first, "data": {**first["data"], "weight_grams": 1}}))
+    await succeed(
+        post(
+            client,
+            world.hmac,
+            [
+                weigh_event("NK-0002", id="old", time=yesterday, weight_grams=1999),
+                weigh_event("NK-0002", id="plastic", material="plastic", weight_grams=777),
+                weigh_event("NK-0002", id="light", weight_grams=9),
+                weigh_event("NK-0002", id="late", credential=late_card, weight_grams=4000),
+                weigh_event("NK-0002", id="late-too", credential=late_card, time=yesterday),
+                weigh_event("NK-0002", id="unclaimed", credential=None),
+                weigh_event("NK-0002", id="held", material="glass", time=yesterday),
+                weigh_event("NK-0002", id="glass", material="glass", weight_grams=3000),
+            ],
+        )
+    )
+
+
+async def spend(resident: Caller, shop: Caller, machine: Caller) -> None:
+    await succeed(resident.redeem(300))
+    await succeed(resident.redeem(50, merchant_id="NK-M-02"))
+    await succeed(shop.take(await resident.new_pay_code(), 70))
+    await succeed(machine.take(await resident.new_pay_code(), 20))
+    assert (await resident.redeem(1_000_000)).status == 409
+    await resident.new_pay_code()
+
+
+async def correct(engine: AsyncEngine, resident_id: int) -> None:
+    """A credit and a redemption are reversed, and the first reversal too."""
+    of_plastic = sa.select(transfer.c.id).where(transfer.c.event_id == "plastic")
+    of_shop = sa.select(transfer.c.id).where(transfer.c.kind == "redemption", transfer.c.coins == 300)
+    async with transaction(engine) as connection:
+        plastic_id = (await connection.execute(of_plastic)).scalar_one()
+        shop_id = (await connection.execute(of_shop)).scalar_one()
+        reversal_id = await reverse_transfer(
+            connection, owner_id=resident_id, transfer_id=plastic_id, reason="weighed twice"
+        )
+        await reverse_transfer(connection, owner_id=resident_id, transfer_id=shop_id, reason="no goods")
+        await reverse_transfer(connection, owner_id=resident_id, transfer_id=reversal_id, reason="weighed once")
+
+
+async def succeed(call: Any) -> None:
+    response = await call
+    assert response.status in (200, 201), await response.text()

@@ -1,0 +1,42 @@
+"""Verifying is tested on clones of one small city where everything has happened that can happen."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from service.embedded import EmbeddedPostgres
+from service.settings import Settings
+from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
+from tests.verifying.city import City, build_city
+
+CITY_TEMPLATE = "template_city"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def city(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> City:
+    settings = _settings(postgres, CITY_TEMPLATE, tmp_path_factory.mktemp("city"))
+    asyncio.run(admin_execute(postgres, f"CREATE DATABASE {CITY_TEMPLATE} TEMPLATE {TEMPLATE}"))
+    return asyncio.run(build_city(settings))
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres, city: City) -> AsyncIterator[str]:
+    """The name of a clone of the city that lives as long as the test."""
+    name = f"city_{next(_numbers)}"
+    await admin_execute(postgres, f"CREATE DATABASE {name} TEMPLATE {CITY_TEMPLATE}")
+    yield name
+    await admin_execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _settings(postgres: EmbeddedPostgres, database: str, data_dir: Path) -> Settings:
+    return Settings(
+        data_dir=data_dir,
+        database_url=postgres.app_url(database),
+        migration_database_url=postgres.admin_url(database),
+        secret_key=SecretStr(SECRET_KEY),
+    )

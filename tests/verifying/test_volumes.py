@@ -1,0 +1,157 @@
+"""Folded sums, and how far folding has come."""
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.settings import Settings
+from tests.folding.drops import fold_all
+from tests.verifying.city import City
+from tests.verifying.damage import Damage, as_superuser, assert_noticed, breaches
+
+POSITION = "fold_position_is_sound"
+VOLUMES = "volumes_equal_events"
+RESIDENTS = "resident_volumes_equal_events"
+COINS = "coin_volumes_equal_transfers"
+TOTAL = "wallets_hold_what_was_issued"
+
+FUTURE = 2**60
+
+DAMAGES = {
+    "a volume with a gram too many": Damage(
+        VOLUMES,
+        ("UPDATE volume SET grams = grams + 1 WHERE material_id = 'plastic'",),
+        {"site_id": "site-1", "material_id": "plastic", "source": "bin", "grams": 778, "grams_of_events": 777},
+    ),
+    "a volume with a drop too few": Damage(
+        VOLUMES,
+        ("UPDATE volume SET drops = drops - 1 WHERE material_id = 'plastic'",),
+        {"material_id": "plastic", "drops": 0, "drops_of_events": 1},
+    ),
+    "a volume that is gone": Damage(
+        VOLUMES,
+        ("DELETE FROM volume WHERE material_id = 'plastic'",),
+        {"material_id": "plastic", "grams": None, "grams_of_events": 777},
+    ),
+    "a volume that nothing was dropped for": Damage(
+        VOLUMES,
+        ("INSERT INTO volume VALUES ('2020-01-01', 'site-1', 'paper', 'bin', 5, 1)",),
+        {"day": "2020-01-01", "material_id": "paper", "grams": 5, "grams_of_events": None},
+    ),
+    "a volume on another day": Damage(
+        VOLUMES,
+        ("UPDATE volume SET day = day - 365 WHERE material_id = 'plastic'",),
+        {"material_id": "plastic", "grams": 777, "grams_of_events": None},
+    ),
+    "an event that was changed after it was folded": Damage(
+        VOLUMES,
+        ("UPDATE weigh_event SET weight_grams = weight_grams + 1 WHERE event_id = 'held'",),
+        {"material_id": "glass", "grams": 1250, "grams_of_events": 1251},
+    ),
+    "a resident's grams that are another's": Damage(
+        RESIDENTS,
+        (
+            "UPDATE resident_volume SET owner_id = {city.late_id}"
+            " WHERE owner_id = {city.resident_id} AND material_id = 'plastic'",
+        ),
+        {"owner_id": "{city.resident_id}", "material_id": "plastic", "grams": None, "grams_of_events": 777},
+    ),
+    "a resident's grams without what waited for the card": Damage(
+        RESIDENTS,
+        ("UPDATE resident_volume SET grams = 1250 WHERE owner_id = {city.late_id}",),
+        {"owner_id": "{city.late_id}", "material_id": "paper", "grams": 1250, "grams_of_events": 5250},
+    ),
+    "coins issued that were not": Damage(
+        COINS,
+        ("UPDATE coin_volume SET issued_coins = issued_coins + 1 WHERE kind = 'credit'",),
+        {"kind": "credit", "account_id": 1},
+        frozenset({TOTAL}),
+    ),
+    "coins spent at another merchant": Damage(
+        COINS,
+        (
+            "UPDATE coin_volume SET spent_coins = spent_coins"
+            " + CASE account_id WHEN {city.shop_account_id} THEN 1 ELSE -1 END WHERE kind = 'redemption'",
+        ),
+        {"kind": "redemption", "account_id": "{city.shop_account_id}", "spent_coins": 391, "spent_by_transfers": 390},
+    ),
+    "a transfer that was counted twice": Damage(
+        COINS,
+        ("UPDATE coin_volume SET transfers = transfers + 1 WHERE account_id = {city.other_shop_account_id}",),
+        {"kind": "redemption", "transfers": 2, "transfers_counted": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+async def test_damage_is_noticed_and_the_sum_named(
+    damage: Damage, city: City, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    await assert_noticed(damage, city, engine, admin_engine, settings)
+
+
+SUMS = frozenset({VOLUMES, RESIDENTS, COINS})
+POSITIONS = {
+    "a position ahead of what has committed": Damage(
+        POSITION,
+        (f"UPDATE fold_position SET xid = {FUTURE}",),
+        {"place": "fold_position", "xid": FUTURE},
+    ),
+    "a position that is gone": Damage(
+        POSITION,
+        ("DELETE FROM fold_position",),
+        {"place": "fold_position", "xid": None},
+        SUMS,
+    ),
+    "an event with another cluster's id": Damage(
+        POSITION,
+        (f"UPDATE weigh_event SET xid = {FUTURE} WHERE event_id = 'first'",),
+        {"place": "weigh_event.xid", "xid": FUTURE},
+        frozenset({VOLUMES, RESIDENTS}),
+    ),
+    "a claim with another cluster's id": Damage(
+        POSITION,
+        (f"UPDATE weigh_event SET claimed_xid = {FUTURE} WHERE event_id = 'late'",),
+        {"place": "weigh_event.claimed_xid", "xid": FUTURE},
+        frozenset({RESIDENTS}),
+    ),
+    "a transfer with another cluster's id": Damage(
+        POSITION,
+        (f"UPDATE transfer SET xid = {FUTURE} WHERE event_id = 'first'",),
+        {"place": "transfer.xid", "xid": FUTURE},
+        frozenset({COINS, TOTAL}),
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", POSITIONS.values(), ids=POSITIONS)
+async def test_what_folding_can_never_reach_is_noticed(
+    damage: Damage, city: City, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    await fold_all(engine, settings)
+    assert await breaches(engine, settings) == {}
+    await assert_noticed(damage, city, engine, admin_engine, settings)
+
+
+async def test_days_are_of_the_business_timezone(city: City, engine: AsyncEngine, settings: Settings) -> None:
+    # On the other side of the world some of it was another day, whatever the time is now.
+    found = {
+        name
+        for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago")
+        for name in await breaches(engine, settings.model_copy(update={"business_timezone": zone}))
+    }
+    assert found == {VOLUMES, COINS}
+
+
+async def test_what_is_not_folded_yet_is_no_breach(
+    city: City, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    await as_superuser(
+        admin_engine,
+        "UPDATE fold_position SET xid = 3",
+        "DELETE FROM volume",
+        "DELETE FROM resident_volume",
+        "DELETE FROM coin_volume",
+    )
+    assert await breaches(engine, settings) == {}
+    await fold_all(engine, settings)
+    assert await breaches(engine, settings) == {}
