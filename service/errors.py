@@ -170,6 +170,14 @@ class AreaUnknown(NotFound):
     title_zh = "区域不存在"
 
 
+class MaterialUnknown(NotFound):
+    """No material has this id."""
+
+    code = "material_unknown"
+    title = "Material not known"
+    title_zh = "品类不存在"
+
+
 class MerchantUnknown(NotFound):
     """No merchant has this id."""
 
@@ -242,6 +250,38 @@ class Conflict(TanbiError):
     code = "conflict"
     title = "Conflict"
     title_zh = "与当前状态冲突"
+
+
+class AreaExists(Conflict):
+    """An area has this id already."""
+
+    code = "area_exists"
+    title = "Area exists"
+    title_zh = "区域已存在"
+
+
+class SiteExists(Conflict):
+    """A site has this id already."""
+
+    code = "site_exists"
+    title = "Site exists"
+    title_zh = "投放点已存在"
+
+
+class MaterialExists(Conflict):
+    """A material has this id already."""
+
+    code = "material_exists"
+    title = "Material exists"
+    title_zh = "品类已存在"
+
+
+class TariffInThePast(Conflict):
+    """A tariff takes effect at least a minute from now: what was earned by the one in force is not recalculated."""
+
+    code = "tariff_in_the_past"
+    title = "Tariff would reach into the past"
+    title_zh = "价格不能追溯生效"
 
 
 class BinExists(Conflict):

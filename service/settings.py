@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -65,3 +66,11 @@ class Settings(BaseSettings):
 
     co2e_factor_set: str = "uk.desnz.2025"
     demo: bool = Field(False, description="Accept what `tanbi demo` made; set by that command only")
+
+
+def read_settings(data_dir: Path | None, **given: Any) -> Settings:
+    """Settings of the environment with what a command line says on top; None says nothing."""
+    on_top = {name: value for name, value in given.items() if value is not None}
+    if data_dir is not None:
+        on_top["data_dir"] = data_dir.expanduser().resolve()
+    return Settings(**on_top)

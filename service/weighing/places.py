@@ -1,0 +1,99 @@
+"""Areas and sites, materials and tariffs, as operators set them up."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.db import violated_constraint
+from service.errors import (
+    AreaExists,
+    AreaUnknown,
+    MaterialExists,
+    MaterialUnknown,
+    SiteExists,
+    TariffInThePast,
+    ValidationFailed,
+)
+from service.reference import raise_revision
+from service.tables import area, material, site, tariff
+
+AreaKind = Literal["city", "district", "subdistrict", "community"]
+SiteKind = Literal["community", "commercial", "industrial", "scenic"]
+
+# Every process has read a new tariff by then: none credits an event by the old one after the new one holds.
+TARIFF_LEAD = timedelta(minutes=1)
+
+
+async def add_area(
+    connection: AsyncConnection, *, area_id: str, parent_id: str | None, kind: AreaKind, name: str, name_en: str
+) -> None:
+    """Raises AreaExists, AreaUnknown for the parent, or ValidationFailed: a city alone has no parent."""
+    try:
+        await connection.execute(
+            sa.insert(area).values(id=area_id, parent_id=parent_id, kind=kind, name=name, name_en=name_en)
+        )
+    except IntegrityError as error:
+        constraint = violated_constraint(error)
+        if constraint == "pk_area":
+            raise AreaExists(f"There is an area {area_id} already.") from None
+        if constraint == "fk_area_parent_id_area":
+            raise AreaUnknown(f"There is no area {parent_id} to be its parent.") from None
+        if constraint == "ck_area_parent":
+            raise ValidationFailed("A city has no parent, and every other area has one.") from None
+        raise
+
+
+async def add_site(
+    connection: AsyncConnection, *, site_id: str, area_id: str, kind: SiteKind, name: str, name_en: str
+) -> None:
+    """Raises SiteExists or AreaUnknown."""
+    try:
+        await connection.execute(
+            sa.insert(site).values(id=site_id, area_id=area_id, kind=kind, name=name, name_en=name_en)
+        )
+    except IntegrityError as error:
+        if violated_constraint(error) == "pk_site":
+            raise SiteExists(f"There is a site {site_id} already.") from None
+        if violated_constraint(error) == "fk_site_area_id_area":
+            raise AreaUnknown(f"There is no area {area_id}.") from None
+        raise
+
+
+async def add_material(connection: AsyncConnection, *, material_id: str, name: str, name_en: str) -> None:
+    """Its drops are held until it has a tariff. Raises MaterialExists."""
+    try:
+        await connection.execute(sa.insert(material).values(id=material_id, name=name, name_en=name_en))
+    except IntegrityError as error:
+        if violated_constraint(error) == "pk_material":
+            raise MaterialExists(f"There is a material {material_id} already.") from None
+        raise
+    await raise_revision(connection)
+
+
+async def set_tariff(
+    connection: AsyncConnection, *, material_id: str, coins_per_kg: int, effective_from: datetime | None
+) -> datetime:
+    """Supersede a material's tariff from a moment on, at the earliest in a minute; when it takes effect.
+
+    What was earned before stays. Raises MaterialUnknown, TariffInThePast, or ValidationFailed for fewer than 0 coins.
+    """
+    earliest = datetime.now(UTC) + TARIFF_LEAD
+    starts_at = earliest if effective_from is None else effective_from
+    if starts_at < earliest:
+        raise TariffInThePast
+    try:
+        await connection.execute(
+            sa.insert(tariff).values(material_id=material_id, effective_from=starts_at, coins_per_kg=coins_per_kg)
+        )
+    except IntegrityError as error:
+        constraint = violated_constraint(error)
+        if constraint == "fk_tariff_material_id_material":
+            raise MaterialUnknown(f"There is no material {material_id}.") from None
+        if constraint == "ck_tariff_coins_per_kg":
+            raise ValidationFailed("A tariff is 0 coins per kilogram or more.") from None
+        raise
+    await raise_revision(connection)
+    return starts_at

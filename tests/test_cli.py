@@ -1,0 +1,102 @@
+"""The commands, as an operator types them: each a process of its own on an embedded database."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TANBI = Path(sys.executable).parent / "tanbi"
+
+
+def tanbi(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TANBI_")}
+    return subprocess.run(
+        [TANBI, *arguments, "--data", str(data)], capture_output=True, text=True, check=False, env=environment
+    )
+
+
+@pytest.fixture(scope="module")
+def city() -> Iterator[Path]:
+    """A data directory with one site, set up by commands alone."""
+    data = Path(tempfile.mkdtemp(prefix="tanbi-cli-"))
+    for arguments in (
+        ("migrate",),
+        ("area", "add", "tianjin", "--kind", "city", "--name", "天津市", "--name-en", "Tianjin"),
+        (
+            "area",
+            "add",
+            "nankai",
+            "--kind",
+            "district",
+            "--parent",
+            "tianjin",
+            "--name",
+            "南开区",
+            "--name-en",
+            "Nankai",
+        ),
+        ("site", "add", "s1", "--area", "nankai", "--kind", "community", "--name", "一号", "--name-en", "One"),
+        ("material", "add", "paper", "--name", "废纸", "--name-en", "Paper"),
+        ("tariff", "set", "paper", "100"),
+    ):
+        done = tanbi(data, *arguments)
+        assert done.returncode == 0, done.stderr
+    yield data
+    shutil.rmtree(data, ignore_errors=True)
+
+
+def test_a_bin_is_added_with_a_key_that_is_shown_once(city: Path) -> None:
+    added = tanbi(city, "bin", "add", "NK-0001", "--site", "s1")
+    shown = json.loads(added.stdout)
+    assert (shown["id"], shown["alg"], shown["keyid"]) == ("NK-0001", "ed25519", "NK-0001")
+    assert len(base64.b64decode(shown["private_key"])) == 32
+    assert "not shown again" in added.stderr
+    again = tanbi(city, "bin", "add", "NK-0001", "--site", "s1")
+    assert again.returncode == 1
+    assert "There is a bin NK-0001 already" in again.stderr
+    assert "Traceback" not in again.stderr
+    assert tanbi(city, "bin", "suspend", "NK-0001").returncode == 0
+
+
+def test_a_merchant_gets_a_key_and_operators_theirs_by_role(city: Path) -> None:
+    merchant = json.loads(tanbi(city, "merchant", "add", "M1", "--name", "小店", "--name-en", "Shop").stdout)
+    operator = json.loads(tanbi(city, "key", "create", "--role", "auditor", "--name", "审计").stdout)
+    assert merchant["api_key"].startswith("tbk_")
+    assert operator["role"] == "auditor"
+    assert operator["api_key"] != merchant["api_key"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("bin", "suspend", "NK-9999"), "There is no bin NK-9999"),
+        (("bin", "add", "NK-0002", "--site", "nowhere"), "There is no site nowhere"),
+        (("bin", "add", "a b", "--site", "s1"), "1 to 63 characters"),
+        (
+            ("site", "add", "s2", "--area", "x", "--kind", "scenic", "--name", "a", "--name-en", "a"),
+            "There is no area x",
+        ),
+        (("area", "add", "x", "--kind", "district", "--name", "a", "--name-en", "a"), "A city has no parent"),
+        (("tariff", "set", "gold", "100"), "There is no material gold"),
+        (("tariff", "set", "paper", "1", "--from", "2020-01-01T00:00:00+0800"), "at least a minute from now"),
+        (("key", "create", "--role", "merchant", "--name", "x"), "names its merchant"),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence(city: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    done = tanbi(city, *arguments)
+    assert done.returncode == 1
+    assert sentence in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_verify_holds_on_a_fresh_city(city: Path) -> None:
+    done = tanbi(city, "verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all checks hold" in done.stdout
