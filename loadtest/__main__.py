@@ -1,8 +1,10 @@
 """`python -m loadtest`: load for a service on this machine, and the handler that it is compared with."""
 
 import json
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,15 +12,19 @@ import typer
 import uvloop
 from rich.console import Console
 
+from loadtest import compare as comparing
 from loadtest.bare import serve_bare
 from loadtest.closed import run_closed
+from loadtest.compare_report import line_of, print_comparison
 from loadtest.connections import UnreadableAnswer
 from loadtest.demo import Demo, UnreadableDemo, read_demo
 from loadtest.drops import Drops
+from loadtest.installation import CannotStart, NoDatabase, tanbi_command
 from loadtest.open import run_open
 from loadtest.report import bar, table_of
 from loadtest.requests import Prepared, Renderer, StaleRequests
 from loadtest.result import LoadResult
+from loadtest.subject import Effort, Measure
 from loadtest.target import NotATarget, NotLoopback, Target, target_of
 from schemas.signatures import Algorithm
 from schemas.weigh_events import BATCH_EVENTS_MAX
@@ -29,7 +35,16 @@ SECONDS_MAX = 200
 RATE_MAX = 100_000
 BARE_SECONDS_MAX = 3600
 
-EXPECTED = (NotATarget, NotLoopback, StaleRequests, UnreadableAnswer, UnreadableDemo)
+ROUNDS_MAX = 20
+MEASURE_SECONDS_MAX = 30
+WORKERS_MAX = 16
+
+EXPECTED = (CannotStart, NoDatabase, NotATarget, NotLoopback, StaleRequests, UnreadableAnswer, UnreadableDemo)
+
+TanbiOption = Annotated[
+    Path | None, typer.Option("--tanbi", help="The command to start; the one beside this Python where it is not named.")
+]
+OutputOption = Annotated[Path | None, typer.Option(help="Write the result as JSON to this file.")]
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_show_locals=False)
 
@@ -59,7 +74,7 @@ def run(
     events_each: Annotated[int, typer.Option(min=1, max=BATCH_EVENTS_MAX, help="Events a request.")] = 1,
     algorithm: Annotated[Algorithm, typer.Option(help="Only bins that sign with it.")] = Algorithm.HMAC_SHA256,
     seed: Annotated[int, typer.Option(help="For the draws of cards, materials and weights.")] = 1,
-    output: Annotated[Path | None, typer.Option(help="Write the result as JSON to this file.")] = None,
+    output: OutputOption = None,
 ) -> None:
     """Load a service with signed weigh events: closed loop, or open loop with --rate."""
     console = Console(stderr=True)
@@ -81,6 +96,60 @@ def run(
     console.print(table_of(result))
     if output is not None:
         output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+
+
+@cli.command()
+def compare(
+    rounds: Annotated[int, typer.Option(min=1, max=ROUNDS_MAX, help="A verdict takes at least three.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.1, max=MEASURE_SECONDS_MAX, help="Of each measure.")] = 4,
+    only: Annotated[list[comparing.RowName] | None, typer.Option(help="Only these rows; may be repeated.")] = None,
+    quick: Annotated[bool, typer.Option(help="One tiny round without verdicts: does everything run?")] = False,
+    workers: Annotated[int, typer.Option(min=1, max=WORKERS_MAX, help="Processes of the service.")] = 1,
+    seed: Annotated[int, typer.Option(help="For the draws of cards, materials and weights.")] = 1,
+    tanbi: TanbiOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Measure the service side by side with a bare handler, one transaction an event, and COPY. Takes minutes."""
+    console = Console(stderr=True)
+    rows = [row for row in comparing.ROWS if not only or row.name in only]
+    effort = comparing.QUICK if quick else Effort(seconds=seconds, workers=workers)
+    rounds = 1 if quick else rounds
+    steps = rounds * len(comparing.subjects_of(rows))
+
+    def measured(number: int, name: str, measure: Measure) -> None:
+        console.print(line_of(number, name, measure), highlight=False, soft_wrap=True)
+
+    try:
+        with ending_cleanly(), bar(console, "comparing", steps) as done:
+            result = comparing.compare(
+                tanbi or tanbi_command(),
+                rounds=rounds,
+                effort=effort,
+                rows=rows,
+                judged=not quick,
+                seed=seed,
+                began=done,
+                measured=measured,
+            )
+    except EXPECTED as error:
+        refuse(str(error))
+    print_comparison(console, result)
+    if output is not None:
+        output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+
+
+@contextmanager
+def ending_cleanly() -> Iterator[None]:
+    """SIGTERM unwinds as Ctrl-C does, so that no service is left behind."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def renderer_for(demo: Demo, target: Target, algorithm: Algorithm, seed: int) -> Renderer:
