@@ -1,0 +1,155 @@
+"""Nankai District as the demo shows it.
+
+The twelve subdistricts are real (南开政发〔2024〕3号). Communities, sites and merchants only sound like the district's;
+tariffs and masses are samples; carbon factors are those of FACTS.md, mapped to the six materials.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from service.redemption.merchants import MachineKind
+
+CITY: Final = ("tianjin", "天津市", "Tianjin")
+DISTRICT: Final = ("nankai", "南开区", "Nankai District")
+
+# Subdistrict, then its communities: id, Chinese, English. A community's id is preceded by that of its subdistrict.
+SUBDISTRICTS: Final = (
+    (("gulou", "鼓楼街道", "Gulou"), (("tianlin", "天霖", "Tianlin"), ("longting", "龙亭", "Longting"))),
+    (("xingnan", "兴南街道", "Xingnan"), (("tianbao", "天宝", "Tianbao"), ("wumalu", "五马路", "Wumalu"))),
+    (("guangkai", "广开街道", "Guangkai"), (("huaiqingli", "怀庆里", "Huaiqingli"), ("fengyuan", "凤园", "Fengyuan"))),
+    (
+        ("changhong", "长虹街道", "Changhong"),
+        (("yejinli", "冶金里", "Yejinli"), ("yuanxingli", "元兴里", "Yuanxingli")),
+    ),
+    (
+        ("xiangyanglu", "向阳路街道", "Xiangyanglu"),
+        (("xiyangli", "昔阳里", "Xiyangli"), ("yibinli", "宜宾里", "Yibinli")),
+    ),
+    (
+        ("jialingdao", "嘉陵道街道", "Jialingdao"),
+        (("jialingbeili", "嘉陵北里", "Jialing Beili"), ("yunyangli", "云阳里", "Yunyangli")),
+    ),
+    (
+        ("wanxing", "万兴街道", "Wanxing"),
+        (("santanxili", "三潭西里", "Santan Xili"), ("wandeli", "万德里", "Wandeli"), ("baozeli", "保泽里", "Baozeli")),
+    ),
+    (
+        ("xuefu", "学府街道", "Xuefu"),
+        (
+            ("fuhuli", "府湖里", "Fuhuli"),
+            ("xuehuli", "学湖里", "Xuehuli"),
+            ("longjingli", "龙井里", "Longjingli"),
+            ("hushuili", "湖水里", "Hushuili"),
+        ),
+    ),
+    (
+        ("shuishanggongyuan", "水上公园街道", "Shuishang Gongyuan"),
+        (("shuishangcun", "水上村", "Shuishangcun"), ("xinyuan", "欣苑", "Xinyuan")),
+    ),
+    (
+        ("wangdingdi", "王顶堤街道", "Wangdingdi"),
+        (
+            ("yingshuidongli", "迎水东里", "Yingshui Dongli"),
+            ("yuanyinbeili", "园荫北里", "Yuanyin Beili"),
+            ("heyuanbeili", "鹤园北里", "Heyuan Beili"),
+        ),
+    ),
+    (
+        ("tiyuzhongxin", "体育中心街道", "Tiyu Zhongxin"),
+        (("lingyanli", "凌研里", "Lingyanli"), ("yangguang", "阳光", "Yangguang")),
+    ),
+    (
+        ("huayuan", "华苑街道", "Huayuan"),
+        (
+            ("tianhuali", "天华里", "Tianhuali"),
+            ("bihuali", "碧华里", "Bihuali"),
+            ("juhuali", "居华里", "Juhuali"),
+            ("anhuali", "安华里", "Anhuali"),
+        ),
+    ),
+)
+
+# Beside one site in each community: id, community, kind, Chinese, English.
+OTHER_SITES: Final = (
+    ("laochengxiang-jie", "gulou-tianlin", "commercial", "老城厢商业街", "Laochengxiang shopping street"),
+    ("aocheng-guangchang", "tiyuzhongxin-yangguang", "commercial", "奥城商业广场", "Aocheng plaza"),
+    ("wangdingdi-shangchang", "wangdingdi-yingshuidongli", "commercial", "王顶堤商场", "Wangdingdi market hall"),
+    ("changhong-chaoshi", "changhong-yejinli", "commercial", "长虹超市", "Changhong supermarket"),
+    ("huayuan-chanyeyuan", "huayuan-anhuali", "industrial", "华苑产业园", "Huayuan industrial park"),
+    ("jialing-gongyeyuan", "jialingdao-yunyangli", "industrial", "嘉陵道工业园", "Jialingdao works"),
+    ("xiangyang-chuangyiyuan", "xiangyanglu-yibinli", "industrial", "向阳创意园", "Xiangyang workshops"),
+    ("shuishang-dongmen", "shuishanggongyuan-shuishangcun", "scenic", "水上公园东门", "Water Park, east gate"),
+    ("shuishang-beimen", "shuishanggongyuan-xinyuan", "scenic", "水上公园北门", "Water Park, north gate"),
+    ("changhong-gongyuan", "changhong-yuanxingli", "scenic", "长虹公园", "Changhong Park"),
+)
+
+MERCHANTS: Final = (
+    ("学府便利店", "Xuefu Corner Shop"),
+    ("府湖里早餐铺", "Fuhuli Breakfast"),
+    ("龙井里粮油店", "Longjingli Grain and Oil"),
+    ("绿源净水", "Lüyuan Water"),
+    ("洁净家日化", "Jiejing Household Goods"),
+    ("天霖菜市场", "Tianlin Vegetable Market"),
+    ("天宝水果店", "Tianbao Fruit"),
+    ("怀庆里理发店", "Huaiqingli Barber"),
+    ("冶金里五金店", "Yejinli Hardware"),
+    ("昔阳里面馆", "Xiyangli Noodles"),
+    ("嘉陵书屋", "Jialing Books"),
+    ("三潭洗衣店", "Santan Laundry"),
+    ("水上奶茶店", "Shuishang Tea"),
+    ("迎水便民超市", "Yingshui Supermarket"),
+    ("园荫修车铺", "Yuanyin Bicycle Repair"),
+    ("凌研里药店", "Lingyanli Pharmacy"),
+    ("天华里生鲜", "Tianhuali Fresh Food"),
+    ("碧华里包子铺", "Bihuali Dumplings"),
+)
+# Those who run machines, by their place in MERCHANTS, with the machines' kind.
+MACHINE_OPERATORS: Final[tuple[tuple[int, MachineKind], ...]] = (
+    (3, "water"),
+    (4, "detergent"),
+    (0, "water"),
+    (13, "detergent"),
+    (13, "water"),
+)
+MACHINES: Final = 18
+
+# The six classes of DB3308/T 102-2022; coins a kilogram, about 100.
+MATERIALS: Final = (
+    ("paper", "纸类", "paper", 100),
+    ("plastic", "塑料", "plastic", 120),
+    ("metal", "金属", "metal", 160),
+    ("glass", "玻璃", "glass", 40),
+    ("textile", "织物", "textiles", 80),
+    ("electronics", "电子废弃物", "electronics", 200),
+)
+# The district's project began in October 2022; paper was paid less until 2024. Midnight in Tianjin.
+TARIFFS_FROM: Final = datetime(2022, 9, 30, 16, tzinfo=UTC)
+PAPER_TARIFF_RAISED: Final = datetime(2023, 12, 31, 16, tzinfo=UTC)
+PAPER_COINS_PER_KG_BEFORE: Final = 80
+
+# Year and per mille, of the district's plan.
+TARGETS: Final = ((2025, 350), (2027, 385), (2035, 500))
+
+# Set, material, grams CO2e avoided a kilogram, and the row of the set that stands for the material. Where two rows
+# could, the lower: a saving that is claimed must not be too high.
+CARBON_FACTORS: Final = (
+    ("uk.desnz.2025", "paper", 220, "mixed paper"),
+    ("uk.desnz.2025", "plastic", 1600, "plastic, average"),
+    ("uk.desnz.2025", "metal", 1040, "steel cans (lower than aluminium cans)"),
+    ("uk.desnz.2025", "glass", 580, "glass"),
+    ("uk.desnz.2025", "textile", 22160, "clothing (reuse)"),
+    ("us.epa.warm.v16", "paper", 3910, "mixed paper"),
+    ("us.epa.warm.v16", "plastic", 840, "HDPE (lower than PET)"),
+    ("us.epa.warm.v16", "metal", 2020, "steel cans (lower than aluminium cans)"),
+    ("us.epa.warm.v16", "glass", 310, "glass"),
+)
+
+# What is recorded of each month: kind, source, kilograms a day. Of the 20 000 residents whom 47 bins serve (FACTS.md,
+# reported practice) and not of the whole district, so that the demo's own drops are seen to move the rate.
+INPUTS_DAILY_KG: Final = (
+    ("cleared", "环卫部门 sanitation department", 18_000),
+    ("kitchen_treated", "厨余垃圾处理厂 kitchen waste plant", 3_600),
+    ("recyclables", "上门回收 pickup at the door", 900),
+    ("recyclables", "再生资源回收站 scrap stations", 1_700),
+)
+INPUT_DOCUMENT: Final = "示例数据，非南开区实际数据 / sample data, not the district's figures"

@@ -1,0 +1,191 @@
+"""Put the sample data into an empty database, and issue what its people and devices show.
+
+The sample comes whole, in one transaction. Issuing again is for a demo.json that was lost: the database has hashes
+only.
+"""
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.signatures import ED25519_KEY_BYTES, Algorithm, SigningKey
+from service.api_keys import create_api_key
+from service.demo import queries
+from service.demo.demo_file import Credentials, DemoBin, DemoMachine, DemoMerchant, DemoResident
+from service.demo.sample import Sample, draw_inputs, draw_sample
+from service.ledger.queries import open_wallets
+from service.redemption.merchants import add_machine, add_merchant
+from service.reference import raise_revision
+from service.residents.sessions import TOKEN_PREFIX
+from service.secrets import Keyring, new_token, token_hash
+from service.weighing.bins import add_bin, stored_key
+
+# A demo that is found again after a year still opens.
+SESSION_LIFETIME = timedelta(days=3650)
+
+
+class CannotRun(RuntimeError):
+    """The demo cannot run; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much sample data there is to be."""
+
+    seed: int
+    bins: int
+    residents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    credentials: Credentials
+    # The sample was there already, and is as it was.
+    found: bool
+    # It was there, but what demo.json had was lost: everyone has new keys.
+    reissued: bool
+
+
+async def plant(
+    connection: AsyncConnection, keyring: Keyring, size: Size, known: Credentials | None, today: date
+) -> Planted:
+    """The sample data, made now or found; `known` are the credentials of demo.json, good or not.
+
+    Runs as the database's owner. Raises CannotRun.
+    """
+    found = await queries.is_planted(connection)
+    if not found:
+        if not await queries.is_empty(connection):
+            raise CannotRun(
+                "This data directory's database has data that the demo did not make. Name another one with --data."
+            )
+        credentials = await _plant(connection, keyring, size, today)
+    elif known is not None and await _still_good(connection, known):
+        credentials = known
+    else:
+        credentials = await _reissue(connection, keyring, size.seed, today)
+    await _record_inputs(connection, credentials, size.seed, today)
+    return Planted(credentials, found=found, reissued=found and credentials is not known)
+
+
+async def _plant(connection: AsyncConnection, keyring: Keyring, size: Size, today: date) -> Credentials:
+    sample = draw_sample(size.seed, bins=size.bins, residents=size.residents, today=today)
+    await queries.insert_places(connection, sample.areas, sample.sites)
+    await queries.insert_materials(connection)
+    await queries.insert_targets(connection)
+    bins = []
+    for each in sample.bins:
+        key = await add_bin(
+            connection,
+            keyring,
+            bin_id=each.id,
+            site_id=each.site_id,
+            algorithm=each.algorithm,
+            scale=each.scale,
+            demo=True,
+        )
+        bins.append(_demo_bin(key))
+    for shop in sample.merchants:
+        await add_merchant(connection, merchant_id=shop.id, name=shop.name, name_en=shop.name_en)
+    for device in sample.machines:
+        await add_machine(
+            connection,
+            machine_id=device.id,
+            merchant_id=device.merchant_id,
+            site_id=device.site_id,
+            kind=device.kind,
+        )
+    resident_ids = await open_wallets(connection, size.residents)
+    await queries.insert_residents(connection, resident_ids)
+    return await _issue(connection, keyring, bins, sample, resident_ids)
+
+
+async def _reissue(connection: AsyncConnection, keyring: Keyring, seed: int, today: date) -> Credentials:
+    """Other keys and tokens for the bins, residents, merchants and machines that are there; the old ones end.
+
+    Cards were given to people and stay theirs; with the same seed they are the same ones.
+    """
+    bins = []
+    for row in await queries.read_sample_bins(connection):
+        key = SigningKey(row.id, Algorithm(row.algorithm), os.urandom(ED25519_KEY_BYTES))
+        await queries.replace_bin_key(connection, row.id, stored_key(keyring, key))
+        bins.append(_demo_bin(key))
+    await raise_revision(connection)
+    await queries.revoke_api_keys(connection)
+    resident_ids = await queries.read_sample_residents(connection)
+    await queries.delete_sessions(connection, resident_ids)
+    sample = draw_sample(seed, bins=len(bins), residents=len(resident_ids), today=today)
+    return await _issue(connection, keyring, bins, sample, resident_ids)
+
+
+async def _issue(
+    connection: AsyncConnection, keyring: Keyring, bins: Sequence[DemoBin], sample: Sample, resident_ids: Sequence[int]
+) -> Credentials:
+    residents = [
+        DemoResident(id=resident_id, card=card, token=new_token(TOKEN_PREFIX))
+        for resident_id, card in zip(resident_ids, sample.cards, strict=True)
+    ]
+    await queries.insert_cards(
+        connection, [(keyring.credential_digest("card", each.card), each.id) for each in residents]
+    )
+    await queries.insert_sessions(
+        connection, [(token_hash(each.token), each.id) for each in residents], lifetime=SESSION_LIFETIME
+    )
+    merchants = [
+        DemoMerchant(
+            id=each.id,
+            name=each.name,
+            api_key=await create_api_key(
+                connection, role="merchant", name=f"demo {each.name_en}", merchant_id=each.id, demo=True
+            ),
+        )
+        for each in sample.merchants
+    ]
+    machines = [
+        DemoMachine(
+            id=each.id,
+            merchant_id=each.merchant_id,
+            kind=each.kind,
+            api_key=await create_api_key(
+                connection,
+                role="merchant",
+                name=f"demo {each.id}",
+                merchant_id=each.merchant_id,
+                machine_id=each.id,
+                demo=True,
+            ),
+        )
+        for each in sample.machines
+    ]
+    return Credentials(
+        operator_key=await create_api_key(connection, role="admin", name="demo operator", demo=True),
+        bins=tuple(bins),
+        residents=tuple(residents),
+        merchants=tuple(merchants),
+        machines=tuple(machines),
+    )
+
+
+async def _still_good(connection: AsyncConnection, known: Credentials) -> bool:
+    """Whether these are this database's: demo.json may have come from another one."""
+    if await queries.operator_key_id(connection, token_hash(known.operator_key)) is None:
+        return False
+    bins = {row.id for row in await queries.read_sample_bins(connection)}
+    return bins == {each.id for each in known.bins}
+
+
+async def _record_inputs(connection: AsyncConnection, credentials: Credentials, seed: int, today: date) -> None:
+    """What the rate needs besides the bins' volumes: last year and this one up to this month, which is an estimate."""
+    recorded_by = await queries.operator_key_id(connection, token_hash(credentials.operator_key))
+    if recorded_by is None:
+        raise RuntimeError("the demo's operator key was just issued or checked")
+    inputs = [*draw_inputs(seed, today.year - 1, 12), *draw_inputs(seed, today.year, today.month)]
+    await queries.insert_inputs(connection, inputs, recorded_by)
+
+
+def _demo_bin(key: SigningKey) -> DemoBin:
+    return DemoBin(id=key.keyid, alg=key.algorithm, keyid=key.keyid, private_key=base64.b64encode(key.secret).decode())

@@ -1,0 +1,187 @@
+"""SQL of the demo, one function a statement. It runs as the database's owner, who may replace keys."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.db import database_now
+from service.demo import nankai
+from service.demo.sample import Area, MonthlyInput, Site
+from service.tables import (
+    api_key,
+    area,
+    bin_,
+    bin_key,
+    carbon_factor,
+    credential,
+    indicator_input,
+    material,
+    merchant,
+    resident,
+    session,
+    site,
+    target,
+    tariff,
+    weigh_event,
+)
+
+# Of a database that is not the demo's, whichever of these an operator filled first.
+PLANTED_FIRST = (area, material, merchant, resident)
+
+
+async def is_planted(connection: AsyncConnection) -> bool:
+    """Whether the sample data is there: it comes whole, so one bin tells."""
+    return bool((await connection.execute(sa.select(sa.exists().where(bin_key.c.demo)))).scalar_one())
+
+
+async def is_empty(connection: AsyncConnection) -> bool:
+    found = sa.or_(*(sa.exists(sa.select(table)) for table in PLANTED_FIRST))
+    return not (await connection.execute(sa.select(found))).scalar_one()
+
+
+async def insert_places(connection: AsyncConnection, areas: Sequence[Area], sites: Sequence[Site]) -> None:
+    await connection.execute(sa.insert(area), [asdict(each) for each in areas])
+    await connection.execute(sa.insert(site), [asdict(each) for each in sites])
+
+
+async def insert_materials(connection: AsyncConnection) -> None:
+    """Materials with their tariffs, an earlier tariff of paper that was superseded, and the carbon factors."""
+    await connection.execute(
+        sa.insert(material),
+        [{"id": each[0], "name": each[1], "name_en": each[2]} for each in nankai.MATERIALS],
+    )
+    tariffs = [
+        {
+            "material_id": material_id,
+            "effective_from": nankai.PAPER_TARIFF_RAISED if material_id == "paper" else nankai.TARIFFS_FROM,
+            "coins_per_kg": coins_per_kg,
+        }
+        for material_id, _, _, coins_per_kg in nankai.MATERIALS
+    ]
+    earlier = {
+        "material_id": "paper",
+        "effective_from": nankai.TARIFFS_FROM,
+        "coins_per_kg": nankai.PAPER_COINS_PER_KG_BEFORE,
+    }
+    await connection.execute(sa.insert(tariff), [*tariffs, earlier])
+    columns = ("set_id", "material_id", "grams_co2e_per_kg", "stands_for")
+    await connection.execute(
+        sa.insert(carbon_factor), [dict(zip(columns, row, strict=True)) for row in nankai.CARBON_FACTORS]
+    )
+
+
+async def insert_targets(connection: AsyncConnection) -> None:
+    await connection.execute(
+        sa.insert(target),
+        [{"area_id": nankai.DISTRICT[0], "year": year, "rate_per_mille": rate} for year, rate in nankai.TARGETS],
+    )
+
+
+async def insert_inputs(connection: AsyncConnection, inputs: Iterable[MonthlyInput], recorded_by: UUID) -> None:
+    """Record what is not recorded yet; an operator's own later version stays what counts."""
+    rows = [
+        {
+            **asdict(each),
+            "area_id": nankai.DISTRICT[0],
+            "version": 1,
+            "document": nankai.INPUT_DOCUMENT,
+            "recorded_by": recorded_by,
+        }
+        for each in inputs
+    ]
+    await connection.execute(postgresql.insert(indicator_input).on_conflict_do_nothing(), rows)
+
+
+async def insert_residents(connection: AsyncConnection, resident_ids: Sequence[int]) -> None:
+    """Residents of these accounts; without an openid, by which they are told from one who logs in to the demo."""
+    await connection.execute(sa.insert(resident), [{"id": each, "demo": True} for each in resident_ids])
+
+
+async def insert_cards(connection: AsyncConnection, digests: Sequence[tuple[bytes, int]]) -> None:
+    """Bind cards (digest, resident) that are not bound yet."""
+    await connection.execute(
+        postgresql.insert(credential).on_conflict_do_nothing(),
+        [{"digest": digest, "kind": "card", "resident_id": owner, "demo": True} for digest, owner in digests],
+    )
+
+
+async def insert_sessions(
+    connection: AsyncConnection, tokens: Sequence[tuple[bytes, int]], *, lifetime: timedelta
+) -> None:
+    """Sessions (token hash, resident) that all expire at the same time."""
+    expires_at = await database_now(connection) + lifetime
+    await connection.execute(
+        sa.insert(session),
+        [
+            {"token_hash": digest, "resident_id": owner, "expires_at": expires_at, "demo": True}
+            for digest, owner in tokens
+        ],
+    )
+
+
+async def read_sample_bins(connection: AsyncConnection) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    """id and algorithm of each bin that the demo made, in order."""
+    return (
+        await connection.execute(
+            sa.select(bin_.c.id, bin_key.c.algorithm)
+            .join(bin_key, bin_key.c.bin_id == bin_.c.id)
+            .where(bin_key.c.demo)
+            .order_by(bin_.c.id)
+        )
+    ).all()
+
+
+async def read_sample_residents(connection: AsyncConnection) -> Sequence[int]:
+    return (
+        (
+            await connection.execute(
+                sa.select(resident.c.id)
+                .where(resident.c.demo, resident.c.openid_digest.is_(None))
+                .order_by(resident.c.id)
+            )
+        )
+        .scalars()
+        .all()
+    )
+
+
+async def replace_bin_key(connection: AsyncConnection, bin_id: str, key: bytes) -> None:
+    """Another key under the same id: who has the old one is refused from the commit on."""
+    await connection.execute(sa.update(bin_key).where(bin_key.c.id == bin_id, bin_key.c.demo).values(key=key))
+
+
+async def revoke_api_keys(connection: AsyncConnection) -> None:
+    await connection.execute(
+        sa.update(api_key).where(api_key.c.demo, api_key.c.revoked_at.is_(None)).values(revoked_at=sa.func.now())
+    )
+
+
+async def delete_sessions(connection: AsyncConnection, resident_ids: Sequence[int]) -> None:
+    await connection.execute(
+        sa.delete(session).where(session.c.resident_id == sa.any_(sa.literal(resident_ids, sa.ARRAY(sa.BigInteger))))
+    )
+
+
+async def operator_key_id(connection: AsyncConnection, key_hash: bytes) -> UUID | None:
+    """None where the key is unknown or revoked."""
+    return (
+        await connection.execute(
+            sa.select(api_key.c.id).where(
+                api_key.c.key_hash == key_hash, api_key.c.demo, api_key.c.revoked_at.is_(None)
+            )
+        )
+    ).scalar_one_or_none()
+
+
+async def read_sequences(connection: AsyncConnection) -> dict[str, int]:
+    """The highest sequence of each bin that ever reported."""
+    rows = await connection.execute(
+        sa.select(weigh_event.c.bin_id, sa.func.max(weigh_event.c.sequence)).group_by(weigh_event.c.bin_id)
+    )
+    return {row[0]: row[1] for row in rows}
