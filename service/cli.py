@@ -34,6 +34,8 @@ for name, commands in (
     ("merchant", manage.merchant_app),
     ("machine", manage.machine_app),
     ("key", manage.key_app),
+    ("transfer", manage.transfer_app),
+    ("volumes", manage.volumes_app),
 ):
     app.add_typer(commands, name=name)
 

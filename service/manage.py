@@ -16,7 +16,9 @@ from schemas.signatures import Algorithm
 from service import api_keys
 from service.api_keys import create_api_key
 from service.db import create_engine, transaction
+from service.folding.rebuild import rebuild
 from service.installation import installation
+from service.ledger.posting import reverse_transfer
 from service.redemption.merchants import MachineKind, add_machine, add_merchant
 from service.secrets import Keyring
 from service.settings import Settings, read_settings
@@ -33,6 +35,8 @@ bin_app = typer.Typer(help="Smart bins.", no_args_is_help=True)
 merchant_app = typer.Typer(help="Partner merchants.", no_args_is_help=True)
 machine_app = typer.Typer(help="Merchants' machines.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys of operators, merchants and machines.", no_args_is_help=True)
+transfer_app = typer.Typer(help="Transfers of the ledger.", no_args_is_help=True)
+volumes_app = typer.Typer(help="Sums over weigh events and transfers.", no_args_is_help=True)
 
 console = Console()
 errors = Console(stderr=True)
@@ -47,11 +51,14 @@ NameEnOption = Annotated[str, typer.Option("--name-en", help="In English.")]
 NOT_SHOWN_AGAIN = "Keep it now: it is not shown again, and the service stores only what it needs to check it."
 
 
-def in_transaction(data: Path | None, work: Callable[[AsyncConnection, Settings], Awaitable[Result]]) -> Result:
+def in_transaction(
+    data: Path | None, work: Callable[[AsyncConnection, Settings], Awaitable[Result]], *, as_owner: bool = False
+) -> Result:
     """Run `work` in one transaction of the installation's database, also while a service uses it."""
 
     async def run(settings: Settings) -> Result:
-        engine = create_engine(settings)
+        url = settings.migration_database_url if as_owner else settings.database_url
+        engine = create_engine(settings.model_copy(update={"database_url": url}))
         try:
             async with transaction(engine) as connection:
                 return await work(connection, settings)
@@ -220,3 +227,31 @@ def key_create(
     )
     typer.echo(json.dumps({"role": role, "name": name, "api_key": secret}, ensure_ascii=False))
     errors.print(NOT_SHOWN_AGAIN)
+
+
+@transfer_app.command("reverse")
+def transfer_reverse(
+    resident_id: Annotated[int, typer.Argument(help="Whose wallet it moved.")],
+    transfer_id: Annotated[int, typer.Argument()],
+    reason: Annotated[str, typer.Option(help="What was wrong; it stays on the new transfer.")],
+    data: DataOption = None,
+) -> None:
+    """Correct a transfer by another one the other way, which names it."""
+    new_id = in_transaction(
+        data,
+        lambda connection, _: reverse_transfer(
+            connection, owner_id=resident_id, transfer_id=transfer_id, reason=reason
+        ),
+    )
+    console.print(f"Transfer {new_id} reverses transfer {transfer_id}.")
+
+
+@volumes_app.command("rebuild")
+def volumes_rebuild(data: DataOption = None) -> None:
+    """Recompute all sums from the rows, while the service runs; needed after a restore into another cluster."""
+    in_transaction(
+        data,
+        lambda connection, settings: rebuild(connection, timezone=settings.business_timezone),
+        as_owner=True,
+    )
+    console.print("All sums are recomputed.")

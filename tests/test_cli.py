@@ -100,3 +100,10 @@ def test_verify_holds_on_a_fresh_city(city: Path) -> None:
     done = tanbi(city, "verify")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all checks hold" in done.stdout
+
+
+def test_sums_are_rebuilt_and_a_transfer_that_is_not_there_is_not_reversed(city: Path) -> None:
+    assert tanbi(city, "volumes", "rebuild").returncode == 0
+    reversed_nothing = tanbi(city, "transfer", "reverse", "1", "1", "--reason", "test")
+    assert reversed_nothing.returncode == 1
+    assert "no transfer with this id" in " ".join(reversed_nothing.stderr.split())
