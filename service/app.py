@@ -15,6 +15,7 @@ from service.db import create_engine, driver_pool, is_poison, is_retryable
 from service.groupcommit import GroupCommit, Limits
 from service.metrics import Metrics, metrics_middleware
 from service.problems import problems_middleware
+from service.recovery import embedded_kept_running
 from service.reference import Reference
 from service.secrets import Keyring
 from service.settings import Settings
@@ -42,6 +43,7 @@ def build_app(settings: Settings) -> web.Application:
 async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[None]:
     """What lives as long as the application, opened in order and closed in reverse."""
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(embedded_kept_running(settings))
         engine = create_engine(settings)
         stack.push_async_callback(engine.dispose)
         keyring = Keyring.of(settings)
