@@ -181,6 +181,19 @@ async def test_a_key_whose_request_still_runs_is_refused_at_once(office: Office,
     assert office.worked == 1
 
 
+async def test_the_same_key_of_another_actor_does_not_wait_for_the_first(office: Office, desk: Client) -> None:
+    office.may_finish.clear()
+    first = asyncio.create_task(send(desk, **{"X-Actor": "key:1"}))
+    await office.began.wait()
+    office.began.clear()
+    other = asyncio.create_task(send(desk, body='{"id": "b"}', **{"X-Actor": "key:2"}))
+    other_began = asyncio.create_task(office.began.wait())
+    await asyncio.wait({other, other_began}, return_when=asyncio.FIRST_COMPLETED)
+    office.may_finish.set()
+    assert ((await first).status, (await other).status) == (201, 201)
+    assert other_began.done()
+
+
 async def test_twenty_at_once_take_effect_once(office: Office, desk: Client) -> None:
     answers = await asyncio.gather(*(send(desk) for _ in range(20)))
     bodies = {await answer.read() for answer in answers if answer.status == 201}
