@@ -3,7 +3,6 @@
 import base64
 import binascii
 import hashlib
-import hmac
 import os
 import secrets
 from pathlib import Path
@@ -16,6 +15,7 @@ from service.settings import Settings
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+DIGEST_BYTES = 32
 
 
 class SecretKeyInvalid(ValueError):
@@ -51,13 +51,13 @@ class Keyring:
 
     def credential_digest(self, kind: str, value: str) -> bytes:
         """32 bytes. Card numbers are hexadecimal and come in either case."""
-        return hmac.digest(self._credential, f"{kind}:{value.upper()}".encode(), "sha256")
+        return _keyed_digest(self._credential, f"{kind}:{value.upper()}")
 
     def openid_digest(self, openid: str) -> bytes:
-        return hmac.digest(self._openid, openid.encode(), "sha256")
+        return _keyed_digest(self._openid, openid)
 
     def pay_code_digest(self, code: str) -> bytes:
-        return hmac.digest(self._pay_code, code.encode(), "sha256")
+        return _keyed_digest(self._pay_code, code)
 
     def encrypt_bin_secret(self, keyid: str, secret: bytes) -> bytes:
         """Nonce and ciphertext; bound to `keyid`, so that rows cannot be swapped."""
@@ -67,6 +67,11 @@ class Keyring:
     def decrypt_bin_secret(self, keyid: str, stored: bytes) -> bytes:
         """Raises cryptography.exceptions.InvalidTag where the row is another key's or the master key was changed."""
         return self._bin_secret.decrypt(stored[:NONCE_BYTES], stored[NONCE_BYTES:], keyid.encode())
+
+
+def _keyed_digest(key: bytes, text: str) -> bytes:
+    """BLAKE2b is keyed by itself and made for this (RFC 7693); HMAC would hash twice, at twice the cost."""
+    return hashlib.blake2b(text.encode(), key=key, digest_size=DIGEST_BYTES).digest()
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:

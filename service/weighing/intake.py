@@ -1,7 +1,7 @@
 """From the bytes of a request to one outcome an event."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,10 @@ from service.secrets import Keyring
 from service.weighing.pending import NotActive, PendingEvent, Settled
 from service.weighing.rules import Bounds, Rejection, coins_for, content_digest, rejection_of
 
+# Straight to the compiled validators: the adapters' own methods cost a quarter of a validation.
+validate_event: Callable[[bytes], WeighEvent] = weigh_event_adapter.validator.validate_json
+validate_batch: Callable[[bytes], list[WeighEvent]] = weigh_event_batch_adapter.validator.validate_json
+
 # An outcome as it goes on the wire: schemas.weigh_events.EventOutcome, without the fields that are null.
 OutcomeJson = dict[str, Any]
 
@@ -41,11 +45,11 @@ def parse_events(body: bytes) -> list[WeighEvent | Invalid]:
 
     Raises MalformedJson where there are no events to speak of, ValidationFailed for none or too many.
     """
-    batched = body.lstrip()[:1] == b"["
+    batched = body[:1] == b"[" or body.lstrip()[:1] == b"["
     try:
         if batched:
-            return list(weigh_event_batch_adapter.validate_json(body))
-        return [weigh_event_adapter.validate_json(body)]
+            return list(validate_batch(body))
+        return [validate_event(body)]
     except pydantic.ValidationError:
         return _parse_one_by_one(body)
 
@@ -68,7 +72,7 @@ def _parse_one_by_one(body: bytes) -> list[WeighEvent | Invalid]:
 def _parse_event(value: object) -> WeighEvent | Invalid:
     try:
         # Through JSON again: only so are strings taken for times, and strings for numbers not.
-        return weigh_event_adapter.validate_json(pydantic_core.to_json(value))
+        return validate_event(pydantic_core.to_json(value))
     except pydantic.ValidationError as error:
         event_id = value.get("id") if isinstance(value, dict) else None
         return Invalid(event_id if isinstance(event_id, str) else None, field_errors(error))
