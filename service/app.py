@@ -17,12 +17,13 @@ from service.metrics import Metrics, metrics_middleware
 from service.problems import problems_middleware
 from service.recovery import embedded_kept_running
 from service.reference import Reference
+from service.redemption import routes as redemption
 from service.secrets import Keyring
 from service.settings import Settings
 from service.weighing import crediting, intake, rules
 from service.weighing import routes as weighing
 
-FEATURES = (weighing.routes,)
+FEATURES = (weighing.routes, redemption.routes)
 
 
 def build_app(settings: Settings) -> web.Application:
