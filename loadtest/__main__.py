@@ -1,6 +1,7 @@
 """`python -m loadtest`: load for a service on this machine, and the handler that it is compared with."""
 
 import json
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from loadtest.bare import serve_bare
 from loadtest.closed import run_closed
 from loadtest.compare_report import line_of, print_comparison
 from loadtest.connections import UnreadableAnswer
+from loadtest.crash import Ordeal, run_crash
+from loadtest.crash_report import line_of_fault, print_crash
 from loadtest.demo import Demo, UnreadableDemo, read_demo
 from loadtest.drops import Drops
 from loadtest.installation import CannotStart, NoDatabase, tanbi_command
@@ -38,6 +41,9 @@ BARE_SECONDS_MAX = 3600
 ROUNDS_MAX = 20
 MEASURE_SECONDS_MAX = 30
 WORKERS_MAX = 16
+CRASH_SECONDS_MAX = 3600
+KILLS_MAX = 200
+REPLICAS_MAX = 8
 
 EXPECTED = (CannotStart, NoDatabase, NotATarget, NotLoopback, StaleRequests, UnreadableAnswer, UnreadableDemo)
 
@@ -136,6 +142,36 @@ def compare(
     print_comparison(console, result)
     if output is not None:
         output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+
+
+@cli.command()
+def crash(
+    seconds: Annotated[float, typer.Option(min=1, max=CRASH_SECONDS_MAX, help="The load lasts at least so long.")] = 60,
+    kills: Annotated[int, typer.Option(min=0, max=KILLS_MAX, help="Of the service and of PostgreSQL in turn.")] = 6,
+    replicas: Annotated[int, typer.Option(min=1, max=REPLICAS_MAX, help="Processes on one database.")] = 2,
+    seed: Annotated[int, typer.Option(help="For the load and the moments of the kills.")] = 1,
+    tanbi: TanbiOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Kill the service and PostgreSQL under load, and prove that nothing was lost: status 1 where something was."""
+    console = Console(stderr=True)
+    try:
+        with ending_cleanly(), bar(console, "breaking", math.ceil(seconds)) as done:
+            result = uvloop.run(
+                run_crash(
+                    tanbi or tanbi_command(),
+                    Ordeal(seconds=seconds, kills=kills, replicas=replicas, seed=seed),
+                    progress=lambda passed: done(int(passed)),
+                    told=lambda fault: console.print(line_of_fault(fault), highlight=False, soft_wrap=True),
+                )
+            )
+    except EXPECTED as error:
+        refuse(str(error))
+    print_crash(console, result)
+    if output is not None:
+        output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+    if not result.passed:
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import binascii
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from loadtest.requests import BinKey
 from schemas.signatures import Algorithm, InvalidKey, SigningKey
@@ -25,9 +25,17 @@ class DemoBin(BaseModel):
 
 
 class DemoResident(BaseModel):
-    """A resident in demo.json."""
+    """A resident in demo.json: the number of their card, and the token of a session."""
 
+    id: int
     card: str
+    token: str = Field(repr=False)
+
+
+class DemoMerchant(BaseModel):
+    """A merchant in demo.json."""
+
+    id: str
 
 
 class DemoFile(BaseModel):
@@ -36,6 +44,7 @@ class DemoFile(BaseModel):
     base_url: str
     bins: list[DemoBin]
     residents: list[DemoResident]
+    merchants: list[DemoMerchant]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,13 @@ class Demo:
 
     base_url: str
     bins: tuple[BinKey, ...]
-    cards: tuple[str, ...]
+    residents: tuple[DemoResident, ...]
+    merchant_ids: tuple[str, ...]
+
+    @property
+    def cards(self) -> tuple[str, ...]:
+        """The residents' card numbers, in their order."""
+        return tuple(resident.card for resident in self.residents)
 
     def bins_with(self, algorithm: Algorithm) -> list[BinKey]:
         """The bins that sign with this algorithm."""
@@ -66,4 +81,4 @@ def read_demo(path: Path) -> Demo:
         raise UnreadableDemo(f"{UnreadableDemo.__doc__} Wrong or missing: {', '.join(places[:5])}.") from None
     except (binascii.Error, InvalidKey) as error:
         raise UnreadableDemo(f"{UnreadableDemo.__doc__} A bin's private_key: {error}.") from None
-    return Demo(file.base_url, bins, tuple(resident.card for resident in file.residents))
+    return Demo(file.base_url, bins, tuple(file.residents), tuple(merchant.id for merchant in file.merchants))
