@@ -1,0 +1,225 @@
+"""What is planted, and who accepts it. `demo_client` runs as a demo, `client` on the same data as any other service."""
+
+import base64
+from datetime import date
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from aiohttp.test_utils import TestClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.signatures import Algorithm, SigningKey
+from service.db import transaction
+from service.demo.demo_file import Credentials, DemoBin
+from service.demo.planting import CannotRun, Planted, Size, plant
+from service.secrets import Keyring
+from service.settings import Settings
+from service.tables import (
+    api_key,
+    area,
+    bin_,
+    bin_key,
+    carbon_factor,
+    credential,
+    indicator_input,
+    machine,
+    merchant,
+    resident,
+    session,
+    tariff,
+)
+from service.weighing.bins import Scale, add_bin
+from tests.demo.conftest import SIZE, TODAY
+from tests.world import post, weigh_event
+
+Client = TestClient[Any, Any]
+
+
+def key_of(demo_bin: DemoBin) -> SigningKey:
+    return SigningKey(demo_bin.keyid, demo_bin.alg, base64.b64decode(demo_bin.private_key))
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def plant_again(
+    engine: AsyncEngine,
+    settings: Settings,
+    known: Credentials | None,
+    size: Size = SIZE,
+    today: date = TODAY,
+) -> Planted:
+    async with transaction(engine) as connection:
+        return await plant(connection, Keyring.of(settings), size, known, today)
+
+
+async def counts(engine: AsyncEngine, *tables: sa.Table) -> list[int]:
+    async with engine.connect() as connection:
+        return [
+            (await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one() for table in tables
+        ]
+
+
+async def outcome(client: Client, demo_bin: DemoBin, **changes: Any) -> Any:
+    response = await post(client, key_of(demo_bin), weigh_event(demo_bin.id, **changes))
+    assert response.status == 200, await response.text()
+    return (await response.json())["outcomes"][0]
+
+
+async def problem_code(response: Any) -> tuple[int, str]:
+    return response.status, (await response.json())["code"]
+
+
+async def test_a_demo_takes_its_bins_events_and_credits_its_cards(demo_client: Client, planted: Credentials) -> None:
+    assert {each.alg for each in planted.bins} == {Algorithm.ED25519, Algorithm.HMAC_SHA256}
+    owner = planted.residents[3]
+    for each in planted.bins:
+        card = {"kind": "card", "value": owner.card}
+        assert (await outcome(demo_client, each, credential=card))["outcome"] == "credited"
+    me = await (await demo_client.get("/v1/me", headers=bearer(owner.token))).json()
+    assert (me["resident_id"], me["balance_coins"]) == (owner.id, 125 * len(planted.bins))
+
+
+async def test_a_demo_takes_coins_by_its_merchants_and_machines_keys(demo_client: Client, planted: Credentials) -> None:
+    owner = planted.residents[0]
+    await outcome(demo_client, planted.bins[0], credential={"kind": "card", "value": owner.card})
+    for number, api_key_ in enumerate((planted.merchants[0].api_key, planted.machines[0].api_key)):
+        code = await (await demo_client.post("/v1/me/pay-codes", headers=bearer(owner.token))).json()
+        response = await demo_client.post(
+            "/v1/redemptions",
+            json={"pay_code": code["pay_code"], "coins": 50, "capture": True},
+            headers=bearer(api_key_) | {"Idempotency-Key": f"test-{number}"},
+        )
+        assert response.status == 201, await response.text()
+
+
+async def test_the_rate_has_a_value_and_a_target(demo_client: Client, planted: Credentials) -> None:
+    response = await demo_client.get(
+        "/v1/indicator/recycling-rate?area=nankai&period=2025", headers=bearer(planted.operator_key)
+    )
+    rate = await response.json()
+    assert 0.2 < float(rate["rate"]) < 0.4
+    assert rate["target"]["rate_percent"] == "35.00"
+    assert "sample data" in rate["inputs"]["cleared_sources"][0]["document"]
+
+
+async def test_another_service_refuses_a_demo_bins_signature(client: Client, planted: Credentials) -> None:
+    for each in planted.bins:
+        response = await post(client, key_of(each), weigh_event(each.id))
+        assert await problem_code(response) == (401, "key_unknown")
+
+
+async def test_another_service_refuses_a_demo_residents_token(client: Client, planted: Credentials) -> None:
+    response = await client.get("/v1/me", headers=bearer(planted.residents[0].token))
+    assert await problem_code(response) == (401, "token_invalid")
+
+
+async def test_another_service_refuses_all_api_keys_of_the_demo(client: Client, planted: Credentials) -> None:
+    rate = "/v1/indicator/recycling-rate?area=nankai&period=2025"
+    redemption = "/v1/redemptions/00000000-0000-4000-8000-000000000000"
+    for path, key in (
+        (rate, planted.operator_key),
+        (redemption, planted.merchants[0].api_key),
+        (redemption, planted.machines[0].api_key),
+    ):
+        assert await problem_code(await client.get(path, headers=bearer(key))) == (401, "token_invalid")
+
+
+async def test_another_service_does_not_know_a_demo_card_at_a_real_bin(
+    planted: Credentials, client: Client, engine: AsyncEngine, settings: Settings
+) -> None:
+    async with transaction(engine) as connection:
+        key = await add_bin(
+            connection,
+            Keyring.of(settings),
+            bin_id="REAL-1",
+            site_id="gulou-tianlin",
+            algorithm=Algorithm.ED25519,
+            scale=Scale(),
+        )
+    card = {"kind": "card", "value": planted.residents[0].card}
+    response = await post(client, key, weigh_event("REAL-1", credential=card))
+    assert (await response.json())["outcomes"][0]["outcome"] == "unclaimed"
+
+
+async def test_all_that_the_demo_made_is_marked(planted: Credentials, engine: AsyncEngine) -> None:
+    assert planted
+    async with engine.connect() as connection:
+        for table in (bin_key, session, api_key, resident, credential):
+            demo = sa.select(sa.func.count(), sa.func.count().filter(table.c.demo))
+            every, marked = (await connection.execute(demo)).one()
+            assert every == marked > 0, table.name
+
+
+async def test_a_second_run_finds_the_sample_and_keeps_its_credentials(
+    planted: Credentials, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    tables = (area, bin_, bin_key, merchant, machine, resident, session, credential, api_key, tariff, indicator_input)
+    before = await counts(admin_engine, *tables)
+    again = await plant_again(admin_engine, settings, planted, Size(seed=2, bins=20, residents=20))
+    assert again == Planted(planted, found=True, reissued=False)
+    assert await counts(admin_engine, *tables) == before
+
+
+async def test_a_lost_demo_json_gives_everyone_new_keys_and_ends_the_old(
+    demo_client: Client, planted: Credentials, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    again = await plant_again(admin_engine, settings, None)
+    assert again.found
+    assert again.reissued
+    renewed = again.credentials
+    assert [each.id for each in renewed.bins] == [each.id for each in planted.bins]
+    assert [(each.id, each.card) for each in renewed.residents] == [(each.id, each.card) for each in planted.residents]
+    for old, new in zip(planted.bins, renewed.bins, strict=True):
+        assert (await outcome(demo_client, new))["outcome"] == "unclaimed"
+        response = await post(demo_client, key_of(old), weigh_event(old.id))
+        assert await problem_code(response) == (401, "signature_wrong")
+    assert (await demo_client.get("/v1/me", headers=bearer(renewed.residents[0].token))).status == 200
+    assert (await demo_client.get("/v1/me", headers=bearer(planted.residents[0].token))).status == 401
+    for old_key, new_key in (
+        (planted.merchants[0].api_key, renewed.merchants[0].api_key),
+        (planted.machines[0].api_key, renewed.machines[0].api_key),
+    ):
+        path = "/v1/redemptions/00000000-0000-4000-8000-000000000000"
+        assert (await demo_client.get(path, headers=bearer(new_key))).status == 404
+        assert (await demo_client.get(path, headers=bearer(old_key))).status == 401
+
+
+async def test_a_demo_json_of_another_database_is_replaced(
+    planted: Credentials, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    foreign = planted.model_copy(update={"operator_key": "tbk_of_another_database"})
+    again = await plant_again(admin_engine, settings, foreign)
+    assert again.reissued
+    assert again.credentials.operator_key not in (foreign.operator_key, planted.operator_key)
+
+
+async def test_months_that_have_begun_since_are_recorded_too(
+    planted: Credentials, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    [before] = await counts(admin_engine, indicator_input)
+    await plant_again(admin_engine, settings, planted, today=date(2027, 2, 1))
+    [after] = await counts(admin_engine, indicator_input)
+    assert before == 4 * (12 + 11)
+    assert after == 4 * (12 + 12 + 2)
+
+
+async def test_a_database_that_someone_else_filled_is_left_alone(admin_engine: AsyncEngine, settings: Settings) -> None:
+    async with transaction(admin_engine) as connection:
+        await connection.execute(sa.insert(area).values(id="beijing", kind="city", name="北京市", name_en="Beijing"))
+    with pytest.raises(CannotRun, match="did not make"):
+        await plant_again(admin_engine, settings, None)
+    assert await counts(admin_engine, area, merchant) == [1, 0]
+
+
+async def test_one_tariff_is_superseded_and_factors_are_of_both_sets(planted: Credentials, engine: AsyncEngine) -> None:
+    assert planted
+    async with engine.connect() as connection:
+        rows = (await connection.execute(sa.select(tariff).order_by(tariff.c.effective_from))).all()
+        sets = (await connection.execute(sa.select(carbon_factor.c.set_id).distinct())).scalars().all()
+    paper = [row.coins_per_kg for row in rows if row.material_id == "paper"]
+    assert paper == [80, 100]
+    assert len(rows) == 7
+    assert set(sets) == {"uk.desnz.2025", "us.epa.warm.v16"}

@@ -1,0 +1,108 @@
+import re
+from collections import Counter
+from datetime import date
+
+from schemas.signatures import Algorithm
+from service.demo import nankai
+from service.demo.sample import Sample, draw_cards, draw_inputs, draw_sample
+
+TODAY = date(2026, 11, 20)
+
+
+def drawn(seed: int = 1, bins: int = 47, residents: int = 200) -> Sample:
+    return draw_sample(seed, bins=bins, residents=residents, today=TODAY)
+
+
+def test_the_same_seed_draws_the_same_and_another_seed_another() -> None:
+    assert drawn(7) == drawn(7)
+    assert drawn(7).bins != drawn(8).bins
+    assert drawn(7).machines != drawn(8).machines
+    assert set(drawn(7).cards).isdisjoint(drawn(8).cards)
+
+
+def test_a_larger_draw_begins_with_the_smaller_one() -> None:
+    small, large = drawn(bins=10, residents=5), drawn(bins=100, residents=50)
+    assert large.bins[:10] == small.bins
+    assert large.cards[:5] == small.cards
+    assert (large.areas, large.sites, large.machines) == (small.areas, small.sites, small.machines)
+
+
+def test_nankai_has_its_twelve_subdistricts_and_every_area_its_parent() -> None:
+    sample = drawn()
+    names = [area.name for area in sample.areas if area.kind == "subdistrict"]
+    assert [name.removesuffix("街道") for name in names] == [
+        *("鼓楼", "兴南", "广开", "长虹", "向阳路", "嘉陵道", "万兴", "学府", "水上公园", "王顶堤", "体育中心", "华苑"),
+    ]
+    assert Counter(area.kind for area in sample.areas) == {
+        "city": 1,
+        "district": 1,
+        "subdistrict": 12,
+        "community": 30,
+    }
+    kinds = {area.id: area.kind for area in sample.areas}
+    assert len(kinds) == len(sample.areas)
+    parents = {(kinds[area.parent_id], area.kind) for area in sample.areas if area.parent_id is not None}
+    assert parents == {("city", "district"), ("district", "subdistrict"), ("subdistrict", "community")}
+
+
+def test_sites_are_of_all_four_kinds_and_stand_in_communities() -> None:
+    sample = drawn()
+    assert {site.kind for site in sample.sites} == {"community", "commercial", "industrial", "scenic"}
+    assert {site.area_id for site in sample.sites} == {area.id for area in sample.areas if area.kind == "community"}
+    assert len({site.id for site in sample.sites}) == len(sample.sites)
+
+
+def test_there_are_47_bins_and_every_third_has_an_hmac_key() -> None:
+    bins = drawn().bins
+    assert [each.id for each in bins] == [f"NK-{number:04}" for number in range(1, 48)]
+    assert bins[0].algorithm is Algorithm.ED25519
+    assert sum(each.algorithm is Algorithm.HMAC_SHA256 for each in bins) == 47 // 3
+    sites = {site.id for site in drawn().sites}
+    assert {each.site_id for each in bins} == sites
+    assert all(each.scale.certificate_expires_on and each.scale.certificate_expires_on > TODAY for each in bins)
+
+
+def test_there_are_18_merchants_and_18_machines_of_both_kinds() -> None:
+    sample = drawn()
+    merchants = {each.id for each in sample.merchants}
+    assert len(merchants) == 18
+    assert len({each.id for each in sample.machines}) == 18
+    assert {each.kind for each in sample.machines} == {"water", "detergent"}
+    assert {each.merchant_id for each in sample.machines} < merchants
+    assert {each.site_id for each in sample.machines} <= {site.id for site in sample.sites}
+
+
+def test_cards_are_14_hexadecimal_digits_and_all_different() -> None:
+    cards = draw_cards(1, 5000)
+    assert len(set(cards)) == 5000
+    assert all(re.fullmatch(r"[0-9A-F]{14}", card) for card in cards)
+
+
+def test_six_materials_are_paid_about_100_coins_a_kilogram() -> None:
+    coins = [coins_per_kg for _, _, _, coins_per_kg in nankai.MATERIALS]
+    assert len(nankai.MATERIALS) == 6
+    assert 80 <= sum(coins) / 6 <= 130
+    assert len(set(coins)) == 6
+
+
+def test_a_month_is_recorded_the_same_however_many_months_are_drawn() -> None:
+    assert draw_inputs(1, 2026, 12)[: 4 * 11] == draw_inputs(1, 2026, 11)
+    november = draw_inputs(1, 2026, 11)[-1]
+    assert (november.first_day, november.last_day) == (date(2026, 11, 1), date(2026, 11, 30))
+
+
+def test_inputs_are_recorded_of_everything_the_rate_needs() -> None:
+    kinds = Counter(each.kind for each in draw_inputs(1, 2025, 12))
+    assert kinds == {"cleared": 12, "kitchen_treated": 12, "recyclables": 24}
+
+
+def test_every_carbon_factor_names_what_it_stands_for_and_electronics_have_none() -> None:
+    factors = {(row[0], row[1]): row[2] for row in nankai.CARBON_FACTORS}
+    assert len(factors) == len(nankai.CARBON_FACTORS)
+    assert factors["uk.desnz.2025", "paper"] == 220
+    assert factors["us.epa.warm.v16", "paper"] == 3910
+    assert factors["us.epa.warm.v16", "plastic"] == min(1150, 840)
+    assert factors["uk.desnz.2025", "metal"] == min(8120, 1040)
+    assert not any(material == "electronics" for _, material in factors)
+    assert ("us.epa.warm.v16", "textile") not in factors
+    assert all(row[3] for row in nankai.CARBON_FACTORS)
