@@ -20,7 +20,7 @@ from service.residents.sessions import SESSIONS_PER_RESIDENT_MAX, open_session
 from service.secrets import Keyring, token_hash
 from service.settings import Settings
 from service.tables import resident, session
-from tests.residents.blocking import until_blocked
+from tests.residents.blocking import HANGING_SECONDS, until_blocked
 from tests.residents.conftest import Client, count, register
 from tests.residents.wechat_server import WechatServer, error, hang
 from tests.world import World
@@ -159,7 +159,7 @@ async def test_log_ins_that_wait_for_wechat_hold_no_connection(
     wechat.always(slow)
     # Two connections at most: were one held for each log-in, nobody else would get any.
     app = build_app(settings.model_copy(update={"database_pool_size": 1}))
-    async with TestClient(TestServer(app)) as client:
+    async with asyncio.timeout(HANGING_SECONDS), TestClient(TestServer(app)) as client:
         waiting = [asyncio.create_task(log_in(client, wechat)) for _ in range(log_ins)]
         for _ in range(log_ins):
             await asked.acquire()
