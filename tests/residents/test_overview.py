@@ -1,11 +1,14 @@
 """GET /v1/me."""
 
+import asyncio
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.settings import Settings
 from service.tables import carbon_factor, resident_volume, wallet
+from tests.residents.blocking import HANGING_SECONDS
 from tests.residents.conftest import Client, bearer_of, register
 from tests.world import World, post, weigh_event
 
@@ -76,3 +79,18 @@ async def test_the_balance_is_as_of_now(client: Client, world: World, bearer: di
     await post(client, world.ed25519, weigh_event("NK-0001"))
     me = await (await client.get("/v1/me", headers=bearer)).json()
     assert me["balance_coins"] == 125
+
+
+async def test_a_drop_counts_for_its_resident_also_where_it_waited_for_the_card(
+    client: Client, world: World, bearer: dict[str, str]
+) -> None:
+    waited = weigh_event("NK-0001", weight_grams=2000, credential={"kind": "card", "value": "04C0FFEE5C6180"})
+    await post(client, world.ed25519, [weigh_event("NK-0001"), waited])
+    await client.post("/v1/me/cards", json={"value": "04C0FFEE5C6180"}, headers=bearer)
+    async with asyncio.timeout(HANGING_SECONDS):
+        while True:
+            me = await (await client.get("/v1/me", headers=bearer)).json()
+            if me["lifetime_grams"] == 3250:
+                break
+            await asyncio.sleep(0.05)
+    assert (me["balance_coins"], me["card_count"]) == (325, 2)
