@@ -1,6 +1,6 @@
 """Pieces that several parts of the contract share."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -40,6 +40,13 @@ class Problem(Answer):
     errors: list[FieldError] | None = None
 
 
+class Check(Answer):
+    ok: bool
+    detail: str = Field(description="What was found; where it is not ok, what is wrong")
+
+
 class Health(Answer):
+    """What a probe is told. A load balancer needs the status code only."""
+
     status: Literal["ok", "unavailable"]
-    checks: dict[str, Any] | None = None
+    checks: dict[str, Check] = Field(description="By name; none for /livez")

@@ -3,6 +3,7 @@
 import logging
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated
 
 import pydantic
@@ -131,3 +132,19 @@ def verify(data: DataOption = None) -> None:
     with installation(read_settings(data)) as settings:
         if not verify_and_report(settings, console):
             raise typer.Exit(1)
+
+
+@app.command()
+def openapi(
+    output: Annotated[Path | None, typer.Option(help="A file to write it to; without, it is printed.")] = None,
+) -> None:
+    """Write the OpenAPI document, as it is served at /openapi.json and checked in at schemas/openapi.json."""
+    from service.app import ENDPOINTS
+    from service.docs.routes import application_document
+    from service.openapi import document_bytes
+
+    written = document_bytes(application_document(ENDPOINTS))
+    if output is None:
+        typer.echo(written, nl=False)
+    else:
+        output.write_bytes(written)

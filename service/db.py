@@ -72,6 +72,12 @@ async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
+def engine_use(engine: AsyncEngine) -> tuple[int, int]:
+    """Connections of the engine's pool that are in use, and that are open and idle."""
+    pool: Any = engine.pool
+    return pool.checkedout(), pool.checkedin()
+
+
 DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 

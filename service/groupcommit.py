@@ -31,8 +31,6 @@ class Observer(Protocol):
 
     def batch_committed(self, items: int, longest_wait_seconds: float) -> None: ...
 
-    def queue_changed(self, items: int) -> None: ...
-
 
 @dataclass(frozen=True, slots=True)
 class Poisoned:
@@ -97,6 +95,11 @@ class GroupCommit(Generic[Item, Result]):
     async def __aexit__(self, *_: object) -> None:
         await self.drain()
 
+    @property
+    def queued_items(self) -> int:
+        """Items that wait for a writer; those that a writer has taken are not counted."""
+        return self._queued_items
+
     async def drain(self) -> None:
         """Take nothing more, and return when all that was accepted is answered."""
         self._draining = True
@@ -145,7 +148,6 @@ class GroupCommit(Generic[Item, Result]):
                 continue
             taken += len(waiting.items)
             batch.append(waiting)
-        self._observer.queue_changed(self._queued_items)
         return batch
 
     async def _answer(self, batch: list[_Waiting[Item, Result]]) -> None:

@@ -1,22 +1,24 @@
 """Every metric in one place.
 
-Counters and histograms are of this process: Prometheus adds them up over processes and replicas. What is read from the
-database is the same for all, so only the replica that holds the fold worker's lease exports it (`DatabaseFigures`).
-No bin, resident or merchant is ever a label.
+What a process counts is its own; the processes of one port share files, and whichever is asked answers for all of them.
+What is read from the database is the same for all replicas and comes from one of them: see figures.py.
+No bin, resident or merchant is ever a label. `docs/metrics.md` explains each metric to whoever reads them.
 """
 
 import asyncio
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 250, 500)
-LOOP_LAG_INTERVAL_SECONDS = 0.25
+SAMPLE_INTERVAL_SECONDS = 0.25
 UNMATCHED = "unmatched"
 
 
@@ -24,6 +26,8 @@ class Metrics:
     """The metrics of one process."""
 
     def __init__(self) -> None:
+        # When a series began is of no use here, and would be a series of its own for each.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "tanbi_http_requests", "Requests answered", ["route", "method", "status"], registry=self.registry
@@ -59,10 +63,10 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self.registry,
         )
-        self.pool_connections = Gauge(
+        self._pool_connections = Gauge(
             "tanbi_database_pool_connections",
-            "Connections of the pool",
-            ["state"],
+            "Connections to the database, by pool and state",
+            ["pool", "state"],
             multiprocess_mode="livesum",
             registry=self.registry,
         )
@@ -70,6 +74,11 @@ class Metrics:
             "tanbi_event_loop_lag_seconds",
             "How late the event loop was in its last turn",
             multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+        self._scrape_errors = Counter(
+            "tanbi_scrape_errors",
+            "Scrapes whose database figures could not be read in time",
             registry=self.registry,
         )
         # Children are looked up once: labels() costs more than inc().
@@ -91,8 +100,8 @@ class Metrics:
         self._batch_size.observe(items)
         self._batch_wait.observe(longest_wait_seconds)
 
-    def queue_changed(self, items: int) -> None:
-        self._queue_depth.set(items)
+    def count_scrape_error(self) -> None:
+        self._scrape_errors.inc()
 
     def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
         status_class = status // 100
@@ -104,25 +113,43 @@ class Metrics:
         found[0].inc()
         found[1].observe(seconds)
 
-    async def watch_loop_forever(self) -> None:
+    async def sample_forever(
+        self, *, queued_items: Callable[[], int], pools: Mapping[str, Callable[[], tuple[int, int]]]
+    ) -> None:
+        """Look at what has a state instead of events, four times a second; `pools` give connections in use and idle."""
         while True:
-            due = time.perf_counter() + LOOP_LAG_INTERVAL_SECONDS
-            await asyncio.sleep(LOOP_LAG_INTERVAL_SECONDS)
+            due = time.perf_counter() + SAMPLE_INTERVAL_SECONDS
+            await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
             self._loop_lag.set(max(0.0, time.perf_counter() - due))
+            self._queue_depth.set(queued_items())
+            for name, pool in pools.items():
+                for state, connections in zip(("in_use", "idle"), pool(), strict=True):
+                    self._pool_connections.labels(name, state).set(connections)
+
+    def exposition(self, accept: str, figures: Iterable[Metric] = ()) -> tuple[bytes, str]:
+        """What Prometheus is told, and its content type: the version that `accept` (a header) asks for.
+
+        Where several processes serve one port, the answer is of all of them.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(_Scrape(self._processes(), figures)), content_type
+
+    def _processes(self) -> Collector:
+        # The variable decided, when prometheus_client was imported, where values are kept.
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return self.registry
+        shared = CollectorRegistry()
+        MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        return shared
 
 
-def metrics_middleware(metrics: Metrics) -> Middleware:
-    """Counts by route template, so that ids in paths never become labels."""
+class _Scrape(Collector):
+    """The counts of the processes, and the figures of the database where there are any."""
 
-    @web.middleware
-    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
-        started = time.perf_counter()
-        response = await handler(request)
-        resource = request.match_info.route.resource
-        route = resource.canonical if resource is not None else UNMATCHED
-        # Any token may be sent as a method; only known ones become labels.
-        method = request.method if request.method in hdrs.METH_ALL else "OTHER"
-        metrics.request_answered(route, method, response.status, time.perf_counter() - started)
-        return response
+    def __init__(self, processes: Collector, figures: Iterable[Metric]) -> None:
+        self._processes = processes
+        self._figures = figures
 
-    return count
+    def collect(self) -> Iterable[Metric]:
+        yield from self._processes.collect()
+        yield from self._figures

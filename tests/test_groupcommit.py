@@ -37,7 +37,6 @@ class Ledger:
     failures: list[Exception] = field(default_factory=list)
     batches: list[list[int]] = field(default_factory=list)
     stored: list[int] = field(default_factory=list)
-    depths: list[int] = field(default_factory=list)
     observed: list[int] = field(default_factory=list)
 
     async def commit(self, items: list[int]) -> Sequence[int]:
@@ -53,9 +52,6 @@ class Ledger:
     def batch_committed(self, items: int, longest_wait_seconds: float) -> None:
         assert longest_wait_seconds >= 0
         self.observed.append(items)
-
-    def queue_changed(self, items: int) -> None:
-        self.depths.append(items)
 
 
 def group_commit_of(ledger: Ledger, limits: Limits) -> GroupCommit[int, int]:
@@ -200,7 +196,7 @@ def test_every_request_gets_its_own_results_whatever_the_batches(requests: list[
         assert sorted(ledger.stored) == list(range(sum(requests)))
         for items in ledger.batches:
             assert len(items) <= batch or items in asked
-        assert ledger.depths[-1] == 0
+        assert group_commit.queued_items == 0
 
     asyncio.run(scenario())
 
@@ -242,16 +238,17 @@ async def test_an_empty_queue_takes_a_request_larger_than_itself() -> None:
         assert await group_commit.submit([1, 2, 3]) == [10, 20, 30]
 
 
-async def test_the_observer_hears_the_depth_fall_to_nothing() -> None:
+async def test_items_count_as_queued_until_a_writer_takes_them() -> None:
     ledger = Ledger()
     async with running(ledger, batch=2) as group_commit:
         await busy(ledger, group_commit)
-        requests = submitted(group_commit, [1], [2], [3], [4])
+        assert group_commit.queued_items == 0
+        requests = submitted(group_commit, [1], [2], [3, 4])
         await settle()
+        assert group_commit.queued_items == 4
         ledger.open.set()
         await asyncio.gather(*requests)
-    assert 2 in ledger.depths
-    assert ledger.depths[-1] == 0
+        assert group_commit.queued_items == 0
 
 
 # -- poison ---------------------------------------------------------------------------------------------------------

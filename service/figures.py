@@ -1,0 +1,104 @@
+"""Metrics that are read from the database, whoever wrote there: grams, coins, the rate, how far folding is behind.
+
+Each replica could read them, and all would say the same. So that a sum over replicas is not a multiple, only the
+instance that holds the fold worker's lease exports them; the same snapshot that reads them tells who that is. They come
+from folded sums, so they are as old as `tanbi_fold_lag_seconds` says.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Any, Final
+
+import sqlalchemy as sa
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from service.db import snapshot
+from service.folding.queries import fold_lag_seconds, holds_lease
+from service.indicator.rate import district_rates
+
+STATEMENT_SECONDS_MAX: Final = 2
+
+BOUNDED = sa.text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS_MAX}s'")
+
+WEIGHED_GRAMS = sa.text("""
+SELECT material.id, coalesce(weighed.grams, 0)::bigint AS grams
+FROM material
+LEFT JOIN (SELECT material_id, sum(grams) AS grams FROM volume WHERE source = 'bin' GROUP BY material_id) AS weighed
+  ON weighed.material_id = material.id
+ORDER BY material.id
+""")
+
+# By kind, because a counter must not fall: what a reversal takes back is seen in what is outstanding.
+COINS = sa.text("""
+SELECT coalesce(sum(issued_coins) FILTER (WHERE kind = 'credit'), 0)::bigint AS issued,
+       coalesce(sum(spent_coins) FILTER (WHERE kind = 'redemption'), 0)::bigint AS redeemed,
+       coalesce(sum(issued_coins - spent_coins), 0)::bigint AS outstanding
+FROM coin_volume
+""")
+
+IMBALANCE = sa.text("SELECT imbalance_coins FROM fold_position WHERE imbalance_at > '-infinity'")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one snapshot of the database adds up to. Grams and coins are whole; a rate is a share of 1."""
+
+    weighed_grams: Mapping[str, int]
+    issued_coins: int
+    redeemed_coins: int
+    outstanding_coins: int
+    fold_lag_seconds: float
+    # None until it was checked for the first time.
+    imbalance_coins: int | None
+    rates: Mapping[str, Fraction]
+
+    def families(self) -> Iterable[Metric]:
+        """As Prometheus is told."""
+        weighed = CounterMetricFamily("tanbi_weighed_grams_total", "Grams weighed by bins", labels=["material"])
+        for material_id, grams in self.weighed_grams.items():
+            weighed.add_metric([material_id], grams)
+        yield weighed
+        yield CounterMetricFamily("tanbi_coins_issued_total", "Coins credited for drops", value=self.issued_coins)
+        yield CounterMetricFamily("tanbi_coins_redeemed_total", "Coins spent at merchants", value=self.redeemed_coins)
+        yield GaugeMetricFamily("tanbi_coins_outstanding", "Coins in wallets", value=self.outstanding_coins)
+        yield GaugeMetricFamily(
+            "tanbi_fold_lag_seconds", "Age of the oldest event that is not folded yet", value=self.fold_lag_seconds
+        )
+        if self.imbalance_coins is not None:
+            yield GaugeMetricFamily(
+                "tanbi_ledger_imbalance_coins",
+                "Coins in wallets that no transfer accounts for",
+                value=self.imbalance_coins,
+            )
+        rate = GaugeMetricFamily(
+            "tanbi_recycling_rate", "Recycling rate of the year so far, as a share of 1", labels=["area"]
+        )
+        for area_id, share in self.rates.items():
+            rate.add_metric([area_id], float(share))
+        yield rate
+
+
+async def read_figures(engine: AsyncEngine, *, instance: str, today: date) -> Figures | None:
+    """None where another instance exports them. `today` is the business day. One transaction that only reads."""
+    async with snapshot(engine) as connection:
+        await connection.execute(BOUNDED)
+        if not await holds_lease(connection, instance=instance):
+            return None
+        coins = (await connection.execute(COINS)).one()
+        return Figures(
+            weighed_grams=await _weighed_grams(connection),
+            issued_coins=coins.issued,
+            redeemed_coins=coins.redeemed,
+            outstanding_coins=coins.outstanding,
+            fold_lag_seconds=await fold_lag_seconds(connection),
+            imbalance_coins=(await connection.execute(IMBALANCE)).scalar_one_or_none(),
+            rates=dict(await district_rates(connection, today)),
+        )
+
+
+async def _weighed_grams(connection: AsyncConnection) -> dict[str, Any]:
+    return {row.id: row.grams for row in await connection.execute(WEIGHED_GRAMS)}

@@ -1,0 +1,59 @@
+"""What the OpenAPI document says in prose: the rules that hold for every path, and how each caller is known."""
+
+from typing import Any, Final
+
+from schemas.signatures import REQUIRED_COMPONENTS, TOLERANCE_SECONDS, Algorithm
+
+_COMPONENTS: Final = " ".join(f'"{name}"' for name in REQUIRED_COMPONENTS)
+
+DESCRIPTION: Final = """\
+Smart bins post weigh events; residents earn carbon coins (碳币) and spend them at merchants and vending machines.
+
+智能回收箱上报称重事件，居民获得碳币，并在合作商户和自助机使用。
+
+- JSON in UTF-8. Times are RFC 3339 with an offset. Units are in names: `weight_grams`, `coins`; both are whole numbers.
+- A field or parameter that is not described here is refused. Answers may gain fields: ignore those you do not know.
+- Errors are `application/problem+json` (RFC 9457). Decide by `code`: [every code and what to do](/problems). \
+`title` is in Chinese where `Accept-Language` begins with `zh`.
+- A path that is not in this document: 404 `not_found`. A method that is not: 405 `method_not_allowed`, with `Allow`.
+- 503 and 429 come with `Retry-After`. Sending the same bytes again is always safe: a weigh event is known by \
+bin and id, a redemption by its `Idempotency-Key`.
+- Lists give `next_cursor`, null on the last page; send it as `cursor`, unchanged.
+"""
+
+TAGS: Final[list[dict[str, Any]]] = [
+    {"name": "weighing", "description": "Bins 回收箱"},
+    {"name": "residents", "description": "The mini-program 小程序"},
+    {"name": "redemption", "description": "Coins spent at merchants and machines 兑换"},
+    {"name": "indicator", "description": "The recycling rate 城市生活垃圾回收利用率"},
+    {"name": "operations", "description": "Probes, metrics and these documents 运行与文档"},
+]
+
+_SIGNATURE: Final = f"""\
+RFC 9421 with RFC 9530. Each request carries `Content-Digest` (`sha-256`), `Signature-Input` and `Signature`: one
+signature under one label, which covers at least `{_COMPONENTS}`, with the parameters `created` (Unix seconds, at most
+{TOLERANCE_SECONDS} s from the service's clock) and `keyid`. The algorithm is that of the key's record,
+{" or ".join(f"`{algorithm.value}`" for algorithm in Algorithm)}; `alg` may repeat it and never chooses it. The `source`
+of every event is the signer's own: `/bins/<id>`.
+
+`Signature-Input: sig1=({_COMPONENTS});created=1790000000;keyid="NK-0001"`
+"""
+
+SECURITY_SCHEMES: Final[dict[str, Any]] = {
+    "bin_signature": {"type": "apiKey", "in": "header", "name": "Signature", "description": _SIGNATURE},
+    "resident_token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The token of `POST /v1/sessions`, of one resident.",
+    },
+    "merchant_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key of a merchant or of one of its machines (`tanbi key create --role merchant`).",
+    },
+    "operator_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key with the role viewer, operator, auditor or admin (`tanbi key create --role …`).",
+    },
+}

@@ -1,0 +1,152 @@
+"""Metrics that are read from the database: right, and told by one instance only."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+import sqlalchemy as sa
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.api_keys import create_api_key
+from service.app import build_app
+from service.db import transaction
+from service.figures import Figures, read_figures
+from service.folding.worker import tick
+from service.ledger.posting import reverse_transfer
+from service.secrets import Keyring
+from service.settings import Settings
+from service.tables import transfer
+from tests.folding.drops import fold_all
+from tests.world import World, add_shop, build_world, open_session, post, weigh_event
+
+TODAY = date(2026, 11, 20)
+
+
+@pytest.fixture
+async def world(engine: AsyncEngine, settings: Settings) -> World:
+    return await build_world(engine, Keyring.of(settings))
+
+
+def folding_as(settings: Settings, instance: str) -> Settings:
+    return settings.model_copy(
+        update={"instance": instance, "fold_interval_seconds": 1e-6, "imbalance_interval_seconds": 1e-6}
+    )
+
+
+async def figures_of(engine: AsyncEngine, settings: Settings) -> Figures:
+    await fold_all(engine, settings)
+    figures = await read_figures(engine, instance=settings.instance, today=TODAY)
+    assert figures is not None
+    return figures
+
+
+async def test_only_the_instance_that_holds_the_lease_tells(engine: AsyncEngine, settings: Settings) -> None:
+    assert await read_figures(engine, instance="a", today=TODAY) is None
+    await tick(engine, folding_as(settings, "a"))
+    assert await read_figures(engine, instance="a", today=TODAY) is not None
+    assert await read_figures(engine, instance="b", today=TODAY) is None
+
+
+async def test_of_two_services_on_one_database_one_exports_the_figures(
+    world: World, engine: AsyncEngine, settings: Settings
+) -> None:
+    apps = [build_app(settings.model_copy(update={"instance": name})) for name in ("one", "two")]
+    async with TestClient(TestServer(apps[0])) as one, TestClient(TestServer(apps[1])) as two:
+        await post(one, world.hmac, weigh_event("NK-0002"))
+        await post(two, world.ed25519, weigh_event("NK-0001"))
+        while True:
+            texts = [await (await client.get("/metrics")).text() for client in (one, two)]
+            told = [text for text in texts if "tanbi_coins_issued_total 250.0" in text]
+            if told:
+                break
+    assert len(told) == 1
+    assert sum("tanbi_coins_issued_total" in text for text in texts) == 1
+    # What a process counted itself is told by each.
+    assert all('tanbi_weigh_events_total{outcome="credited"} 1.0' in text for text in texts)
+
+
+async def test_figures_are_what_was_weighed_earned_and_spent(
+    world: World, engine: AsyncEngine, settings: Settings
+) -> None:
+    await add_shop(engine)
+    token = await open_session(engine, world.resident_id)
+    # The service names itself otherwise, so that it folds only when the lease of this test has run out.
+    async with TestClient(TestServer(build_app(settings))) as client:
+        await post(client, world.hmac, [weigh_event("NK-0002"), weigh_event("NK-0002", credential=None)])
+        await post(client, world.hmac, weigh_event("NK-0002", material="metal", weight_grams=2000))
+        response = await client.post(
+            "/v1/me/redemptions",
+            json={"merchant_id": "NK-M-01", "coins": 120},
+            headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "one"},
+        )
+        assert response.status == 201
+    mine = folding_as(settings, settings.instance)
+    figures = await figures_of(engine, mine)
+    assert dict(figures.weighed_grams) == {"paper": 2500, "plastic": 0, "metal": 2000}
+    assert (figures.issued_coins, figures.redeemed_coins, figures.outstanding_coins) == (425, 120, 305)
+    assert (figures.fold_lag_seconds, figures.imbalance_coins) == (0, 0)
+    assert dict(figures.rates) == {}
+
+    async with transaction(engine) as connection:
+        credit_id = (
+            await connection.execute(
+                sa.select(transfer.c.id).where(transfer.c.kind == "credit", transfer.c.coins == 300)
+            )
+        ).scalar_one()
+        await reverse_transfer(connection, owner_id=world.resident_id, transfer_id=credit_id, reason="scale was wrong")
+    after = await figures_of(engine, mine)
+    # A counter never falls; what is owed does.
+    assert (after.issued_coins, after.redeemed_coins, after.outstanding_coins) == (425, 120, 5)
+
+
+async def test_a_wallet_that_no_transfer_accounts_for_is_told(
+    world: World, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    async with transaction(admin_engine) as connection:
+        await connection.execute(sa.text("UPDATE wallet SET posted = posted + 7"))
+    figures = await figures_of(engine, folding_as(settings, "a"))
+    assert figures.imbalance_coins == 7
+
+
+async def test_a_district_has_a_rate_once_its_inputs_are_recorded(
+    world: World, engine: AsyncEngine, settings: Settings
+) -> None:
+    async with transaction(engine) as connection:
+        key = await create_api_key(connection, role="operator", name="test")
+    async with TestClient(TestServer(build_app(settings))) as client:
+        await post(client, world.hmac, weigh_event("NK-0002", weight_grams=100_000))
+        year = str(datetime.now(UTC).year)
+        for kind, grams in (("cleared", 300_000), ("kitchen_treated", 100_000)):
+            response = await client.post(
+                "/v1/indicator/inputs",
+                json={
+                    "area": "nankai",
+                    "period": year,
+                    "kind": kind,
+                    "source": "district",
+                    "grams": grams,
+                    "document": "annual report",
+                },
+                headers={"Authorization": f"Bearer {key}", "Idempotency-Key": kind},
+            )
+            assert response.status == 201, await response.text()
+        while True:
+            text = await (await client.get("/metrics")).text()
+            rates = {
+                sample.labels["area"]: sample.value
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+                if family.name == "tanbi_recycling_rate"
+            }
+            # (R + K) / (C + R) with R = 100 kg from the bin, once it is folded.
+            if rates and rates != {"nankai": pytest.approx(1 / 3)}:
+                break
+    assert rates == {"nankai": 0.5}
+
+
+def test_a_rate_that_is_not_known_is_missing_and_not_zero() -> None:
+    figures = Figures({}, 0, 0, 0, 0.0, None, {})
+    told = {family.name: family.samples for family in figures.families()}
+    assert told["tanbi_recycling_rate"] == []
+    assert "tanbi_ledger_imbalance_coins" not in told
