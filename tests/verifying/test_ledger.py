@@ -38,6 +38,12 @@ DAMAGES = {
         {"owner_id": "{city.resident_id}", "problem": "other accounts"},
         frozenset({"coin_volumes_equal_transfers"}),
     ),
+    "a reversal into another account": Damage(
+        MIRROR,
+        ("UPDATE transfer SET credit_account_id = {city.shop_account_id} WHERE reason = 'weighed twice'",),
+        {"owner_id": "{city.resident_id}", "problem": "other accounts"},
+        frozenset({"coin_volumes_equal_transfers"}),
+    ),
     "a reversal of a later transfer": Damage(
         MIRROR,
         (
@@ -144,6 +150,12 @@ DAMAGES = {
         PAIRS,
         ("INSERT INTO account (id, kind) VALUES (999999, 'resident')",),
         {"owner_id": 999999, "has_account": True, "has_resident": False, "has_wallet": False},
+    ),
+    "a resident with a merchant's account": Damage(
+        PAIRS,
+        ("UPDATE account SET kind = 'merchant' WHERE id = {city.late_id}",),
+        {"owner_id": "{city.late_id}", "has_account": False, "has_resident": True, "has_wallet": True},
+        frozenset({ACCOUNTS}),
     ),
     "a resident without a wallet": Damage(
         PAIRS,

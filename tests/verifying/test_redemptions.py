@@ -103,6 +103,11 @@ DAMAGES = {
         ("UPDATE pay_code SET used_at = created_at WHERE used_at IS NULL",),
         {**OWNER, "problem": "no redemption"},
     ),
+    "a pay-code that was used before there was one": Damage(
+        PAY_CODES,
+        ("UPDATE pay_code SET created_at = used_at + interval '1 second' WHERE used_at IS NOT NULL",),
+        {**OWNER, "problem": "not good then"},
+    ),
     "a pay-code that was used too late": Damage(
         PAY_CODES,
         ("UPDATE pay_code SET expires_at = used_at - interval '1 second' WHERE used_at IS NOT NULL",),

@@ -176,6 +176,12 @@ DAMAGES = {
         {"bin_id": "NK-0002", "event_id": "unclaimed", "problem": "a resident, and not credited"},
         CONSTRAINTS,
     ),
+    "an unclaimed event of a stranger": Damage(
+        WHOLE,
+        (FREE_RESIDENT, "UPDATE weigh_event SET resident_id = 999999 WHERE event_id = 'unclaimed'"),
+        {"bin_id": "NK-0002", "event_id": "unclaimed", "problem": "a resident, and not credited"},
+        CONSTRAINTS,
+    ),
     "a conflict with an event that is not there": Damage(
         CONFLICTS,
         ("UPDATE weigh_event_conflict SET event_id = 'invented'",),
