@@ -75,7 +75,7 @@ async def authenticate_bin(
 def _usual_signer(
     request: web.Request, body: bytes, reference: Reference, now: int, tolerance_seconds: int
 ) -> BinSigner | None:
-    """The signer of a request in the usual form by a key that is remembered; None leaves the decision to the long way."""
+    """The signer of a request in the usual form by a remembered key; None leaves the decision to the long way."""
     headers = request.headers
     usual = usual_signature(headers.get("Signature-Input"))
     signer = None if usual is None else reference.known_signer(usual.keyid)

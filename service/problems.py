@@ -5,12 +5,10 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
 import pydantic
 import pydantic_core
 import sqlalchemy.exc
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
 
 from service.db import hide_rows, is_retryable
 from service.errors import (
@@ -18,8 +16,6 @@ from service.errors import (
     BodyTooLarge,
     DatabaseUnavailable,
     InternalError,
-    MethodNotAllowed,
-    NotFound,
     TanbiError,
     ValidationFailed,
 )
@@ -70,48 +66,32 @@ def prefers_chinese(request: web.BaseRequest) -> bool:
     return request.headers.get(hdrs.ACCEPT_LANGUAGE, "").lower().startswith("zh")
 
 
-@web.middleware
-async def problems_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every failure as a problem; log only what was not expected, with a number the answer names too."""
-    try:
-        return await handler(request)
-    except TanbiError as error:
-        return problem_response(error, chinese=prefers_chinese(request))
-    except web.HTTPException as error:
-        return _http_problem(request, error)
-    except (ConnectionResetError, web.RequestPayloadError):
-        return problem_response(BodyIncomplete(), chinese=prefers_chinese(request))
-    except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, asyncpg.PostgresError, OSError) as error:
-        # A lock that was waited for too long is in here too: under such a load the caller is to come back later.
-        if isinstance(error, sqlalchemy.exc.TimeoutError) or is_retryable(error):
-            logger.warning("database unavailable: %s", type(error).__name__)
-            return problem_response(DatabaseUnavailable(), chinese=prefers_chinese(request))
-        return _incident(request, error)
-    except pydantic.ValidationError as error:
+def answer_failure(request: web.Request, error: Exception) -> web.StreamResponse:
+    """Any failure as a problem; only what was not expected is logged, with a number that the answer names too."""
+    failure: TanbiError
+    if isinstance(error, TanbiError):
+        failure = error
+    elif isinstance(error, web.HTTPRequestEntityTooLarge):
+        failure = BodyTooLarge()
+    elif isinstance(error, web.HTTPException):
+        return error
+    elif isinstance(error, ConnectionResetError | web.RequestPayloadError):
+        failure = BodyIncomplete()
+    elif isinstance(error, pydantic.ValidationError):
         failure = ValidationFailed(errors=field_errors(error))
-        return problem_response(failure, chinese=prefers_chinese(request))
-    except Exception as error:  # noqa: BLE001  # the outermost wall: whatever it was, the caller gets an incident number
-        return _incident(request, error)
+    elif isinstance(error, sqlalchemy.exc.TimeoutError) or is_retryable(error):
+        # A lock that was waited for too long is in here too: under such a load the caller is to come back later.
+        logger.warning("database unavailable: %s", type(error).__name__)
+        failure = DatabaseUnavailable()
+    else:
+        failure = _incident(request, error)
+    return problem_response(failure, chinese=prefers_chinese(request))
 
 
-def _incident(request: web.Request, error: Exception) -> web.Response:
+def _incident(request: web.Request, error: Exception) -> InternalError:
     incident = secrets.token_hex(8)
     resource = request.match_info.route.resource
     path = resource.canonical if resource else "?"
     hide_rows(error)
     logger.error("incident %s in %s %s", incident, request.method, path, exc_info=error)
-    return problem_response(InternalError(incident=incident), chinese=prefers_chinese(request))
-
-
-def _http_problem(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
-    """What aiohttp itself refuses: no such route, no such method, a body over the limit."""
-    failure: TanbiError
-    if isinstance(error, web.HTTPNotFound):
-        failure = NotFound()
-    elif isinstance(error, web.HTTPMethodNotAllowed):
-        failure = MethodNotAllowed(headers={hdrs.ALLOW: ", ".join(sorted(error.allowed_methods))})
-    elif isinstance(error, web.HTTPRequestEntityTooLarge):
-        failure = BodyTooLarge()
-    else:
-        return error
-    return problem_response(failure, chinese=prefers_chinese(request))
+    return InternalError(incident=incident)

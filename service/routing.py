@@ -85,15 +85,14 @@ class Routes:
 
         return declare
 
-    def add_to(self, application: web.Application) -> None:
-        for endpoint in self.endpoints:
-            application.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
-
 
 async def read_body(request: web.Request, content_types: Sequence[str], bytes_max: int) -> bytes:
     """The whole body. Raises UnsupportedMediaType or BodyTooLarge."""
     if request.content_type not in content_types:
         raise UnsupportedMediaType(f"Send {' or '.join(content_types)}, not {request.content_type[:80]}.")
+    # A digest is of the bytes as they were sent, and the server would hand over what it made of them.
+    if hdrs.CONTENT_ENCODING in request.headers:
+        raise UnsupportedMediaType("Send the body as it is, without a Content-Encoding.")
     # The declared length is looked at first: a body that is too large is refused before it is read.
     if request.content_length is not None and request.content_length > bytes_max:
         raise BodyTooLarge(f"The body has {request.content_length} bytes; {bytes_max} are the most. Split it.")

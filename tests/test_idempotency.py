@@ -8,10 +8,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.common import Answer
+from service.answering import answering
 from service.db import transaction
 from service.errors import AreaUnknown, BadRequest, Conflict, Forbidden, TanbiError, Unavailable, ValidationFailed
 from service.idempotency import answer_once, read_keyed
-from service.problems import problems_middleware
+from service.metrics import Metrics
 from service.tables import area, idempotency_key
 
 Client = TestClient[Any, Any]
@@ -74,9 +75,10 @@ def office(engine: AsyncEngine) -> Office:
 
 @pytest.fixture
 async def desk(office: Office) -> Any:
-    app = web.Application(middlewares=[problems_middleware])
-    app.router.add_post("/areas", office.post)
-    app.router.add_post("/other", office.post)
+    app = web.Application()
+    metrics = Metrics()
+    app.router.add_post("/areas", answering(office.post, "/areas", "POST", metrics))
+    app.router.add_post("/other", answering(office.post, "/other", "POST", metrics))
     async with TestClient(TestServer(app)) as client:
         yield client
 
