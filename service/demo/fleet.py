@@ -6,6 +6,7 @@ back and sends it after later ones, or is offline for a while and then posts a b
 
 import asyncio
 import base64
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ from schemas.weigh_events import BATCH_EVENTS_MAX, CONTENT_TYPE_BATCH, CONTENT_T
 from service.demo.client import Backoff, retry_after_seconds
 from service.demo.demo_file import DemoBin
 from service.demo.drops import Drops
+
+logger = logging.getLogger(__name__)
 
 PATH: Final = "/v1/weigh-events"
 CHINA: Final = timezone(timedelta(hours=8))
@@ -125,6 +128,7 @@ class WeighEvents:
                     return
                 if response.status != 429 and response.status < 500:
                     self.refused += 1
+                    logger.warning("a request of %s was refused with status %d", key.keyid, response.status)
                     return
                 asked_seconds = retry_after_seconds(response)
             except (aiohttp.ClientError, TimeoutError):
