@@ -7,12 +7,10 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from schemas.common import Answer, Coins, Request
+from schemas.common import Answer, Coins, MerchantId, MerchantName, Request
 
-MERCHANT_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,62}$"
 PAY_CODE_DIGITS = 18
 
-MerchantId = Annotated[str, StringConstraints(strict=True, pattern=MERCHANT_ID_PATTERN)]
 PayCodeDigits = Annotated[
     str,
     StringConstraints(strict=True, pattern=rf"^[0-9]{{{PAY_CODE_DIGITS}}}$"),
@@ -48,11 +46,6 @@ class PayCodeRedemptionRequest(Request):
     pay_code: PayCodeDigits
     coins: Coins
     capture: Annotated[Literal[True], BeforeValidator(_only_true)] = Field(description="Take the coins at once")
-
-
-class MerchantName(Answer):
-    id: MerchantId
-    name: str
 
 
 class OwnRedemption(Answer):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from schemas.common import Answer, MaterialId, Request
+from schemas.common import Answer, MaterialId, MerchantName, Request
 from schemas.cursors import Cursor, NextCursor
 from schemas.weigh_events import CredentialValue
 
@@ -59,11 +59,6 @@ class Me(Answer):
 class TransfersQuery(Request):
     limit: Annotated[int, Field(ge=1, le=TRANSFERS_LIMIT_MAX)] = TRANSFERS_LIMIT_DEFAULT
     cursor: Cursor | None = None
-
-
-class MerchantName(Answer):
-    id: str
-    name: str
 
 
 class _Transfer(Answer):

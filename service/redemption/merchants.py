@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.redemptions import MERCHANT_ID_PATTERN
+from schemas.common import MERCHANT_ID_PATTERN
 from service.db import violated_constraint
 from service.errors import MachineExists, MerchantExists, MerchantUnknown, SiteUnknown, ValidationFailed
 from service.ledger.queries import open_merchant_account

@@ -7,7 +7,8 @@ import uuid
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.redemptions import MerchantName, MerchantRedemption, OwnRedemption, OwnRedemptionRequest
+from schemas.common import MerchantName
+from schemas.redemptions import MerchantRedemption, OwnRedemption, OwnRedemptionRequest
 from service.auth import Merchant, Resident
 from service.errors import InsufficientCoins, MerchantUnknown, PayCodeExpired, PayCodeUnknown, PayCodeUsed, TanbiError
 from service.ledger.posting import post_redemption

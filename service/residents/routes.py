@@ -106,6 +106,7 @@ async def delete_current_session(request: web.Request) -> web.Response:
     problems=(TokenInvalid, DatabaseUnavailable),
 )
 async def get_me(request: web.Request) -> web.Response:
+    """Coins are as of now; weights are added up within about two seconds of a drop."""
     app = request.app
     settings = app[SETTINGS]
     token = bearer_token(request)

@@ -5,10 +5,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.common import MerchantName
 from schemas.cursors import encode_cursor
 from schemas.residents import (
     CreditTransfer,
-    MerchantName,
     RedemptionTransfer,
     ReversalTransfer,
     Transfers,
