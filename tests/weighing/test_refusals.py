@@ -289,7 +289,9 @@ async def test_a_suspended_bin_is_refused_by_a_service_that_starts_later(
     async with transaction(engine) as connection:
         await suspend_bin(connection, "NK-0001")
     async with TestClient(TestServer(build_app(settings))) as client:
-        await assert_refused(await post(client, world.ed25519, weigh_event("NK-0001")), 403, "bin_suspended")
+        for weight_grams in (1250, 0):
+            response = await post(client, world.ed25519, weigh_event("NK-0001", weight_grams=weight_grams))
+            await assert_refused(response, 403, "bin_suspended")
     await assert_nothing_stored(engine)
 
 
