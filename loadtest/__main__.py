@@ -150,6 +150,7 @@ def crash(
     kills: Annotated[int, typer.Option(min=0, max=KILLS_MAX, help="Of the service and of PostgreSQL in turn.")] = 6,
     replicas: Annotated[int, typer.Option(min=1, max=REPLICAS_MAX, help="Processes on one database.")] = 2,
     seed: Annotated[int, typer.Option(help="For the load and the moments of the kills.")] = 1,
+    keep: Annotated[bool, typer.Option(help="Keep the data directory with all logs, also when all is well.")] = False,
     tanbi: TanbiOption = None,
     output: OutputOption = None,
 ) -> None:
@@ -160,7 +161,7 @@ def crash(
             result = uvloop.run(
                 run_crash(
                     tanbi or tanbi_command(),
-                    Ordeal(seconds=seconds, kills=kills, replicas=replicas, seed=seed),
+                    Ordeal(seconds=seconds, kills=kills, replicas=replicas, seed=seed, keep=keep),
                     progress=lambda passed: done(int(passed)),
                     told=lambda fault: console.print(line_of_fault(fault), highlight=False, soft_wrap=True),
                 )

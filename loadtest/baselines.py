@@ -7,7 +7,7 @@ nothing else works on the database. The client is this process, on uvloop and as
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,6 @@ import asyncpg
 
 from loadtest.drops import Drop, Drops
 from loadtest.generator import Load, Watch, quiet_collector
-from loadtest.installation import Installation
 from loadtest.result import was_the_limit
 
 # The service's own statement, read as data: it takes eleven arrays, and whether the demo's credentials count.
@@ -36,6 +35,8 @@ COPY_COLUMNS = (
 )
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+# Installation.connect: a connection as the database's owner, with these server settings.
+Connect: TypeAlias = "Callable[..., Coroutine[Any, Any, Connection]]"
 Row = tuple[Any, ...]
 
 
@@ -154,15 +155,15 @@ def content_digest(drop: Drop) -> bytes:
 
 
 async def run_transactions(
-    installation: Installation, *, events_max: int, seconds_max: float, whole: bool, seed: int
+    connect: Connect, *, events_max: int, seconds_max: float, whole: bool, seed: int
 ) -> BaselineResult:
     """One transaction an event: CONNECTIONS connections, each of which credits one event after the other with the
     service's statement.
 
     With `whole` each is BEGIN, the statement, COMMIT: three round trips, as a handler with a transaction of its own
-    has them. Without, the statement commits by itself: one round trip. Raises what Installation.connect raises.
+    has them. Without, the statement commits by itself: one round trip. Raises what `connect` raises.
     """
-    connections = [await installation.connect(**PLAN_SETTINGS) for _ in range(CONNECTIONS)]
+    connections = [await connect(**PLAN_SETTINGS) for _ in range(CONNECTIONS)]
     try:
         reference = await read_reference(connections[0])
         waiting = iter([arguments_of(drop, reference) for drop in take_drops(reference, events_max, seed)])
@@ -203,13 +204,13 @@ async def credit_one_by_one(
     return done
 
 
-async def run_copy(installation: Installation, *, rows: int, seconds_max: float, seed: int) -> BaselineResult:
+async def run_copy(connect: Connect, *, rows: int, seconds_max: float, seed: int) -> BaselineResult:
     """COPY in binary over one connection: the same `rows` into an empty table with its primary key and nothing else,
     committed, and again into another such table until `seconds_max` have passed in COPY.
 
-    Raises what Installation.connect raises.
+    Raises what `connect` raises.
     """
-    connection = await installation.connect()
+    connection = await connect()
     try:
         reference = await read_reference(connection)
         now = datetime.now(UTC)

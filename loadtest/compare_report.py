@@ -22,6 +22,7 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     console.print(table_of_ratios(comparison.rows))
     console.print(table_of_figures(comparison.figures))
     for figure in comparison.figures:
+        console.print(f"{figure.name}: {figure.done}", style="dim", highlight=False)
         for note in figure.notes:
             console.print(f"{figure.name}: {note}", style="yellow", highlight=False)
 

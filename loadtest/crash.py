@@ -39,12 +39,13 @@ PROGRESS_SECONDS = 0.5
 @dataclass(frozen=True, slots=True)
 class Ordeal:
     """What is asked for: the load lasts `seconds`, or longer where the last kill takes longer to get over; `kills` are
-    of the service and of PostgreSQL in turn."""
+    of the service and of PostgreSQL in turn. With `keep` the data directory stays, which else only findings make it."""
 
     seconds: float
     kills: int
     replicas: int
     seed: int
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class CrashResult:
     - `requests`: `sent` first, `repeated` until there was a definite answer, `broken` without one.
     - `cuts`: answers that were cut off after the service had begun to send them.
     - `findings`: what is lost, doubled or otherwise not as it must be; `passed` when there is nothing.
-    - `kept`: the data directory, where there were findings.
+    - `kept`: the data directory, where it was not removed.
     """
 
     machine: Machine
@@ -175,7 +176,7 @@ class Run:
     ) -> CrashResult:
         journal = self.journal
         events, spendings = journal.events.values(), journal.spendings.values()
-        self._installation.keep = bool(findings)
+        self._installation.keep = self._ordeal.keep or bool(findings)
         return CrashResult(
             machine=machine,
             ordeal=self._ordeal,
@@ -203,7 +204,7 @@ class Run:
             faults=faults,
             checks=["database", "balances over HTTP", "tanbi verify"],
             findings=findings,
-            kept=str(self._installation.data_dir) if findings else None,
+            kept=str(self._installation.data_dir) if self._installation.keep else None,
         )
 
 
@@ -238,6 +239,6 @@ async def read_balances(
 async def run_crash(
     command: Path, ordeal: Ordeal, progress: Callable[[float], None], told: Callable[[Fault], None]
 ) -> CrashResult:
-    """A whole run on a fresh installation, which is removed unless there are findings."""
+    """A whole run on a fresh installation."""
     with Installation(command) as installation:
         return await Run(installation, ordeal).run(progress, told)

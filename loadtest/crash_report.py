@@ -9,7 +9,7 @@ from loadtest.crash import CrashResult
 from loadtest.faults import Fault
 from loadtest.report import counts_text
 
-FINDINGS_SHOWN = 10
+FINDINGS_SHOWN_EACH = 5
 
 
 def line_of_fault(fault: Fault) -> str:
@@ -23,14 +23,21 @@ def line_of_fault(fault: Fault) -> str:
 def print_crash(console: Console, result: CrashResult) -> None:
     """What was sent, what was broken, and whether anything was lost."""
     console.print(table_of(result))
+    incidents = result.statuses.get("500", 0)
+    if incidents:
+        console.print(
+            f"{incidents} answers were 500: nothing is lost by it, but no bin should see one; --keep the logs"
+        )
+    if result.kept is not None:
+        console.print(f"The data directory is kept: {result.kept}", soft_wrap=True)
     if result.passed:
         console.print(f"nothing lost, nothing doubled: {', '.join(result.checks)} agree with what clients were told")
         return
     counts = Counter(finding.code for finding in result.findings)
     console.print(f"NOT as it must be: {counts_text(dict(counts))}", style="red bold")
-    for finding in result.findings[:FINDINGS_SHOWN]:
-        console.print(f"{finding.code}: {finding.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"The data directory is kept: {result.kept}", soft_wrap=True)
+    for code in counts:
+        for finding in [finding for finding in result.findings if finding.code == code][:FINDINGS_SHOWN_EACH]:
+            console.print(f"{code}: {finding.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def table_of(result: CrashResult) -> Table:

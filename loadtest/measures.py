@@ -110,7 +110,9 @@ def measure_without_http(template: Installation, effort: Effort, seed: int, *, w
 
         def run(seconds: float, seed: int) -> BaselineResult:
             count = math.ceil(TRANSACTIONS_PER_SECOND_MAX * seconds)
-            work = run_transactions(it.installation, events_max=count, seconds_max=seconds, whole=whole, seed=seed)
+            work = run_transactions(
+                it.installation.connect, events_max=count, seconds_max=seconds, whole=whole, seed=seed
+            )
             return uvloop.run(work)
 
         run(effort.warm_up_seconds, seed)
@@ -121,7 +123,9 @@ def measure_without_http(template: Installation, effort: Effort, seed: int, *, w
 def measure_copy(template: Installation, effort: Effort, seed: int) -> Measures:
     """COPY on the database of a paused service; see run_copy."""
     with subject(template, effort, seed) as it, it.service.paused():
-        result = uvloop.run(run_copy(it.installation, rows=effort.copy_rows, seconds_max=effort.seconds, seed=seed))
+        result = uvloop.run(
+            run_copy(it.installation.connect, rows=effort.copy_rows, seconds_max=effort.seconds, seed=seed)
+        )
     return {"copy": baseline_measure(result, "rows/s")}
 
 
@@ -155,7 +159,7 @@ def measure_memory(template: Installation, effort: Effort, seed: int) -> Measure
             time.sleep(REST_SECONDS)
             figures[name] = Measure(
                 value=it.service.resident_bytes() / 2**20,
-                unit="MiB",
+                unit=f"MiB after {events:,}",
                 generator_cpu_share=None,
                 generator_was_the_limit=None,
                 notes=notes,

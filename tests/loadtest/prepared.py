@@ -1,6 +1,7 @@
 """Prepared requests for tests: real ones, of a few bins and cards."""
 
 import time
+from random import Random
 
 from loadtest.drops import Drops
 from loadtest.requests import BinKey, Prepared, Renderer
@@ -23,3 +24,8 @@ def renderer(target: Target, seed: int = 1) -> Renderer:
 def prepare(target: Target, count: int, events_each: int = 1) -> Prepared:
     """`count` requests signed now."""
     return renderer(target).render(count, created=int(time.time()), events_each=events_each)
+
+
+def draws(seed: int = 1) -> Random:
+    """Draws that are the same in each run."""
+    return Random(seed)  # noqa: S311 - nothing secret is drawn
