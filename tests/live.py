@@ -1,0 +1,155 @@
+"""A live service for blocking clients: in a thread with its own event loop, in a small world with people in it."""
+
+import asyncio
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from aiohttp import web
+from pydantic import SecretStr
+from requests.auth import AuthBase
+
+from schemas.signatures import SigningKey, sign_request
+from service.api_keys import create_api_key
+from service.app import build_app
+from service.db import create_engine, transaction
+from service.secrets import Keyring
+from service.settings import Settings
+from tests.residents.wechat_server import WechatServer, text_plain
+from tests.world import PATH, add_shop, build_world, open_session, weigh_event
+
+MERCHANT = "NK-M-01"
+
+
+class BinSignature(AuthBase):
+    """Signs what is about to be sent, as a bin does."""
+
+    def __init__(self, key: SigningKey) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        body = request.body or b""
+        assert isinstance(body, str | bytes)
+        signed = sign_request(
+            self._key,
+            method=request.method or "",
+            target=request.path_url,
+            body=body.encode() if isinstance(body, str) else body,
+            created=int(time.time()),
+        )
+        request.headers.update(signed)
+        return request
+
+
+class Bearer(AuthBase):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+@dataclass(frozen=True)
+class Live:
+    """Where the service is, and the credential of each kind of caller. The bin is NK-0001, the merchant NK-M-01."""
+
+    base_url: str
+    credentials: dict[str | None, AuthBase | None]
+
+    def leaving(self) -> AuthBase:
+        """The credential of a session that may be ended."""
+        return Bearer(self._post("/v1/sessions", None, {"wechat_code": "leaving"})["token"])
+
+    def earn(self, coins: int) -> None:
+        """The resident drops ten grams of paper for each."""
+        self._post(PATH, "bin", weigh_event("NK-0001", weight_grams=10 * coins))
+
+    def pay_code(self) -> str:
+        code: str = self._post("/v1/me/pay-codes", "resident", None)["pay_code"]
+        return code
+
+    def redemption_id(self) -> str:
+        found: str = self._post("/v1/me/redemptions", "resident", {"merchant_id": MERCHANT, "coins": 1})["id"]
+        return found
+
+    def _post(self, path: str, caller: str | None, document: Any) -> Any:
+        response = requests.post(
+            self.base_url + path,
+            json=document,
+            auth=self.credentials[caller],
+            headers={"Idempotency-Key": str(uuid.uuid4())},
+            timeout=60,
+        )
+        response.raise_for_status()
+        return response.json()
+
+
+@contextmanager
+def live_service(settings: Settings) -> Iterator[Live]:
+    """Serve `settings`, whose database is migrated and empty, until this ends; log-ins ask a WeChat on this machine."""
+    started = threading.Event()
+    stop = threading.Event()
+    base_urls: list[str] = []
+
+    async def serve() -> None:
+        try:
+            async with WechatServer() as wechat:
+                wechat.always(_know_everybody)
+                served = settings.model_copy(
+                    update={
+                        "wechat_base_url": wechat.base_url,
+                        "wechat_app_id": wechat.app_id,
+                        "wechat_secret": SecretStr(wechat.secret),
+                    }
+                )
+                runner = web.AppRunner(build_app(served))
+                await runner.setup()
+                try:
+                    await web.TCPSite(runner, "127.0.0.1", 0).start()
+                    base_urls.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
+                    started.set()
+                    await asyncio.to_thread(stop.wait)
+                finally:
+                    await runner.cleanup()
+        finally:
+            started.set()
+
+    credentials = asyncio.run(_credentials(settings))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        started.wait()
+        assert base_urls, "the service did not start"
+        yield Live(base_urls[0], credentials)
+    finally:
+        stop.set()
+        thread.join()
+
+
+async def _know_everybody(_: WechatServer, request: web.Request) -> web.StreamResponse:
+    """Any code is a person's: the same code the same person's."""
+    openid = f"o{request.query['js_code']}"[:64]
+    return text_plain({"openid": openid, "session_key": "HyVFkGl5F5OQWJZZaNzBBg=="})
+
+
+async def _credentials(settings: Settings) -> dict[str | None, AuthBase | None]:
+    engine = create_engine(settings)
+    try:
+        world = await build_world(engine, Keyring.of(settings))
+        async with transaction(engine) as connection:
+            operator = await create_api_key(connection, role="admin", name="test")
+        return {
+            None: None,
+            "bin": BinSignature(world.ed25519),
+            "resident": Bearer(await open_session(engine, world.resident_id)),
+            "merchant": Bearer(await add_shop(engine, MERCHANT)),
+            "operator": Bearer(operator),
+        }
+    finally:
+        await engine.dispose()
