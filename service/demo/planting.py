@@ -64,7 +64,7 @@ async def plant(
                 "This data directory's database has data that the demo did not make. Name another one with --data."
             )
         credentials = await _plant(connection, keyring, size, today)
-    elif known is not None and await _still_good(connection, known):
+    elif known is not None and await _still_good(connection, keyring, known):
         credentials = known
     else:
         credentials = await _reissue(connection, keyring, size.seed, today)
@@ -170,9 +170,13 @@ async def _issue(
     )
 
 
-async def _still_good(connection: AsyncConnection, known: Credentials) -> bool:
-    """Whether these are this database's: demo.json may have come from another one."""
+async def _still_good(connection: AsyncConnection, keyring: Keyring, known: Credentials) -> bool:
+    """Whether these are this database's, and under this secret key: demo.json or the key may have come from another."""
     if await queries.operator_key_id(connection, token_hash(known.operator_key)) is None:
+        return False
+    if not await queries.are_bound(
+        connection, [keyring.credential_digest("card", each.card) for each in known.residents]
+    ):
         return False
     bins = {row.id for row in await queries.read_sample_bins(connection)}
     return bins == {each.id for each in known.bins}

@@ -111,6 +111,16 @@ async def insert_cards(connection: AsyncConnection, digests: Sequence[tuple[byte
     )
 
 
+async def are_bound(connection: AsyncConnection, digests: Sequence[bytes]) -> bool:
+    """Whether all these cards are known."""
+    found = (
+        sa.select(sa.func.count())
+        .select_from(credential)
+        .where(credential.c.digest == sa.any_(sa.literal(digests, sa.ARRAY(sa.LargeBinary))))
+    )
+    return bool((await connection.execute(found)).scalar_one() == len(digests))
+
+
 async def insert_sessions(
     connection: AsyncConnection, tokens: Sequence[tuple[bytes, int]], *, lifetime: timedelta
 ) -> None:

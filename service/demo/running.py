@@ -219,7 +219,7 @@ def _news(planted: Planted, options: Options, place: summary.Place) -> Iterator[
     bins, residents = len(planted.credentials.bins), len(planted.credentials.residents)
     if planted.reissued:
         yield (
-            f"{place.demo_file} 缺失或无效，已重新签发全部密钥 was missing or not of this database:"
+            f"{place.demo_file} 缺失或无效，已重新签发全部密钥 was missing or not of this database and its key:"
             " everyone has new keys, the old ones are refused."
         )
     if planted.found and (bins, residents) != (options.size.bins, options.size.residents):

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.signatures import Algorithm, SigningKey
+from service.app import build_app
 from service.db import transaction
 from service.demo.demo_file import Credentials, DemoBin
 from service.demo.planting import CannotRun, Planted, Size, plant
@@ -194,6 +196,18 @@ async def test_a_demo_json_of_another_database_is_replaced(
     again = await plant_again(admin_engine, settings, foreign)
     assert again.reissued
     assert again.credentials.operator_key not in (foreign.operator_key, planted.operator_key)
+
+
+async def test_under_another_secret_key_everyone_gets_new_keys_and_the_same_cards(
+    planted: Credentials, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    other = settings.model_copy(update={"secret_key": SecretStr(base64.b64encode(bytes(32)).decode()), "demo": True})
+    again = await plant_again(admin_engine, other, planted)
+    assert again.reissued
+    async with TestClient(TestServer(build_app(other))) as client:
+        for each in again.credentials.bins:
+            card = {"kind": "card", "value": again.credentials.residents[0].card}
+            assert (await outcome(client, each, credential=card))["outcome"] == "credited"
 
 
 async def test_months_that_have_begun_since_are_recorded_too(
