@@ -139,9 +139,9 @@ def compare(
             )
     except EXPECTED as error:
         refuse(str(error))
-    print_comparison(console, result)
     if output is not None:
         output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+    print_comparison(console, result)
 
 
 @cli.command()
@@ -168,9 +168,9 @@ def crash(
             )
     except EXPECTED as error:
         refuse(str(error))
-    print_crash(console, result)
     if output is not None:
         output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+    print_crash(console, result)
     if not result.passed:
         raise typer.Exit(1)
 

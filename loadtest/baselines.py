@@ -206,7 +206,7 @@ async def credit_one_by_one(
 
 async def run_copy(connect: Connect, *, rows: int, seconds_max: float, seed: int) -> BaselineResult:
     """COPY in binary over one connection: the same `rows` into an empty table with its primary key and nothing else,
-    committed, and again into another such table until `seconds_max` have passed in COPY.
+    committed; once to warm up, then into one such table after the other until `seconds_max` have passed in COPY.
 
     Raises what `connect` raises.
     """
@@ -215,17 +215,22 @@ async def run_copy(connect: Connect, *, rows: int, seconds_max: float, seed: int
         reference = await read_reference(connection)
         now = datetime.now(UTC)
         records = [copy_row_of(drop, reference, now) for drop in take_drops(reference, rows, seed)]
-        copied, seconds = 0, 0.0
+        await copy_into(connection, "copied_to_warm_up", records)
+        tables, seconds = 0, 0.0
         with quiet_collector():
             watch = Watch()
             while seconds < seconds_max:
-                table = f"copied_{copied}"
-                await connection.execute(f"CREATE TABLE {table} (LIKE weigh_event)")
-                await connection.execute(f"ALTER TABLE {table} ADD PRIMARY KEY (bin_id, event_id)")
-                started = time.perf_counter()
-                await connection.copy_records_to_table(table, records=records, columns=COPY_COLUMNS)
-                seconds += time.perf_counter() - started
-                copied += len(records)
-            return result_of(copied, seconds, watch.load())
+                seconds += await copy_into(connection, f"copied_{tables}", records)
+                tables += 1
+            return result_of(tables * len(records), seconds, watch.load())
     finally:
         connection.terminate()
+
+
+async def copy_into(connection: Connection, table: str, records: Sequence[Row]) -> float:
+    """Make the table and fill it: how long the COPY took, in seconds."""
+    await connection.execute(f"CREATE TABLE {table} (LIKE weigh_event)")
+    await connection.execute(f"ALTER TABLE {table} ADD PRIMARY KEY (bin_id, event_id)")
+    started = time.perf_counter()
+    await connection.copy_records_to_table(table, records=records, columns=COPY_COLUMNS)
+    return time.perf_counter() - started
