@@ -16,7 +16,6 @@ from service.reference import BinSigner, Reference
 from service.secrets import token_hash
 from service.tables import api_key, session
 
-BEARER: Final = "Bearer "
 TOKEN_CHARACTERS_MAX: Final = 128
 OPERATOR_ROLES: Final = frozenset({"viewer", "operator", "auditor", "admin"})
 
@@ -123,9 +122,9 @@ async def _any_signer(
 
 def bearer_token(request: web.Request) -> str:
     """Raises TokenInvalid where there is none that could be one of ours."""
-    value = request.headers.get(hdrs.AUTHORIZATION, "")
-    token = value.removeprefix(BEARER)
-    if token == value or not token.isascii() or not 0 < len(token) <= TOKEN_CHARACTERS_MAX:
+    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    # A scheme may be written in either case (RFC 9110 §11.1).
+    if scheme.lower() != "bearer" or not token.isascii() or not 0 < len(token) <= TOKEN_CHARACTERS_MAX:
         raise TokenInvalid(headers={hdrs.WWW_AUTHENTICATE: 'Bearer realm="tanbi"'})
     return token
 

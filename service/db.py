@@ -13,10 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from service.settings import Settings
 
 # Class 08 connection exception, 57P0x shutdown and crash, 53300 too many connections, 25006 a standby that was promoted
-# away, 40xxx serialisation and deadlock: the same statement may be sent again.
-RETRYABLE_SQLSTATES = ("08", "57P01", "57P02", "57P03", "53300", "25006", "40001", "40P01", "55P03")
+# away, 40xxx serialisation and deadlock, 55P03 and 57014 a lock and a statement that took too long: the same statement
+# may be sent again.
+RETRYABLE_SQLSTATES = ("08", "57P01", "57P02", "57P03", "53300", "25006", "40001", "40P01", "55P03", "57014")
 # Class 22 data exception, 23 integrity violation: the fault of the row, which no retry mends.
 POISON_SQLSTATES = ("22", "23")
+# How much longer than its own time-out a server is waited for.
+HANGING_SECONDS = 1.0
 
 
 class DatabaseNotConfigured(RuntimeError):
@@ -97,6 +100,8 @@ class Writers:
         self._arguments: dict[str, Any] = {**arguments, **connect_arguments(settings)}
         # Planning the statement costs as much as crediting a hundred events; its plan does not depend on the arguments.
         self._arguments["server_settings"]["plan_cache_mode"] = "force_generic_plan"
+        # The server ends a statement that takes too long. Where it hangs itself, or the network does, only we can.
+        self._arguments["command_timeout"] = settings.statement_timeout_seconds + HANGING_SECONDS
         self._idle: list[DriverConnection] = []
         self.used = 0
 

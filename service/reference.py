@@ -109,7 +109,8 @@ async def read_tariffs(connection: AsyncConnection) -> Tariffs:
         material_id: [] for material_id in (await connection.execute(sa.select(material.c.id))).scalars()
     }
     for row in await connection.execute(sa.select(tariff)):
-        rows[row.material_id].append((row.effective_from, row.coins_per_kg))
+        # Of a material that was added between the two statements.
+        rows.setdefault(row.material_id, []).append((row.effective_from, row.coins_per_kg))
     return Tariffs(rows)
 
 

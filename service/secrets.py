@@ -1,7 +1,7 @@
 """Keys derived from the one master key, and what they digest and encrypt."""
 
 import base64
-import binascii
+import contextlib
 import hashlib
 import os
 import secrets
@@ -46,7 +46,7 @@ class Keyring:
         text = settings.secret_key.get_secret_value() if settings.secret_key else ""
         try:
             return cls(base64.b64decode(text, validate=True))
-        except binascii.Error:
+        except ValueError:
             raise SecretKeyInvalid from None
 
     def credential_digest(self, kind: str, value: str) -> bytes:
@@ -89,12 +89,30 @@ def new_token(prefix: str) -> str:
 
 
 def load_or_create_master_key(path: Path) -> str:
-    """The embedded default's key, base64, in a file that only its owner can read."""
+    """The embedded default's key, base64, in a file that only its owner can read; made where there is none.
+
+    The file is whole or not there at all, and on the disk before the key is used: without it no card is known again. Of
+    two processes that make it at once, one wins, and both use that one's.
+    """
+    if not path.exists():
+        _create_whole(path, base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
+    return path.read_text().strip()
+
+
+def _create_whole(path: Path, content: bytes) -> None:
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    key = base64.b64encode(os.urandom(KEY_BYTES)).decode()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key + "\n")
-    return key
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, never replaces what is there.
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
