@@ -1,0 +1,190 @@
+"""What each process remembers of bins, keys, materials and tariffs, and how it learns that they changed."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.signatures import Algorithm
+from service.app import build_app
+from service.db import transaction
+from service.reference import Reference, raise_revision, read_tariffs
+from service.secrets import Keyring
+from service.settings import Settings
+from service.tables import bin_key, material, tariff
+from service.weighing.bins import Scale, add_bin, suspend_bin
+from tests.world import World, build_world, post, weigh_event
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+async def world(engine: AsyncEngine, settings: Settings) -> World:
+    return await build_world(engine, Keyring.of(settings))
+
+
+@pytest.fixture
+async def reference(world: World, engine: AsyncEngine, settings: Settings) -> Reference:
+    reference = Reference(engine, Keyring.of(settings), demo=False)
+    await reference.refresh()
+    return reference
+
+
+async def supersede(engine: AsyncEngine, material_id: str, coins_per_kg: int) -> None:
+    """A tariff that is in force from now."""
+    async with transaction(engine) as connection:
+        await connection.execute(
+            sa.insert(tariff).values(material_id=material_id, effective_from=NOW, coins_per_kg=coins_per_kg)
+        )
+        await raise_revision(connection)
+
+
+async def test_a_tariff_is_seen_after_a_refresh_and_the_earlier_one_still_holds_for_its_time(
+    reference: Reference, engine: AsyncEngine
+) -> None:
+    before, after = NOW.timestamp() - 1, NOW.timestamp()
+    assert reference.tariffs.coins_per_kg("paper", after) == 100
+    await supersede(engine, "paper", 130)
+    assert reference.tariffs.coins_per_kg("paper", after) == 100
+    await reference.refresh()
+    assert reference.tariffs.coins_per_kg("paper", after) == 130
+    assert reference.tariffs.coins_per_kg("paper", before) == 100
+
+
+async def test_a_new_material_is_known_after_a_refresh(reference: Reference, engine: AsyncEngine) -> None:
+    assert not reference.tariffs.knows("textile")
+    async with transaction(engine) as connection:
+        await connection.execute(sa.insert(material).values(id="textile", name="织物", name_en="textile"))
+        await raise_revision(connection)
+    await reference.refresh()
+    assert reference.tariffs.knows("textile")
+    assert reference.tariffs.coins_per_kg("textile", NOW.timestamp()) is None
+
+
+async def test_nothing_is_read_again_while_nothing_changed(reference: Reference) -> None:
+    tariffs, signer = reference.tariffs, await reference.signer("NK-0001")
+    await reference.refresh()
+    assert reference.tariffs is tariffs
+    assert reference.known_signer("NK-0001") is signer
+
+
+async def test_a_signer_is_looked_up_once_and_then_remembered(world: World, reference: Reference) -> None:
+    assert reference.known_signer("NK-0001") is None
+    signer = await reference.signer("NK-0001")
+    assert signer is not None
+    assert (signer.bin_id, signer.suspended, signer.key.algorithm) == ("NK-0001", False, Algorithm.ED25519)
+    assert signer.key.material == world.ed25519.public_bytes
+    assert reference.known_signer("NK-0001") is signer
+    assert await reference.signer("NK-0001") is signer
+    hmac_signer = await reference.signer("NK-0002")
+    assert hmac_signer is not None
+    assert hmac_signer.key.material == world.hmac.secret
+
+
+async def test_a_signer_that_nobody_knows_is_not_remembered(
+    reference: Reference, engine: AsyncEngine, settings: Settings
+) -> None:
+    assert await reference.signer("NK-0003") is None
+    async with transaction(engine) as connection:
+        await add_bin(
+            connection,
+            Keyring.of(settings),
+            bin_id="NK-0003",
+            site_id="site-1",
+            algorithm=Algorithm.ED25519,
+            scale=Scale(),
+        )
+    # No refresh is needed: it was looked for again.
+    assert await reference.signer("NK-0003") is not None
+
+
+async def test_a_suspension_is_seen_after_a_refresh(reference: Reference, engine: AsyncEngine) -> None:
+    await reference.signer("NK-0001")
+    async with transaction(engine) as connection:
+        await suspend_bin(connection, "NK-0001")
+    await reference.refresh()
+    assert reference.known_signer("NK-0001") is None
+    signer = await reference.signer("NK-0001")
+    assert signer is not None
+    assert signer.suspended
+
+
+async def test_what_was_read_before_a_change_is_not_remembered_after_it(
+    reference: Reference, engine: AsyncEngine, admin_engine: AsyncEngine
+) -> None:
+    """The look-up waits in the database while the key is changed and the change noticed."""
+    async with admin_engine.connect() as blocking:
+        await blocking.execute(sa.text("LOCK TABLE bin_key IN ACCESS EXCLUSIVE MODE"))
+        looking = asyncio.create_task(reference.signer("NK-0001"))
+        waiting = sa.text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'bin_key'::regclass)")
+        found = False
+        while not found:
+            async with admin_engine.connect() as connection:
+                found = (await connection.execute(waiting)).scalar_one()
+        async with transaction(engine) as connection:
+            await raise_revision(connection)
+        await reference.refresh()
+        await blocking.rollback()
+    assert await looking is not None
+    assert reference.known_signer("NK-0001") is None
+
+
+async def test_keys_of_the_demo_are_not_there_for_others(
+    reference: Reference, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    async with transaction(admin_engine) as connection:
+        await connection.execute(sa.update(bin_key).values(demo=True))
+    assert await reference.signer("NK-0001") is None
+    assert await Reference(engine, Keyring.of(settings), demo=True).signer("NK-0001") is not None
+
+
+async def test_a_key_is_good_from_its_first_moment_to_before_its_last(
+    reference: Reference, admin_engine: AsyncEngine
+) -> None:
+    async with transaction(admin_engine) as connection:
+        await connection.execute(sa.update(bin_key).values(valid_from=NOW, valid_until=NOW + timedelta(hours=1)))
+    signer = await reference.signer("NK-0002")
+    assert signer is not None
+    moments = (-1, 0, 3599, 3600)
+    assert [signer.valid_at(NOW.timestamp() + moment) for moment in moments] == [False, True, True, False]
+
+
+async def test_tariffs_of_a_material_that_appears_meanwhile_are_taken_along(
+    world: World, engine: AsyncEngine, admin_engine: AsyncEngine
+) -> None:
+    """The second statement of the reading sees a material that the first did not."""
+    async with admin_engine.connect() as blocking, engine.connect() as reading:
+        await blocking.execute(sa.text("LOCK TABLE tariff IN ACCESS EXCLUSIVE MODE"))
+        task = asyncio.create_task(read_tariffs(reading))
+        waiting = sa.text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'tariff'::regclass)")
+        found = False
+        while not found:
+            async with admin_engine.connect() as connection:
+                found = (await connection.execute(waiting)).scalar_one()
+        await blocking.execute(sa.insert(material).values(id="glass", name="玻璃", name_en="glass"))
+        await blocking.execute(sa.insert(tariff).values(material_id="glass", effective_from=NOW, coins_per_kg=30))
+        await blocking.commit()
+        assert (await task).coins_per_kg("glass", NOW.timestamp()) == 30
+
+
+async def test_a_running_service_notices_a_new_tariff_by_itself(
+    world: World, engine: AsyncEngine, settings: Settings
+) -> None:
+    attentive = settings.model_copy(update={"reference_poll_seconds": 0.01})
+    async with TestClient(TestServer(build_app(attentive))) as client:
+        assert await coins_for_a_kilogram(client, world) == 100
+        await supersede(engine, "paper", 130)
+        while await coins_for_a_kilogram(client, world) != 130:
+            pass
+
+
+async def coins_for_a_kilogram(client: TestClient[Any, Any], world: World) -> int:
+    response = await post(client, world.hmac, weigh_event("NK-0002", weight_grams=1000))
+    outcome = (await response.json())["outcomes"][0]
+    assert outcome["outcome"] == "credited"
+    coins: int = outcome["coins"]
+    return coins
