@@ -20,7 +20,8 @@ from schemas.weigh_events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 REDEMPTIONS_PATH = "/v1/me/redemptions"
 BATCH_EVENTS_MAX = 20
 REMEMBERED_EVENTS = 60
-SPEND_COINS_MAX = 400
+# About what comes in: so that wallets run empty now and then.
+SPEND_COINS_MAX = 20_000
 SPEND_PAUSE_SECONDS = 0.02
 
 # Shares of requests: batches; of those, with an event twice in them, or with earlier events among them, out of order.
