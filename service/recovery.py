@@ -22,6 +22,7 @@ RETRY_SECONDS = 5.0
 @contextlib.asynccontextmanager
 async def embedded_kept_running(settings: Settings) -> AsyncIterator[None]:
     """While this lasts, start the embedded PostgreSQL again whenever it is gone. Does nothing for another database.
+    Raises EmbeddedPostgresError where it cannot be started at first.
 
     Each process that serves watches for itself, and whoever is first starts it: in gunicorn's master a start on its way
     would be forked, and a worker would keep the copies of its locks and pipes for ever.
@@ -30,6 +31,8 @@ async def embedded_kept_running(settings: Settings) -> AsyncIterator[None]:
     if settings.database_url != postgres.app_url():
         yield
         return
+    # A worker born while it is gone would fail on its first query, and gunicorn then gives up the whole service.
+    await asyncio.to_thread(postgres.start)
     leaving = asyncio.Event()
     watching = asyncio.create_task(_watch(postgres, leaving))
     try:

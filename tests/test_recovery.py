@@ -131,15 +131,25 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_a_worker_that_is_born_while_the_server_is_gone_finds_it_again(data_dir: Path) -> None:
+    postgres = EmbeddedPostgres(data_dir)
+    await asyncio.to_thread(postgres.start)
+    assert postgres.postmaster_pid is not None
+    os.kill(postgres.postmaster_pid, SIGKILL)
+    async with embedded_kept_running(Settings(data_dir=data_dir, database_url=postgres.app_url())):
+        assert await answers(postgres)
+    await asyncio.to_thread(postgres.stop)
+
+
 async def test_a_start_on_its_way_when_the_service_ends_is_not_left_behind(
     data_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     postgres = EmbeddedPostgres(data_dir)
     await asyncio.to_thread(postgres.start)
-    # Somebody else starts or stops a server as well, which holds up the start until the service is ending.
-    gate = os.open(data_dir / "postgres.lock", os.O_RDWR)
-    fcntl.flock(gate, fcntl.LOCK_EX)
     async with embedded_kept_running(Settings(data_dir=data_dir, database_url=postgres.app_url())):
+        # Somebody else starts or stops a server as well, which holds up the start until the service is ending.
+        gate = os.open(data_dir / "postgres.lock", os.O_RDWR)
+        fcntl.flock(gate, fcntl.LOCK_EX)
         assert postgres.postmaster_pid is not None
         os.kill(postgres.postmaster_pid, SIGKILL)
         await until(lambda: "is started again" in caplog.text)
