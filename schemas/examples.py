@@ -1,4 +1,4 @@
-"""An example of each request body, by the name of its schema: shown in the documents, and posted by their test."""
+"""Examples by the name of their schema, one of each request body: shown in the documents, and posted by their test."""
 
 from typing import Any
 
@@ -27,6 +27,12 @@ EVENT_OF_NOBODY: dict[str, Any] = {
 EXAMPLES: dict[str, Any] = {
     "WeighEvent": EVENT,
     "WeighEventBatch": [EVENT, EVENT_OF_NOBODY],
+    "WeighEventOutcomes": {
+        "outcomes": [
+            {"id": EVENT["id"], "outcome": "credited", "coins": 125, "balance_coins": 310},
+            {"id": EVENT_OF_NOBODY["id"], "outcome": "unclaimed", "coins": 0},
+        ]
+    },
     "LogIn": {"wechat_code": "0e3xK1ll2WqJ5e4Sgrnl2kVjQK3xK1lW"},
     "BindCard": {"value": "04A224B15C6180"},
     "OwnRedemptionRequest": {"merchant_id": "NK-M-01", "coins": 120},

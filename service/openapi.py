@@ -154,7 +154,7 @@ def _operation(endpoint: Endpoint, components: _Components) -> Json:
     if parameters:
         operation["parameters"] = parameters
     if endpoint.takes:
-        content = {name: _taken(value, components) for name, value in endpoint.takes.items()}
+        content = {name: _media(value, "validation", components) for name, value in endpoint.takes.items()}
         operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] = {
         str(status): response
@@ -189,8 +189,8 @@ def _query_parameter(name: str, schema: Json, *, required: bool) -> Json:
     return {**parameter, "schema": schema}
 
 
-def _taken(value: Any, components: _Components) -> Json:
-    schema = components.of(value, "validation")
+def _media(value: Any, mode: JsonSchemaMode, components: _Components) -> Json:
+    schema = components.of(value, mode)
     media: Json = {"schema": schema}
     name = str(schema.get("$ref", schema.get("title", ""))).removeprefix(SCHEMAS)
     if name in EXAMPLES:
@@ -200,15 +200,21 @@ def _taken(value: Any, components: _Components) -> Json:
 
 def _answers(endpoint: Endpoint, components: _Components) -> Iterable[tuple[int, Json]]:
     for status, answer in endpoint.answers.items():
-        response: Json = {"description": HTTPStatus(status).phrase}
+        response: Json = {"description": _meaning(answer) or HTTPStatus(status).phrase}
         if endpoint.idempotent:
             response["headers"] = {"Idempotent-Replayed": REPLAYED}
         by_content_type = _by_content_type(answer, endpoint.answer_type)
         if by_content_type:
             response["content"] = {
-                name: {"schema": components.of(value, "serialization")} for name, value in by_content_type.items()
+                name: _media(value, "serialization", components) for name, value in by_content_type.items()
             }
         yield status, response
+
+
+def _meaning(answer: Any) -> str:
+    """What the model says of itself, if anything."""
+    is_model = isinstance(answer, type) and issubclass(answer, pydantic.BaseModel)
+    return " ".join((answer.__doc__ or "").split()) if is_model else ""
 
 
 def _problems(endpoint: Endpoint, components: _Components) -> Iterable[tuple[int, Json]]:
@@ -239,7 +245,7 @@ def _everywhere(endpoint: Endpoint) -> Iterable[type[TanbiError]]:
 def _problem_response(status: int, errors: list[type[TanbiError]], components: _Components) -> Json:
     kinds = list(problem_kinds(errors))
     for kind in kinds:
-        components.examples[kind.code] = {"summary": f"{kind.title} {kind.title_zh}", "value": kind.document()}
+        components.examples[kind.code] = {"summary": f"{kind.code} {kind.title_zh}", "value": kind.document()}
     response: Json = {
         "description": f"{HTTPStatus(status).phrase}\n\n" + "\n".join(_line(kind) for kind in kinds),
         "content": {

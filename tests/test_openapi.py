@@ -142,6 +142,16 @@ def test_every_body_has_an_example_that_its_own_schema_takes(endpoint: Endpoint)
             adapter.validate_json(json.dumps(resolved(example)["value"]))
 
 
+@by_route
+def test_an_example_of_an_answer_is_one_that_the_model_gives(endpoint: Endpoint) -> None:
+    for status, answer in endpoint.answers.items():
+        for media in operation_of(endpoint)["responses"][str(status)].get("content", {}).values():
+            for example in media.get("examples", {}).values():
+                shown = resolved(example)["value"]
+                model = TypeAdapter(answer)
+                assert model.dump_python(model.validate_python(shown), mode="json", exclude_none=True) == shown
+
+
 def test_every_example_is_shown() -> None:
     text = json.dumps(DOCUMENT["paths"])
     assert [name for name in EXAMPLES if json.dumps(EXAMPLES[name]) not in text] == []

@@ -17,6 +17,19 @@ nav { font: 15px/1.5 system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft Ya
       background: #1f3d2f; color: #fff; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; }
 nav b { flex: 1 1 100%; }
 nav a { color: #bfe8cf; }
+.swagger-ui .response-col_links { display: none; }
+@media (max-width: 600px) {
+  .swagger-ui .wrapper { padding: 0 10px; }
+  .swagger-ui .information-container.wrapper { padding: 0 10px 10px; }
+  .swagger-ui .info { margin: 20px 0; }
+  .swagger-ui .opblock-summary { flex-wrap: wrap; }
+  .swagger-ui .opblock-description-wrapper, .swagger-ui .responses-inner { padding: 10px; }
+  .swagger-ui table { table-layout: fixed; }
+  .swagger-ui .response-col_status { width: 3.2em; }
+  .swagger-ui .parameters-col_name { width: 38%; }
+  .swagger-ui .markdown, .swagger-ui td, .swagger-ui .model { overflow-wrap: anywhere; }
+  .swagger-ui .microlight, .swagger-ui .highlight-code > pre, .swagger-ui select { max-width: 100%; }
+}
 </style>
 </head>
 <body>
