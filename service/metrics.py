@@ -87,6 +87,8 @@ class Metrics:
             outcome: self._weigh_events.labels(outcome)
             for outcome in ("credited", "unclaimed", "duplicate", "conflict", "held", "rejected")
         }
+        # From 0 on: a rate does not see the step to a first value.
+        self._redemptions.labels("captured")
         # Noted while a request runs and counted four times a second, all at once: counting one by one costs each weigh
         # event three times as much, and more where processes share their counts through a file.
         self._noted_outcomes: Counts[str] = Counts()
