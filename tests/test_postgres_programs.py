@@ -14,6 +14,11 @@ from service.postgres_programs import SERVER_USER, EmbeddedPostgresError, bin_di
 from tests.embedded import REPOSITORY, answers, command, enterable_directory, said_pid, user_of
 
 needs_linux = pytest.mark.skipif(shutil.which("setpriv") is None, reason="capabilities are Linux's")
+# Such as a clone in root's home, where every server of these tests needs the capability.
+needs_open_checkout = pytest.mark.skipif(
+    not all(directory.stat().st_mode & 0o001 for directory in bin_dir().parents),
+    reason="this checkout is closed to other users",
+)
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another user")
 
 NORMAL_USER = """
@@ -108,6 +113,7 @@ def test_the_server_gets_no_capability_but_the_one_to_search_and_read(closed_dir
     assert status["NoNewPrivs"] == "1"
 
 
+@needs_open_checkout
 @needs_linux
 def test_where_every_directory_can_be_entered_the_server_gets_no_capability(data_dir: Path) -> None:
     with EmbeddedPostgres(data_dir) as postgres:
@@ -145,6 +151,7 @@ REFUSAL = (
 )
 
 
+@needs_open_checkout
 @needs_linux
 def test_where_both_capabilities_are_withheld_the_directory_is_named_with_what_to_do(closed_dir: Path) -> None:
     done = subprocess.run(
@@ -157,6 +164,7 @@ def test_where_both_capabilities_are_withheld_the_directory_is_named_with_what_t
     assert re.search(REFUSAL.format(closed=closed_dir, why="setpriv: .+"), done.stdout)
 
 
+@needs_open_checkout
 def test_without_setpriv_the_directory_is_named_with_what_to_do(
     closed_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +175,7 @@ def test_without_setpriv_the_directory_is_named_with_what_to_do(
         EmbeddedPostgres(closed_dir / "data").start()
 
 
+@needs_open_checkout
 def test_it_works_as_a_normal_user_too(data_dir: Path) -> None:
     server_user(data_dir)  # makes the user, where no test before did
     data_dir.mkdir()
