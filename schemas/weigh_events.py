@@ -3,10 +3,21 @@
 Events are typed dictionaries, not models: they are validated 15 000 times a second, and a dictionary costs half.
 """
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, TypeAdapter, with_config
+from pydantic import (
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    TypeAdapter,
+    with_config,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 from typing_extensions import TypedDict
 
 from schemas.common import Answer, FieldError, MaterialId
@@ -20,6 +31,28 @@ CONTENT_TYPE_BATCH = "application/cloudevents-batch+json"
 EventId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
 CredentialValue = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{4,64}$")]
 BinSource = Annotated[str, StringConstraints(pattern=r"^/bins/[\x21-\x7e]{1,64}$")]
+# Pydantic alone takes more for a time: a number of seconds in quotes, a space for the T. Of a bin that sends a bare
+# "1700000000" nobody knows which clock it means.
+RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+
+
+class _OnlyRfc3339:
+    """The schema of a time that is a string of this form: read by pydantic's core, and so as quick as before."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.chain_schema(
+            [core_schema.str_schema(pattern=RFC_3339, strict=True), core_schema.datetime_schema(tz_constraint="aware")]
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "format": "date-time"}
+
+
+EventTime = Annotated[datetime, _OnlyRfc3339]
 # Far above any scale: what a bin of this service can weigh is a setting and refused by a rule.
 Grams = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
 
@@ -51,7 +84,7 @@ class WeighEvent(TypedDict):
     type: Literal["tanbi.weigh-event.v1"]
     source: BinSource
     id: EventId
-    time: Annotated[AwareDatetime, Field(strict=True)]
+    time: EventTime
     data: WeighEventData
     datacontenttype: NotRequired[Literal["application/json"]]
     subject: NotRequired[Annotated[str, StringConstraints(max_length=256)]]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -103,6 +104,24 @@ def test_any_bytes_are_events_or_a_clear_refusal(body: bytes) -> None:
         parse_events(body)
 
 
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-20T10:00:00+08:00", datetime(2026, 11, 20, 2, tzinfo=UTC)),
+        ("2026-11-20T02:00:00Z", datetime(2026, 11, 20, 2, tzinfo=UTC)),
+        ("2026-11-20t02:00:00z", datetime(2026, 11, 20, 2, tzinfo=UTC)),
+        ("2026-11-20T02:00:00-00:00", datetime(2026, 11, 20, 2, tzinfo=UTC)),
+        ("2026-11-19T21:30:00.5-04:30", datetime(2026, 11, 20, 2, 0, 0, 500_000, tzinfo=UTC)),
+        ("2026-11-20T02:00:00.123456789Z", datetime(2026, 11, 20, 2, 0, 0, 123_456, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+14:00", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))),
+    ],
+)
+def test_a_time_is_rfc_3339_with_an_offset(text: str, moment: datetime) -> None:
+    [event] = parse_events(encoded(changed("/time", text)))
+    assert not isinstance(event, Invalid)
+    assert event["time"] == moment
+
+
 # -- events that are none -------------------------------------------------------------------------------------------
 
 
@@ -120,6 +139,10 @@ INVALID = [
     *each("/id", "", "a b", "é", "a\u0000", "a" * 65, 5, None, ["a"]),
     *each("/time", "", "now", "2026-11-20", "2026-11-20T10:00:00", "2026-11-20T25:00:00Z", 0, 1.5, None),
     *each("/time", "2026-02-30T10:00:00Z", "2026-11-20T10:00:00+25:00", "+10000-01-01T00:00:00Z"),
+    *each(
+        "/time", "1700000000", "1700000000.5", "2026-11-20 10:00:00Z", "2026-11-20T10:00Z", "2026-11-20T10:00:00+0800"
+    ),
+    *each("/time", "２０２６-11-20T10:00:00Z", "2026-11-20T10:00:00Z\n", "2026-11-20T10:00:60Z"),
     *each("/source", "NK-0001", "/bins/", "/bins/ ", "//bins/NK-0001", "/bins/é", 5, None),
     ("/specversion", "1.1"),
     ("/specversion", 1.0),

@@ -26,7 +26,8 @@ Times = st.integers(0, 200 * 365 * 86_400 * 10**6).map(
 
 
 def event(**changes: Any) -> WeighEvent:
-    return weigh_event_adapter.validate_python(weigh_event("NK-0001", id="a", **{"time": NOW, **changes}))
+    time: datetime = changes.pop("time", NOW)
+    return weigh_event_adapter.validate_python(weigh_event("NK-0001", id="a", time=time.isoformat(), **changes))
 
 
 def code_of(**changes: Any) -> tuple[OutcomeCode, str] | None:
