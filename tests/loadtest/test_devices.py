@@ -65,10 +65,10 @@ async def replicas() -> Replicas:
 
 
 @pytest.fixture
-async def patient(replicas: Replicas) -> AsyncIterator[Patient]:
-    """Who reaches both replicas through proxies that cut off one answer in ten."""
+async def patient(replicas: Replicas, request: pytest.FixtureRequest) -> AsyncIterator[Patient]:
+    """Who reaches both replicas through proxies that cut off one answer in ten, or the share that a test names."""
     async with AsyncExitStack() as stack:
-        base_urls = []
+        base_urls, cut_share = [], getattr(request, "param", 0.1)
         for _ in range(2):
             app = web.Application()
             app.router.add_post(PATH, replicas.post_events)
@@ -78,7 +78,7 @@ async def patient(replicas: Replicas) -> AsyncIterator[Patient]:
             stack.push_async_callback(runner.cleanup)
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             target = Target("127.0.0.1", runner.addresses[0][1])
-            base_urls.append((await stack.enter_async_context(CuttingProxy(target, 0.1, draws(1)))).base_url)
+            base_urls.append((await stack.enter_async_context(CuttingProxy(target, cut_share, draws(1)))).base_url)
         session: ClientSession = await stack.enter_async_context(open_session())
         yield Patient(session, base_urls, draws(2))
 
@@ -101,8 +101,10 @@ async def test_every_event_of_a_bin_is_acknowledged_whatever_is_cut_off(replicas
     assert patient.repeats >= patient.broken > 0
 
 
+@pytest.mark.parametrize("patient", [0.0], indirect=True)
 async def test_a_bin_sends_what_makes_trouble(replicas: Replicas, patient: Patient) -> None:
     await run([BinClient(item, RESIDENTS, patient, Journal(), draws(3)) for item in BINS], replicas)
+    assert patient.repeats == 0
     lengths = Counter(len(event_ids) for _, event_ids in replicas.requests)
     assert lengths[1] > 0
     assert max(lengths) > 5

@@ -40,10 +40,15 @@ class Signing:
         return {"Signature": f"signature {self.made}"}
 
 
+# So that a failure ends.
+SECONDS_MAX = 20
+
+
 async def test_the_same_body_is_sent_signed_anew_until_the_answer_is_definite() -> None:
     answers = in_turn(None, answer_of("503 Service Unavailable"), None, answer_of("200 OK", {"outcomes": []}))
     async with serving(answers) as peer, open_session() as session:
         patient = Patient(session, [f"http://{peer.target.authority}"], draws(1))
+        patient.give_up_after(SECONDS_MAX)
         assert await patient.post("/v1/weigh-events", BODY, Signing(), is_200, 0) == (200, {"outcomes": []})
     assert [request.endswith(b"\r\n\r\n" + BODY) for request in peer.received] == [True] * 4
     assert [f"Signature: signature {number}".encode() in peer.received[number - 1] for number in range(1, 5)] == [
@@ -60,6 +65,7 @@ async def test_another_replica_is_asked_when_one_does_not_answer() -> None:
         open_session() as session,
     ):
         patient = Patient(session, [f"http://{peer.target.authority}" for peer in (dead, alive)], draws(1))
+        patient.give_up_after(SECONDS_MAX)
         await patient.post("/", BODY, Signing(), is_200, 0)
     assert (len(dead.received), len(alive.received), dict(patient.answered)) == (1, 1, {1: 1})
 
