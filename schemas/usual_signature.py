@@ -1,8 +1,8 @@
 """The quick way to accept a request that is signed exactly as `sign_request` would sign it.
 
-It only ever says yes: where it does not, `schemas.signatures` reads the same headers in full, decides, and explains. An
-HMAC verification is quicker to repeat from the sender's side, as the two header values it must have produced, than to take
-apart; in a service under load that is a tenth of the whole request. For Ed25519 the verification itself is what costs.
+It only ever says yes: where it does not, `schemas.signatures` reads the same headers in full, decides, and explains.
+What an HMAC signer must have written, two header values, is sooner made again than taken apart; in a service under
+load that saves a tenth of the whole request. For Ed25519 the verification itself is what costs.
 """
 
 import hmac

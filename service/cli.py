@@ -1,5 +1,6 @@
 """The command `tanbi`."""
 
+import errno
 import logging
 import sys
 from contextlib import ExitStack
@@ -19,6 +20,8 @@ from service.postgres_programs import EmbeddedPostgresError
 from service.secrets import SecretKeyInvalid
 from service.settings import read_settings
 from service.shared_metrics import shared_metrics_directory
+
+CANNOT_LISTEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 app = typer.Typer(
     help="Tanbi (碳币): weigh events in, carbon coins out, and the recycling rate that follows.",
@@ -77,7 +80,14 @@ def serve(
         # Only now: with several workers prometheus_client must find their directory when it is first imported.
         from service.serving import serve as run
 
-        run(ready)
+        errors.print(f"Serving at http://{ready.host}:{ready.port}, documents at /docs; Ctrl-C stops.", highlight=False)
+        try:
+            run(ready)
+        except OSError as error:
+            if error.errno not in CANNOT_LISTEN:
+                raise
+            errors.print(f"[red]tanbi:[/red] cannot listen on {ready.host}:{ready.port}: {error.strerror}")
+            raise typer.Exit(1) from None
 
 
 @app.command()

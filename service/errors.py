@@ -234,6 +234,15 @@ class PayCodeUnknown(NotFound):
     title_zh = "付款码不存在"
 
 
+class BodyTooSlow(TanbiError):
+    """The body did not arrive in time. Send the request again, whole."""
+
+    status = 408
+    code = "body_too_slow"
+    title = "Body too slow"
+    title_zh = "请求体接收超时"
+
+
 class MethodNotAllowed(TanbiError):
     """This path does not take that method; see the Allow header."""
 
@@ -426,6 +435,14 @@ class Unavailable(TanbiError):
 
     def __init__(self, detail: str | None = None, *, retry_after_seconds: int = 1) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
+
+class KeyUnreadable(Unavailable):
+    """This bin's key cannot be read by the service's present secret key. Keep the events; the operator has to act."""
+
+    code = "key_unreadable"
+    title = "Signing key cannot be read"
+    title_zh = "签名密钥无法读取"
 
 
 class QueueFull(Unavailable):

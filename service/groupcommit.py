@@ -189,7 +189,8 @@ class GroupCommit(Generic[Item, Result]):
             except Exception as error:
                 if not self._is_retryable(error):
                     raise
-                if time.monotonic() + pause > deadline:
+                # A process that is to end does not wait for the database: its callers send the same again elsewhere.
+                if self._draining or time.monotonic() + pause > deadline:
                     raise DatabaseUnavailable from error
                 logger.warning("batch of %d is tried again: %s", len(items), type(error).__name__)
             # Jitter, so that writers which lost the database together do not return together.

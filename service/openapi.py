@@ -15,6 +15,7 @@ from schemas.examples import EXAMPLES
 from service.errors import (
     BodyIncomplete,
     BodyTooLarge,
+    BodyTooSlow,
     DatabaseUnavailable,
     InternalError,
     NotFound,
@@ -234,7 +235,7 @@ def _problems(endpoint: Endpoint, components: _Components) -> Iterable[tuple[int
 def _everywhere(endpoint: Endpoint) -> Iterable[type[TanbiError]]:
     """Problems that no handler needs to name: they follow from what the route takes, or can happen to any."""
     if endpoint.takes:
-        yield from (BodyIncomplete, BodyTooLarge, UnsupportedMediaType)
+        yield from (BodyIncomplete, BodyTooLarge, BodyTooSlow, UnsupportedMediaType)
     if PATH_PARAMETER.search(endpoint.path):
         yield NotFound
     if endpoint.caller is not None:

@@ -1,16 +1,19 @@
 """Bins' keys, materials and tariffs as each process remembers them, and how it learns that they changed."""
 
 import asyncio
+import contextlib
 import logging
 import math
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.signatures import Algorithm, VerifyKey
 from service.db import is_lost_connection
+from service.errors import KeyUnreadable
 from service.secrets import Keyring
 from service.tables import bin_, bin_key, material, reference_revision, tariff
 from service.tariffs import Tariffs
@@ -90,7 +93,7 @@ class Reference:
         if row is None:
             return None
         algorithm = Algorithm(row.algorithm)
-        key = row.key if algorithm is Algorithm.ED25519 else self._keyring.decrypt_bin_secret(keyid, row.key)
+        key = row.key if algorithm is Algorithm.ED25519 else self._decrypted(keyid, row.key)
         signer = BinSigner(
             bin_id=row.bin_id,
             suspended=row.state != "active",
@@ -102,6 +105,12 @@ class Reference:
         if revision == self._revision and len(self._signers) < SIGNERS_MAX:
             self._signers[keyid] = signer
         return signer
+
+    def _decrypted(self, keyid: str, stored: bytes) -> bytes:
+        with contextlib.suppress(InvalidTag):
+            return self._keyring.decrypt_bin_secret(keyid, stored)
+        logger.error("key %s is stored under another TANBI_SECRET_KEY: set that one, or give the bin a new key", keyid)
+        raise KeyUnreadable
 
 
 async def read_tariffs(connection: AsyncConnection) -> Tariffs:

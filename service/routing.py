@@ -1,5 +1,6 @@
 """Routes that know what they take and answer, so that the OpenAPI document is made from them and cannot drift."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -9,8 +10,9 @@ import pydantic_core
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from service.errors import BodyTooLarge, MalformedJson, TanbiError, UnsupportedMediaType, ValidationFailed
+from service.errors import BodyTooLarge, BodyTooSlow, MalformedJson, TanbiError, UnsupportedMediaType, ValidationFailed
 from service.problems import field_errors
+from service.settings import Settings
 
 Caller = Literal["bin", "resident", "merchant", "operator"]
 Model = TypeVar("Model", bound=pydantic.BaseModel)
@@ -86,22 +88,30 @@ class Routes:
         return declare
 
 
-async def read_body(request: web.Request, content_types: Sequence[str], bytes_max: int) -> bytes:
-    """The whole body. Raises UnsupportedMediaType or BodyTooLarge."""
+async def read_body(request: web.Request, content_types: Sequence[str], settings: Settings) -> bytes:
+    """The whole body. Raises UnsupportedMediaType, BodyTooLarge or BodyTooSlow."""
     if request.content_type not in content_types:
         raise UnsupportedMediaType(f"Send {' or '.join(content_types)}, not {request.content_type[:80]}.")
     # A digest is of the bytes as they were sent, and the server would hand over what it made of them.
     if hdrs.CONTENT_ENCODING in request.headers:
         raise UnsupportedMediaType("Send the body as it is, without a Content-Encoding.")
     # The declared length is looked at first: a body that is too large is refused before it is read.
-    if request.content_length is not None and request.content_length > bytes_max:
-        raise BodyTooLarge(f"The body has {request.content_length} bytes; {bytes_max} are the most. Split it.")
-    return await request.read()
+    if request.content_length is not None and request.content_length > settings.body_bytes_max:
+        detail = f"The body has {request.content_length} bytes; {settings.body_bytes_max} are the most. Split it."
+        raise BodyTooLarge(detail)
+    # Small bodies arrive with their head: no timer is set for them.
+    if request.content.is_eof():
+        return await request.read()
+    try:
+        async with asyncio.timeout(settings.body_seconds_max):
+            return await request.read()
+    except TimeoutError:
+        raise BodyTooSlow(f"The body did not arrive within {settings.body_seconds_max:g} s. Send it again.") from None
 
 
-async def read_model(request: web.Request, model: type[Model], bytes_max: int) -> Model:
+async def read_model(request: web.Request, model: type[Model], settings: Settings) -> Model:
     """The body as `model`. Raises MalformedJson, ValidationFailed and what read_body raises."""
-    body = await read_body(request, (JSON_CONTENT_TYPE,), bytes_max)
+    body = await read_body(request, (JSON_CONTENT_TYPE,), settings)
     try:
         return model.model_validate_json(body)
     except pydantic.ValidationError as error:

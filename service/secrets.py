@@ -16,6 +16,7 @@ from service.settings import Settings
 KEY_BYTES = 32
 NONCE_BYTES = 12
 DIGEST_BYTES = 32
+CARD = "card"
 
 
 class SecretKeyInvalid(ValueError):
@@ -51,7 +52,7 @@ class Keyring:
 
     def credential_digest(self, kind: str, value: str) -> bytes:
         """32 bytes. Card numbers are hexadecimal and come in either case."""
-        return _keyed_digest(self._credential, f"{kind}:{value.upper()}")
+        return _keyed_digest(self._credential, f"{kind}:{value.upper() if kind == CARD else value}")
 
     def openid_digest(self, openid: str) -> bytes:
         return _keyed_digest(self._openid, openid)

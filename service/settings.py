@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     instance: str = Field("", description="Who exports database metrics; one name for all processes of one replica")
 
     body_bytes_max: int = Field(1024 * 1024, ge=1024)
+    body_seconds_max: float = Field(30.0, gt=0, description="How long a request's body may take to arrive")
     signature_tolerance_seconds: int = Field(300, ge=1)
     event_future_seconds_max: int = Field(300, ge=0)
     event_age_days_max: int = Field(400, ge=1)

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -107,3 +108,13 @@ def test_sums_are_rebuilt_and_a_transfer_that_is_not_there_is_not_reversed(city:
     reversed_nothing = tanbi(city, "transfer", "reverse", "1", "1", "--reason", "test")
     assert reversed_nothing.returncode == 1
     assert "no transfer with this id" in " ".join(reversed_nothing.stderr.split())
+
+
+def test_a_busy_port_is_told_in_one_sentence(city: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = tanbi(city, "serve", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "cannot listen" in done.stderr
+    assert "Traceback" not in done.stderr

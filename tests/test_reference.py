@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.signatures import Algorithm
 from service.app import build_app
 from service.db import transaction
+from service.errors import KeyUnreadable
 from service.reference import Reference, raise_revision, read_tariffs
 from service.secrets import Keyring
 from service.settings import Settings
@@ -188,3 +189,13 @@ async def coins_for_a_kilogram(client: TestClient[Any, Any], world: World) -> in
     assert outcome["outcome"] == "credited"
     coins: int = outcome["coins"]
     return coins
+
+
+async def test_a_key_that_was_stored_under_another_master_key_is_told_to_the_operator(
+    world: World, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = Reference(engine, Keyring(bytes(32)), demo=False)
+    with pytest.raises(KeyUnreadable):
+        await other.signer("NK-0002")
+    assert "TANBI_SECRET_KEY" in caplog.text
+    assert await other.signer("NK-0001") is not None

@@ -66,7 +66,7 @@ async def served(world: World, settings: Settings, tmp_path: Path) -> AsyncItera
     process = subprocess.Popen([tanbi, "serve", "--workers", "2", "--port", "0"], env=environment)  # noqa: ASYNC220
     try:
         master = psutil.Process(process.pid)
-        served = Served(master, f"http://127.0.0.1:{await _port_of(master)}")
+        served = Served(master, f"http://127.0.0.1:{await port_of(master)}")
         while len(served.workers()) < 2 or not await _answers(served):
             assert process.poll() is None, "the service ended"
             await asyncio.sleep(0.05)
@@ -76,7 +76,7 @@ async def served(world: World, settings: Settings, tmp_path: Path) -> AsyncItera
         await asyncio.to_thread(process.wait)
 
 
-async def _port_of(master: psutil.Process) -> int:
+async def port_of(master: psutil.Process) -> int:
     while True:
         for connection in master.net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN:

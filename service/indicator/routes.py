@@ -100,7 +100,7 @@ async def post_input(request: web.Request) -> web.Response:
     app = request.app
     settings = app[SETTINGS]
     token = bearer_token(request)
-    wanted = await read_model(request, IndicatorInput, settings.body_bytes_max)
+    wanted = await read_model(request, IndicatorInput, settings)
     keyed = await read_keyed(request)
     async with transaction(app[ENGINE]) as connection:
         operator = await authenticate_operator(connection, token, RECORDERS, demo=settings.demo)

@@ -98,7 +98,7 @@ async def post_own_redemption(request: web.Request) -> web.Response:
     bytes hears the first answer again, a decline too."""
     settings = request.app[SETTINGS]
     token = bearer_token(request)
-    wanted = await read_model(request, OwnRedemptionRequest, settings.body_bytes_max)
+    wanted = await read_model(request, OwnRedemptionRequest, settings)
     keyed = await read_keyed(request)
     async with transaction(request.app[ENGINE]) as connection:
         resident = await authenticate_resident(connection, token, demo=settings.demo)
@@ -124,7 +124,7 @@ async def post_pay_code_redemption(request: web.Request) -> web.Response:
     again, a decline too."""
     settings = request.app[SETTINGS]
     token = bearer_token(request)
-    wanted = await read_model(request, PayCodeRedemptionRequest, settings.body_bytes_max)
+    wanted = await read_model(request, PayCodeRedemptionRequest, settings)
     keyed = await read_keyed(request)
     digest = request.app[KEYRING].pay_code_digest(wanted.pay_code)
     async with transaction(request.app[ENGINE]) as connection:

@@ -60,7 +60,7 @@ async def post_session(request: web.Request) -> web.Response:
     """Who logs in for the first time is registered. A code works once: after a lost answer call wx.login() again."""
     app = request.app
     settings = app[SETTINGS]
-    body = await read_model(request, LogIn, settings.body_bytes_max)
+    body = await read_model(request, LogIn, settings)
     client = app.get(WECHAT)
     if client is None:
         raise WechatUnavailable(WECHAT_NOT_CONFIGURED, retry_after_seconds=3600)
@@ -152,7 +152,7 @@ async def post_card(request: web.Request) -> web.Response:
     app = request.app
     settings = app[SETTINGS]
     token = bearer_token(request)
-    body = await read_model(request, BindCard, settings.body_bytes_max)
+    body = await read_model(request, BindCard, settings)
     digest = app[KEYRING].credential_digest("card", body.value)
     async with transaction(app[ENGINE]) as connection:
         resident = await authenticate_resident(connection, token, demo=settings.demo)

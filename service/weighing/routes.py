@@ -17,6 +17,7 @@ from service.errors import (
     DatabaseUnavailable,
     Draining,
     KeyUnknown,
+    KeyUnreadable,
     MalformedJson,
     QueueFull,
     SignatureRefused,
@@ -53,6 +54,7 @@ routes = Routes("weighing")
         SourceMismatch,
         BinSuspended,
         BodyTooLarge,
+        KeyUnreadable,
         UnsupportedMediaType,
         ValidationFailed,
         QueueFull,
@@ -65,7 +67,7 @@ async def post_weigh_events(request: web.Request) -> web.Response:
     always safe. One bad event never fails its batch."""
     app = request.app
     settings = app[SETTINGS]
-    body = await read_body(request, CONTENT_TYPES, settings.body_bytes_max)
+    body = await read_body(request, CONTENT_TYPES, settings)
     signer = await authenticate_bin(request, body, app[REFERENCE], settings.signature_tolerance_seconds)
     outcomes = await app[INTAKE].take(signer.bin_id, parse_events(body))
     app[METRICS].count_outcomes(outcomes)

@@ -325,6 +325,19 @@ async def exchange(client: Client, headers: dict[str, str], body: bytes) -> tupl
     return int(head.split()[1]), json.loads(document)
 
 
+async def test_a_body_that_does_not_arrive_is_not_waited_for_without_end(
+    world: World, settings: Settings, engine: AsyncEngine
+) -> None:
+    hurried = settings.model_copy(update={"body_seconds_max": 0.2})
+    body = json.dumps(weigh_event("NK-0002")).encode()
+    signed = sign_request(world.hmac, method="POST", target=PATH, body=body, created=int(time.time()))
+    head = {"Content-Type": "application/json", **signed, "Content-Length": str(len(body))}
+    async with TestClient(TestServer(build_app(hurried))) as client:
+        status, problem = await exchange(client, head, body[:-1])
+    assert (status, problem["code"]) == (408, "body_too_slow")
+    await assert_nothing_stored(engine)
+
+
 async def test_half_a_body_is_never_stored(world: World, client: Client, engine: AsyncEngine) -> None:
     """The bin goes away in the middle of a body, wherever the middle is."""
     body = json.dumps([weigh_event("NK-0002", id=f"{number}") for number in range(3)]).encode()
