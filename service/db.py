@@ -147,9 +147,9 @@ def is_lost_connection(error: BaseException) -> bool:
     """The database went away or was never reached; whether a COMMIT took effect is not known."""
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
         return True
-    if isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError) and not isinstance(
-        error, asyncpg.exceptions.DataError
-    ):
+    # The driver's own confusion (InternalClientError) is what a connection cut between two statements ends in.
+    lost = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+    if isinstance(error, lost) and not isinstance(error, asyncpg.exceptions.DataError):
         return True
     state = sqlstate(error)
     return state is not None and state.startswith(("08", "57P0", "53300", "25006"))

@@ -200,3 +200,9 @@ async def test_a_violated_constraint_is_told_by_its_name(engine: AsyncEngine) ->
         async with transaction(engine) as connection:
             await connection.execute(sa.insert(area).values(id="x", kind="planet", name="x", name_en="x"))
     assert violated_constraint(caught.value) == "ck_area_kind"
+
+
+def test_a_driver_that_lost_its_place_lost_its_connection() -> None:
+    error = asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+    assert is_lost_connection(error)
+    assert is_retryable(error)
