@@ -147,12 +147,12 @@ ROWS = (
 
 # What each figure is; the report says it, so that nobody has to read the code to know what was compared.
 DONE = {
-    "bare": "aiohttp on uvloop, one process: reads the body, answers a constant; 64 in flight, HMAC-signed requests",
-    "single": "one HMAC-signed event a request, 64 in flight, answered after a durable commit",
+    "bare": "aiohttp on uvloop, one process: reads the body, answers a constant; 128 in flight, HMAC-signed requests",
+    "single": "one HMAC-signed event a request, 128 in flight, answered after a durable commit",
     "single_16": "the same, 16 in flight",
     "lone": "the same, 1 in flight: median latency",
     "half_rate": "the same in an open loop at half of the highest rate of this round: p99 from the intended start",
-    "ed25519": "one Ed25519-signed event a request, 64 in flight",
+    "ed25519": "one Ed25519-signed event a request, 128 in flight",
     "batches": "100 events a request, HMAC, 16 in flight",
     "transactions": "no HTTP, 16 connections: BEGIN; the service's statement with arrays of one; COMMIT. Generic plan, "
     "synchronous_commit on, the service paused; the client is this process on uvloop and asyncpg",

@@ -19,7 +19,7 @@ from loadtest.result import LoadResult
 from loadtest.target import Target
 from schemas.signatures import Algorithm
 
-IN_FLIGHT = 64
+IN_FLIGHT = 128
 IN_FLIGHT_FEW = 16
 # An open loop needs a connection for each request that waits: enough for a stall of a tenth of a second.
 OPEN_CONNECTIONS = 512
