@@ -77,6 +77,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
                     batch_items_max=settings.groupcommit_batch_items_max,
                     queue_items_max=settings.groupcommit_queue_items_max,
                     retry_seconds_max=settings.groupcommit_retry_seconds_max,
+                    companion_items_min=settings.groupcommit_companion_items_min,
                 ),
                 is_poison=is_poison,
                 is_retryable=is_retryable,

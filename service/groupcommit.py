@@ -2,8 +2,11 @@
 
 Callers hand over their items and wait; writers take all that is waiting, commit it in one transaction, and only then
 answer. There is no timer: a batch leaves as soon as a writer is free, so an idle service has the latency of one
-transaction and a busy one shares each commit among many. What `commit` must promise: it commits all of a batch or
-nothing, gives one result an item in order, and committing an item again is harmless (it was claimed).
+transaction and a busy one shares each commit among many. A second writer sets out only when much is waiting, or when
+the first has been gone for long: two half batches cost more than a whole one.
+
+What `commit` must promise: it commits all of a batch or nothing, gives one result an item in order, and committing an
+item again is harmless (it was claimed).
 """
 
 import asyncio
@@ -43,10 +46,13 @@ class Poisoned:
 class Limits:
     """All counts are of items, not of requests."""
 
-    writers: int = 1
-    batch_items_max: int = 250
+    writers: int = 2
+    batch_items_max: int = 500
     queue_items_max: int = 10_000
     retry_seconds_max: float = 10.0
+    # A writer that would not be alone sets out when so many items wait, or when the last set out so long ago.
+    companion_items_min: int = 1
+    companion_seconds: float = 0.05
 
 
 class _Waiting(Generic[Item, Result]):
@@ -81,15 +87,15 @@ class GroupCommit(Generic[Item, Result]):
         self._observer = observer
         self._queue: collections.deque[_Waiting[Item, Result]] = collections.deque()
         self._queued_items = 0
-        self._arrived = asyncio.Event()
         self._draining = False
-        self._writers: list[asyncio.Task[None]] = []
+        self._dispatch_due = False
+        self._last_departure = 0.0
+        self._writers: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop
 
     async def __aenter__(self) -> "GroupCommit[Item, Result]":
         # Remembered, because asking for the running loop is a system call each time (CPython up to 3.11).
         self._loop = asyncio.get_running_loop()
-        self._writers = [asyncio.create_task(self._write_forever()) for _ in range(self._limits.writers)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -103,8 +109,9 @@ class GroupCommit(Generic[Item, Result]):
     async def drain(self) -> None:
         """Take nothing more, and return when all that was accepted is answered."""
         self._draining = True
-        self._arrived.set()
-        await asyncio.gather(*self._writers)
+        self._dispatch()
+        while self._writers:
+            await asyncio.wait(self._writers)
 
     async def submit(self, items: Sequence[Item]) -> Sequence[Result | Poisoned]:
         """One result an item, in order, after COMMIT.
@@ -119,22 +126,40 @@ class GroupCommit(Generic[Item, Result]):
         # A request larger than the queue would never fit; an empty queue takes it all the same.
         if self._queued_items and self._queued_items + len(items) > self._limits.queue_items_max:
             raise QueueFull
-        waiting = _Waiting[Item, Result](items, self._loop.create_future())
+        waiting: _Waiting[Item, Result] = _Waiting(items, self._loop.create_future())
         self._queue.append(waiting)
         self._queued_items += len(items)
-        self._arrived.set()
+        if not self._dispatch_due:
+            # Not at once: what else arrives in this turn of the loop goes along.
+            self._dispatch_due = True
+            self._loop.call_soon(self._dispatch)
         return await waiting.answer
 
-    async def _write_forever(self) -> None:
-        while True:
-            await self._arrived.wait()
+    def _dispatch(self) -> None:
+        """Send out writers with what is waiting."""
+        self._dispatch_due = False
+        while self._queue and self._may_set_out():
             batch = self._take()
-            if batch:
-                await self._answer(batch)
-            elif self._draining:
+            if not batch:
                 return
-            else:
-                self._arrived.clear()
+            self._last_departure = time.perf_counter()
+            writer = self._loop.create_task(self._answer(batch))
+            self._writers.add(writer)
+            writer.add_done_callback(self._returned)
+
+    def _may_set_out(self) -> bool:
+        return not self._writers or (
+            len(self._writers) < self._limits.writers
+            and (
+                self._draining
+                or self._queued_items >= self._limits.companion_items_min
+                or time.perf_counter() - self._last_departure > self._limits.companion_seconds
+            )
+        )
+
+    def _returned(self, writer: "asyncio.Task[None]") -> None:
+        self._writers.discard(writer)
+        self._dispatch()
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         """Whole requests, up to the batch's size; one that is larger by itself goes alone."""

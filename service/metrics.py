@@ -9,6 +9,7 @@ import asyncio
 import os
 import time
 from collections import Counter as Counts
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -92,7 +93,7 @@ class Metrics:
         # Noted while a request runs and counted four times a second, all at once: counting one by one costs each weigh
         # event three times as much, and more where processes share their counts through a file.
         self._noted_outcomes: Counts[str] = Counts()
-        self._noted_answers: list[tuple[str, str, int, float]] = []
+        self._noted_answers: defaultdict[tuple[str, str, int], list[float]] = defaultdict(list)
 
     def count_outcomes(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
         for outcome in outcomes:
@@ -110,20 +111,19 @@ class Metrics:
         self._scrape_errors.inc()
 
     def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        self._noted_answers.append((route, method, status // 100, seconds))
+        self._noted_answers[route, method, status // 100].append(seconds)
 
     def count_noted(self) -> None:
         """Count what was noted since the last time."""
         for outcome, times in self._noted_outcomes.items():
             self._outcomes[outcome].inc(times)
         self._noted_outcomes.clear()
-        answers: Counts[tuple[str, str, int]] = Counts()
-        for route, method, status_class, seconds in self._noted_answers:
-            answers[route, method, status_class] += 1
-            self._latency.labels(route, method).observe(seconds)
+        for (route, method, status_class), latencies in self._noted_answers.items():
+            self._requests.labels(route, method, f"{status_class}xx").inc(len(latencies))
+            observe = self._latency.labels(route, method).observe
+            for seconds in latencies:
+                observe(seconds)
         self._noted_answers.clear()
-        for (route, method, status_class), times in answers.items():
-            self._requests.labels(route, method, f"{status_class}xx").inc(times)
 
     async def sample_forever(
         self, *, queued_items: Callable[[], int], pools: Mapping[str, Callable[[], tuple[int, int]]]

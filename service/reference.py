@@ -51,6 +51,7 @@ class Reference:
         self._keyring = keyring
         self._demo = demo
         self._signers: dict[str, BinSigner] = {}
+        self._reading: dict[str, asyncio.Task[BinSigner | None]] = {}
         self._revision = -1
         self.tariffs = Tariffs({})
 
@@ -81,6 +82,14 @@ class Reference:
         remembered = self._signers.get(keyid)
         if remembered is not None:
             return remembered
+        # Read once for all who wait: a bin that sends its backlog after a change would ask a hundred times at once.
+        reading = self._reading.get(keyid)
+        if reading is None:
+            reading = self._reading[keyid] = asyncio.create_task(self._read_signer(keyid))
+            reading.add_done_callback(lambda _: self._reading.pop(keyid, None))
+        return await asyncio.shield(reading)
+
+    async def _read_signer(self, keyid: str) -> BinSigner | None:
         revision = self._revision
         async with self._engine.connect() as connection:
             row = (

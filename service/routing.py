@@ -90,14 +90,17 @@ class Routes:
 
 async def read_body(request: web.Request, content_types: Sequence[str], settings: Settings) -> bytes:
     """The whole body. Raises UnsupportedMediaType, BodyTooLarge or BodyTooSlow."""
-    if request.content_type not in content_types:
+    # Usually the header is the bare content type; only otherwise is it taken apart.
+    headers = request.headers
+    if headers.get(hdrs.CONTENT_TYPE) not in content_types and request.content_type not in content_types:
         raise UnsupportedMediaType(f"Send {' or '.join(content_types)}, not {request.content_type[:80]}.")
     # A digest is of the bytes as they were sent, and the server would hand over what it made of them.
-    if hdrs.CONTENT_ENCODING in request.headers:
+    if hdrs.CONTENT_ENCODING in headers:
         raise UnsupportedMediaType("Send the body as it is, without a Content-Encoding.")
     # The declared length is looked at first: a body that is too large is refused before it is read.
-    if request.content_length is not None and request.content_length > settings.body_bytes_max:
-        detail = f"The body has {request.content_length} bytes; {settings.body_bytes_max} are the most. Split it."
+    declared = request.content_length
+    if declared is not None and declared > settings.body_bytes_max:
+        detail = f"The body has {declared} bytes; {settings.body_bytes_max} are the most. Split it."
         raise BodyTooLarge(detail)
     # Small bodies arrive with their head: no timer is set for them.
     if request.content.is_eof():

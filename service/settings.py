@@ -46,8 +46,9 @@ class Settings(BaseSettings):
     cards_per_resident_max: int = Field(10, ge=1)
     business_timezone: str = "Asia/Shanghai"
 
-    groupcommit_writers: int = Field(1, ge=1, le=32, description="Transactions in flight at once, per process")
-    groupcommit_batch_items_max: int = Field(250, ge=1, le=5000)
+    groupcommit_writers: int = Field(2, ge=1, le=32, description="Transactions in flight at once, per process")
+    groupcommit_batch_items_max: int = Field(500, ge=1, le=5000)
+    groupcommit_companion_items_min: int = Field(250, ge=1, description="Items that wait when a second writer sets out")
     groupcommit_queue_items_max: int = Field(10_000, ge=1)
     groupcommit_retry_seconds_max: float = Field(10.0, ge=0, description="How long a lost database is waited for")
     database_pool_size: int = Field(10, ge=1)

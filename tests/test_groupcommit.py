@@ -429,3 +429,30 @@ async def test_an_idle_group_commit_drains_at_once() -> None:
         with pytest.raises(Draining):
             await group_commit.submit([1])
     assert ledger.batches == []
+
+
+async def test_a_second_writer_sets_out_only_when_enough_is_waiting() -> None:
+    ledger = Ledger()
+    limits = Limits(writers=2, companion_items_min=3, companion_seconds=3600.0)
+    async with group_commit_of(ledger, limits) as group_commit:
+        tasks = await busy(ledger, group_commit)
+        first = submitted(group_commit, [1], [2])
+        await settle()
+        assert (len(ledger.batches), group_commit.queued_items) == (1, 2)
+        more = submitted(group_commit, [3])
+        await settle()
+        assert ledger.batches[1:] == [[1, 2, 3]]
+        ledger.open.set()
+        await asyncio.gather(*tasks, *first, *more)
+
+
+async def test_a_second_writer_sets_out_when_the_first_is_gone_for_long() -> None:
+    ledger = Ledger()
+    limits = Limits(writers=2, companion_items_min=1000, companion_seconds=0.0)
+    async with group_commit_of(ledger, limits) as group_commit:
+        tasks = await busy(ledger, group_commit)
+        waiting = submitted(group_commit, [1])
+        await settle()
+        assert ledger.batches[1:] == [[1]]
+        ledger.open.set()
+        await asyncio.gather(*tasks, *waiting)
