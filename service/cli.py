@@ -47,6 +47,9 @@ for name, commands in (
 def main() -> None:
     """Entry of the console script: expected failures are told in one sentence, without a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # What is hardly HTTP is answered with 400 and is no failure of ours; aiohttp would log it at ERROR with the
+    # client's address. Failures of handlers never get that far.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     try:
         app()
     except (TanbiError, EmbeddedPostgresError, SecretKeyInvalid, DatabaseNotConfigured) as error:

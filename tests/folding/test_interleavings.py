@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.db import create_engine, transaction
 from service.errors import InsufficientCoins
-from service.folding.differences import coin_volume_differences, resident_volume_differences, volume_differences
 from service.folding.worker import check_imbalance, fold_forever, tick
 from service.ledger.posting import post_redemption
 from service.settings import Settings
 from service.tables import coin_volume, resident_volume, volume
 from service.weighing.pending import PendingEvent
+from tests.folding.differences import coin_volume_differences, resident_volume_differences, volume_differences
 from tests.folding.drops import (
     NOON,
     Place,

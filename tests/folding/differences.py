@@ -19,7 +19,7 @@ def _statement(table: str, sums: str, keys: Sequence[str], values: Sequence[str]
     columns = ", ".join(f"stored.{name} AS stored_{name}, computed.{name} AS computed_{name}" for name in values)
     differs = " OR ".join(f"stored.{name} IS DISTINCT FROM computed.{name}" for name in values)
     return sa.text(
-        f"SELECT {', '.join(keys)}, {columns}"  # noqa: S608  # names of this module only
+        f"SELECT {', '.join(keys)}, {columns}"  # names of this module only
         f" FROM {table} AS stored FULL JOIN ({folded}) AS computed USING ({', '.join(keys)})"
         f" WHERE {differs} ORDER BY {', '.join(keys)} LIMIT :limit"
     )
