@@ -81,6 +81,7 @@ def create_tables() -> None:
     create_tables_4()
     create_tables_5()
     create_tables_6()
+    create_tables_7()
 
 
 def create_tables_0() -> None:
@@ -188,6 +189,9 @@ def create_tables_1() -> None:
         sa.PrimaryKeyConstraint("owner_id", "material_id", name=op.f("pk_resident_volume")),
         postgresql_with={"fillfactor": 70},
     )
+
+
+def create_tables_2() -> None:
     op.create_table(
         "transfer",
         sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -212,9 +216,6 @@ def create_tables_1() -> None:
         sa.CheckConstraint("owner_id IN (debit_account_id, credit_account_id)", name=op.f("ck_transfer_owner")),
         sa.PrimaryKeyConstraint("owner_id", "id", name=op.f("pk_transfer")),
     )
-
-
-def create_tables_2() -> None:
     op.create_index(op.f("ix_transfer_xid"), "transfer", ["xid"], unique=False)
     op.create_index(
         "uq_transfer_reverses",
@@ -244,6 +245,9 @@ def create_tables_2() -> None:
         sa.PrimaryKeyConstraint("owner_id", name=op.f("pk_wallet")),
         postgresql_with={"fillfactor": 70},
     )
+
+
+def create_tables_3() -> None:
     op.create_table(
         "weigh_event",
         sa.Column("bin_id", sa.Text(collation="C"), nullable=False),
@@ -293,9 +297,6 @@ def create_tables_2() -> None:
         postgresql_where=sa.text("outcome = 'unclaimed' AND credential_digest IS NOT NULL"),
     )
     op.create_index(op.f("ix_weigh_event_xid"), "weigh_event", ["xid"], unique=False)
-
-
-def create_tables_3() -> None:
     op.create_table(
         "weigh_event_conflict",
         sa.Column("bin_id", sa.Text(collation="C"), nullable=False),
@@ -309,6 +310,9 @@ def create_tables_3() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("bin_id", "event_id", "content_digest", name=op.f("pk_weigh_event_conflict")),
     )
+
+
+def create_tables_4() -> None:
     op.create_table(
         "carbon_factor",
         sa.Column("set_id", sa.Text(), nullable=False),
@@ -360,9 +364,6 @@ def create_tables_3() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_merchant")),
         sa.UniqueConstraint("account_id", name=op.f("uq_merchant_account_id")),
     )
-
-
-def create_tables_4() -> None:
     op.create_table(
         "resident",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -373,6 +374,9 @@ def create_tables_4() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_resident")),
         sa.UniqueConstraint("openid_digest", name=op.f("uq_resident_openid_digest")),
     )
+
+
+def create_tables_5() -> None:
     op.create_table(
         "site",
         sa.Column("id", sa.Text(), nullable=False),
@@ -419,9 +423,6 @@ def create_tables_4() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bin")),
     )
     op.create_index(op.f("ix_bin_site_id"), "bin", ["site_id"], unique=False)
-
-
-def create_tables_5() -> None:
     op.create_table(
         "credential",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
@@ -435,6 +436,9 @@ def create_tables_5() -> None:
     )
     op.create_index(op.f("ix_credential_bound_at"), "credential", ["bound_at"], unique=False)
     op.create_index(op.f("ix_credential_resident_id"), "credential", ["resident_id"], unique=False)
+
+
+def create_tables_6() -> None:
     op.create_table(
         "machine",
         sa.Column("id", sa.Text(), nullable=False),
@@ -489,7 +493,7 @@ def create_tables_5() -> None:
     op.create_index(op.f("ix_api_key_merchant_id"), "api_key", ["merchant_id"], unique=False)
 
 
-def create_tables_6() -> None:
+def create_tables_7() -> None:
     op.create_table(
         "bin_key",
         sa.Column("id", sa.Text(), nullable=False),

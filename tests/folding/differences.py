@@ -1,4 +1,4 @@
-"""What differs between folded sums and the rows they come from, for `tanbi verify`.
+"""What differs between folded sums and the rows they come from.
 
 Each is one statement, and so one snapshot: it reads the position with the sums, and recomputes them from the rows
 below it. What is not folded yet is not a difference.
