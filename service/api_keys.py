@@ -1,6 +1,7 @@
 """API keys of merchants, machines and operators: made, shown once, revoked."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -51,6 +52,20 @@ async def create_api_key(
             raise MachineUnknown(f"The merchant {merchant_id} has no machine {machine_id}.") from None
         raise
     return secret
+
+
+async def list_api_keys(connection: AsyncConnection) -> Sequence[Any]:
+    """All keys, also revoked ones, oldest first; without their hashes."""
+    query = sa.select(
+        api_key.c.id,
+        api_key.c.role,
+        api_key.c.name,
+        api_key.c.merchant_id,
+        api_key.c.machine_id,
+        api_key.c.created_at,
+        api_key.c.revoked_at,
+    ).order_by(api_key.c.created_at)
+    return (await connection.execute(query)).all()
 
 
 async def revoke_api_key(connection: AsyncConnection, key_id: UUID) -> None:

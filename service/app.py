@@ -66,7 +66,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         stack.push_async_callback(engine.dispose)
         keyring = Keyring.of(settings)
         reference = Reference(engine, keyring, demo=settings.demo)
-        await reference.refresh()
+        await reference.refresh_at_start(settings.statement_timeout_seconds)
         writers = Writers(settings)
         stack.callback(writers.close)
         group_commit = await stack.enter_async_context(

@@ -17,6 +17,7 @@ from service.secrets import token_hash
 from service.tables import api_key, session
 
 TOKEN_CHARACTERS_MAX: Final = 128
+SIGNATURE_FIELDS: Final = ("Signature-Input", "Signature", "Content-Digest")
 OPERATOR_ROLES: Final = frozenset({"viewer", "operator", "auditor", "admin"})
 
 
@@ -76,7 +77,10 @@ def _usual_signer(
 ) -> BinSigner | None:
     """The signer of a request in the usual form by a remembered key; None leaves the decision to the long way."""
     headers = request.headers
-    usual = usual_signature(headers.get("Signature-Input"))
+    inputs, signatures, digests = (headers.getall(name, ()) for name in SIGNATURE_FIELDS)
+    if not len(inputs) == len(signatures) == len(digests) == 1:
+        return None
+    usual = usual_signature(inputs[0])
     signer = None if usual is None else reference.known_signer(usual.keyid)
     if usual is None or signer is None:
         return None
@@ -85,8 +89,8 @@ def _usual_signer(
         signer.key,
         method=request.method,
         target=request.raw_path,
-        digest=headers.get("Content-Digest", ""),
-        signature=headers.get("Signature", ""),
+        digest=digests[0],
+        signature=signatures[0],
         body=body,
         now=now,
         tolerance_seconds=tolerance_seconds,
@@ -99,7 +103,9 @@ async def _any_signer(
 ) -> BinSigner:
     headers = request.headers
     try:
-        parsed = parse_signature_headers(headers.get("Signature-Input"), headers.get("Signature"))
+        # A repeated field is one value with commas (RFC 9110 §5.3), which is more than one signature.
+        inputs, signatures = (", ".join(headers.getall(name, ())) for name in SIGNATURE_FIELDS[:2])
+        parsed = parse_signature_headers(inputs, signatures)
         signer = reference.known_signer(parsed.keyid) or await reference.signer(parsed.keyid)
         if signer is None:
             raise KeyUnknown

@@ -53,6 +53,8 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
             "application_name": "tanbi",
             "synchronous_commit": "on",
             "timezone": "UTC",
+            # Every statement sees what was committed before it began: claims and folding count on that.
+            "default_transaction_isolation": "read committed",
             "statement_timeout": str(math.ceil(settings.statement_timeout_seconds * 1000)),
             "lock_timeout": str(math.ceil(settings.statement_timeout_seconds * 500)),
             "idle_in_transaction_session_timeout": "60000",
@@ -145,8 +147,11 @@ def sqlstate(error: BaseException) -> str | None:
 
 def is_lost_connection(error: BaseException) -> bool:
     """The database went away or was never reached; whether a COMMIT took effect is not known."""
-    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
-        return True
+    if isinstance(error, sqlalchemy.exc.DBAPIError):
+        if error.connection_invalidated:
+            return True
+        if error.orig is not None and isinstance(error.orig.__cause__, asyncpg.InternalClientError):
+            return True
     # The driver's own confusion (InternalClientError) is what a connection cut between two statements ends in.
     lost = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
     if isinstance(error, lost) and not isinstance(error, asyncpg.exceptions.DataError):

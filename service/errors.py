@@ -21,7 +21,7 @@ class TanbiError(Exception):
         **members: Any,
     ) -> None:
         """`errors` are {pointer, code, detail} of single fields; `members` are further members of the problem."""
-        self.detail = detail or (type(self).__doc__ or "").strip()
+        self.detail = detail or " ".join((type(self).__doc__ or "").split())
         self.errors = list(errors)
         self.headers = dict(headers or {})
         self.members = members
@@ -29,7 +29,8 @@ class TanbiError(Exception):
 
 
 class InternalError(TanbiError):
-    """Something unexpected happened; nothing was changed. Send the request again; tell us the incident if it stays."""
+    """Something unexpected happened; whether the request took effect is not known. Send the same again, which is safe;
+    tell us the incident if it stays."""
 
 
 # -- 400 ------------------------------------------------------------------------------------------------------------

@@ -51,8 +51,10 @@ class Limits:
     queue_items_max: int = 10_000
     retry_seconds_max: float = 10.0
     # A writer that would not be alone sets out when so many items wait, or when the last set out so long ago.
-    companion_items_min: int = 1
+    companion_items_min: int = 250
     companion_seconds: float = 0.05
+    # How long a commit under way is waited for when the process ends.
+    drain_seconds_max: float = 1.0
 
 
 class _Waiting(Generic[Item, Result]):
@@ -90,6 +92,7 @@ class GroupCommit(Generic[Item, Result]):
         self._draining = False
         self._dispatch_due = False
         self._last_departure = 0.0
+        self._companion_due: asyncio.TimerHandle | None = None
         self._writers: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop
 
@@ -107,11 +110,22 @@ class GroupCommit(Generic[Item, Result]):
         return self._queued_items
 
     async def drain(self) -> None:
-        """Take nothing more, and return when all that was accepted is answered."""
+        """Take nothing more, and return when all that was accepted is answered.
+
+        A commit that has not returned after `drain_seconds_max` is given up, and what waits is told
+        DatabaseUnavailable: a database that hangs must not keep the process.
+        """
         self._draining = True
         self._dispatch()
-        while self._writers:
-            await asyncio.wait(self._writers)
+        deadline = time.monotonic() + self._limits.drain_seconds_max
+        while self._writers and time.monotonic() < deadline:
+            await asyncio.wait(self._writers, timeout=deadline - time.monotonic())
+        self._tell(list(self._queue), DatabaseUnavailable())
+        self._queue.clear()
+        self._queued_items = 0
+        for writer in self._writers:
+            writer.cancel()
+        await asyncio.gather(*self._writers, return_exceptions=True)
 
     async def submit(self, items: Sequence[Item]) -> Sequence[Result | Poisoned]:
         """One result an item, in order, after COMMIT.
@@ -148,14 +162,21 @@ class GroupCommit(Generic[Item, Result]):
             writer.add_done_callback(self._returned)
 
     def _may_set_out(self) -> bool:
-        return not self._writers or (
-            len(self._writers) < self._limits.writers
-            and (
-                self._draining
-                or self._queued_items >= self._limits.companion_items_min
-                or time.perf_counter() - self._last_departure > self._limits.companion_seconds
-            )
-        )
+        if not self._writers:
+            return True
+        if len(self._writers) >= self._limits.writers:
+            return False
+        if self._draining or self._queued_items >= self._limits.companion_items_min:
+            return True
+        remaining = self._last_departure + self._limits.companion_seconds - time.perf_counter()
+        if remaining > 0 and self._companion_due is None:
+            # Looked at again by then, whether or not anything else arrives.
+            self._companion_due = self._loop.call_later(remaining, self._companion_may_go)
+        return remaining <= 0
+
+    def _companion_may_go(self) -> None:
+        self._companion_due = None
+        self._dispatch()
 
     def _returned(self, writer: "asyncio.Task[None]") -> None:
         self._writers.discard(writer)
@@ -179,10 +200,11 @@ class GroupCommit(Generic[Item, Result]):
         items = [item for waiting in batch for item in waiting.items]
         try:
             results = await self._commit_or_split(items)
+        except asyncio.CancelledError:
+            self._tell(batch, DatabaseUnavailable())
+            raise
         except Exception as error:  # noqa: BLE001  # a writer outlives any failure; the waiting requests are told of it
-            for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
+            self._tell(batch, error)
             return
         position = 0
         for waiting in batch:
@@ -191,6 +213,11 @@ class GroupCommit(Generic[Item, Result]):
                 waiting.answer.set_result(results[position:end])
             position = end
         self._observer.batch_committed(len(items), time.perf_counter() - batch[0].since)
+
+    def _tell(self, batch: Sequence[_Waiting[Item, Result]], error: Exception) -> None:
+        for waiting in batch:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(error)
 
     async def _commit_or_split(self, items: list[Item]) -> Sequence[Result | Poisoned]:
         """Halves a batch that the database refuses until the poison item is alone; the rest is committed."""

@@ -7,15 +7,18 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
+from uuid import UUID
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.signatures import Algorithm
 from service import api_keys
 from service.api_keys import create_api_key
 from service.db import create_engine, transaction
+from service.errors import TanbiError
 from service.folding.rebuild import rebuild
 from service.installation import installation
 from service.ledger.posting import reverse_transfer
@@ -51,6 +54,10 @@ NameEnOption = Annotated[str, typer.Option("--name-en", help="In English.")]
 NOT_SHOWN_AGAIN = "Keep it now: it is not shown again, and the service stores only what it needs to check it."
 
 
+class OwnerNotConfigured(TanbiError):
+    """This needs the owner of the tables: set TANBI_MIGRATION_DATABASE_URL."""
+
+
 def in_transaction(
     data: Path | None, work: Callable[[AsyncConnection, Settings], Awaitable[Result]], *, as_owner: bool = False
 ) -> Result:
@@ -58,6 +65,8 @@ def in_transaction(
 
     async def run(settings: Settings) -> Result:
         url = settings.migration_database_url if as_owner else settings.database_url
+        if url is None:
+            raise OwnerNotConfigured
         engine = create_engine(settings.model_copy(update={"database_url": url}))
         try:
             async with transaction(engine) as connection:
@@ -227,6 +236,26 @@ def key_create(
     )
     typer.echo(json.dumps({"role": role, "name": name, "api_key": secret}, ensure_ascii=False))
     errors.print(NOT_SHOWN_AGAIN)
+
+
+@key_app.command("list")
+def key_list(data: DataOption = None) -> None:
+    """Show all API keys by id, role and name; never the keys themselves."""
+    table = Table("Id", "Role", "Name", "Merchant", "Machine", "Created", "Revoked")
+    for row in in_transaction(data, lambda connection, _: api_keys.list_api_keys(connection)):
+        revoked = "" if row.revoked_at is None else row.revoked_at.isoformat(timespec="seconds")
+        created = row.created_at.isoformat(timespec="seconds")
+        table.add_row(str(row.id), row.role, row.name, row.merchant_id or "", row.machine_id or "", created, revoked)
+    console.print(table)
+
+
+@key_app.command("revoke")
+def key_revoke(
+    key_id: Annotated[UUID, typer.Argument(help="As `tanbi key list` shows it.")], data: DataOption = None
+) -> None:
+    """Refuse an API key from now on."""
+    in_transaction(data, lambda connection, _: api_keys.revoke_api_key(connection, key_id))
+    console.print(f"Key {key_id} is revoked.")
 
 
 @transfer_app.command("reverse")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import time
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.signatures import Algorithm, VerifyKey
-from service.db import is_lost_connection
+from service.db import is_retryable
 from service.errors import KeyUnreadable
 from service.secrets import Keyring
 from service.tables import bin_, bin_key, material, reference_revision, tariff
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 # A signer that nobody knows is looked up again each time; those that are known are bounded by the number of bins.
 SIGNERS_MAX = 100_000
+START_RETRY_SECONDS = 0.2
+# Keys that nobody knows cost a look-up each: they may not take all connections.
+LOOKUPS_AT_ONCE_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Reference:
         self._keyring = keyring
         self._demo = demo
         self._signers: dict[str, BinSigner] = {}
+        self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE_MAX)
         self._reading: dict[str, asyncio.Task[BinSigner | None]] = {}
         self._revision = -1
         self.tariffs = Tariffs({})
@@ -64,13 +69,24 @@ class Reference:
                 self._signers.clear()
                 self._revision = revision
 
+    async def refresh_at_start(self, seconds_max: float) -> None:
+        """The first refresh; waits for a database that is just coming back. Raises what the database raises."""
+        deadline = time.monotonic() + seconds_max
+        while True:
+            try:
+                return await self.refresh()
+            except Exception as error:
+                if not is_retryable(error) or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(START_RETRY_SECONDS)
+
     async def refresh_forever(self, interval_seconds: float) -> None:
         while True:
             await asyncio.sleep(interval_seconds)
             try:
                 await self.refresh()
             except Exception as error:  # the next round may find the database again
-                if not is_lost_connection(error):
+                if not is_retryable(error) and not isinstance(error, sa.exc.TimeoutError):
                     logger.exception("reference data could not be read")
 
     def known_signer(self, keyid: str) -> BinSigner | None:
@@ -91,7 +107,7 @@ class Reference:
 
     async def _read_signer(self, keyid: str) -> BinSigner | None:
         revision = self._revision
-        async with self._engine.connect() as connection:
+        async with self._lookups, self._engine.connect() as connection:
             row = (
                 await connection.execute(
                     sa.select(bin_key, bin_.c.state)

@@ -25,14 +25,16 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TANBI_", frozen=True, extra="ignore")
 
     data_dir: Path = Field(default_factory=default_data_dir, description="Embedded database, secret key, demo.json")
-    database_url: str | None = Field(None, description="PostgreSQL 15 or newer, as the application's role")
-    migration_database_url: str | None = Field(None, description="The same database as its owner, for `tanbi migrate`")
+    database_url: str | None = Field(None, repr=False, description="PostgreSQL 15 or newer, as the application's role")
+    migration_database_url: str | None = Field(
+        None, repr=False, description="The same database as its owner, for `tanbi migrate`"
+    )
     secret_key: SecretStr | None = Field(None, description="base64 of 32 bytes; all other keys are derived from it")
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     workers: int = Field(1, ge=1, le=64)
-    shutdown_seconds: float = Field(8.0, gt=0, description="Time to finish what was accepted, after SIGTERM")
+    shutdown_seconds: float = Field(7.0, gt=0, description="Time to finish what was accepted, after SIGTERM")
     instance: str = Field("", description="Who exports database metrics; one name for all processes of one replica")
 
     body_bytes_max: int = Field(1024 * 1024, ge=1024)
@@ -55,7 +57,7 @@ class Settings(BaseSettings):
     statement_timeout_seconds: float = Field(15.0, gt=0)
 
     fold_interval_seconds: float = Field(0.5, gt=0)
-    fold_lease_seconds: float = Field(1.5, gt=0)
+    fold_lease_seconds: float = Field(1.0, gt=0)
     imbalance_interval_seconds: float = Field(15.0, gt=0, description="How often wallets are summed against transfers")
     reference_poll_seconds: float = Field(1.0, gt=0, description="How soon a change of bins, keys or tariffs is seen")
 

@@ -173,6 +173,8 @@ credential = Table(
     Column("kind", Text, nullable=False),
     Column("resident_id", BigInteger, ForeignKey("resident.id"), nullable=False, index=True),
     Column("bound_at", Instant, nullable=False, server_default=func.now(), index=True),
+    # Drops before that are not its resident's, whenever they arrive: a card had another owner once, perhaps.
+    Column("counts_from", Instant, nullable=False, server_default=text("now() - interval '30 days'")),
     demo(),
     CheckConstraint("kind IN ('card', 'code')", name="kind"),
 )

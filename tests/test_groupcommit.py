@@ -68,7 +68,9 @@ def group_commit_of(ledger: Ledger, limits: Limits) -> GroupCommit[int, int]:
 async def running(
     ledger: Ledger, *, writers: int = 1, batch: int = 250, queue: int = 10_000, retry_seconds: float = 60.0
 ) -> AsyncIterator[GroupCommit[int, int]]:
-    async with group_commit_of(ledger, Limits(writers, batch, queue, retry_seconds)) as group_commit:
+    async with group_commit_of(
+        ledger, Limits(writers, batch, queue, retry_seconds, companion_items_min=1, drain_seconds_max=60)
+    ) as group_commit:
         try:
             yield group_commit
         finally:
@@ -446,13 +448,25 @@ async def test_a_second_writer_sets_out_only_when_enough_is_waiting() -> None:
         await asyncio.gather(*tasks, *first, *more)
 
 
-async def test_a_second_writer_sets_out_when_the_first_is_gone_for_long() -> None:
+async def test_a_second_writer_sets_out_when_the_first_is_gone_for_long_though_nothing_else_arrives() -> None:
     ledger = Ledger()
-    limits = Limits(writers=2, companion_items_min=1000, companion_seconds=0.0)
+    limits = Limits(writers=2, companion_items_min=1000, companion_seconds=0.02)
     async with group_commit_of(ledger, limits) as group_commit:
         tasks = await busy(ledger, group_commit)
         waiting = submitted(group_commit, [1])
-        await settle()
+        await until(lambda: len(ledger.batches) == 2)
         assert ledger.batches[1:] == [[1]]
         ledger.open.set()
         await asyncio.gather(*tasks, *waiting)
+
+
+async def test_a_commit_that_hangs_does_not_keep_the_process() -> None:
+    ledger = Ledger()
+    async with group_commit_of(ledger, Limits(writers=1, drain_seconds_max=0.02)) as group_commit:
+        under_way = await busy(ledger, group_commit)
+        waiting = submitted(group_commit, [1])
+        await settle()
+    for task in (*under_way, *waiting):
+        with pytest.raises(DatabaseUnavailable):
+            await task
+    assert group_commit.queued_items == 0

@@ -66,7 +66,7 @@ async def build_world(engine: AsyncEngine, keyring: Keyring) -> World:
         await connection.execute(sa.insert(resident).values(id=resident_id))
         await connection.execute(
             sa.insert(credential).values(
-                digest=keyring.credential_digest("card", CARD), kind="card", resident_id=resident_id
+                digest=keyring.credential_digest("card", CARD), kind="card", resident_id=resident_id, counts_from=EPOCH
             )
         )
     return World(ed25519, hmac, resident_id)

@@ -429,6 +429,12 @@ def create_tables_5() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("resident_id", sa.BigInteger(), nullable=False),
         sa.Column("bound_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "counts_from",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now() - interval '30 days'"),
+            nullable=False,
+        ),
         sa.Column("demo", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.CheckConstraint("kind IN ('card', 'code')", name=op.f("ck_credential_kind")),
         sa.ForeignKeyConstraint(["resident_id"], ["resident.id"], name=op.f("fk_credential_resident_id_resident")),

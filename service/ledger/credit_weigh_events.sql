@@ -25,7 +25,10 @@ WITH event AS (
            event.coins_per_kg, event.coins, to_timestamp(event.occurred_at), now()
     FROM event
     JOIN bin ON bin.id = event.bin_id AND bin.state = 'active'
-    LEFT JOIN credential ON credential.digest = event.credential_digest AND (NOT credential.demo OR $12)
+    LEFT JOIN credential
+      ON credential.digest = event.credential_digest
+     AND to_timestamp(event.occurred_at) >= credential.counts_from
+     AND (NOT credential.demo OR $12)
     -- Sorted, so that two batches with the same events wait for each other instead of deadlocking.
     ORDER BY event.bin_id, event.event_id
     ON CONFLICT (bin_id, event_id) DO NOTHING

@@ -31,13 +31,21 @@ class Credited:
 
 
 async def bind_card(
-    connection: AsyncConnection, resident_id: int, digest: bytes, *, cards_max: int, demo: bool
+    connection: AsyncConnection,
+    resident_id: int,
+    digest: bytes,
+    *,
+    cards_max: int,
+    waiting_max: timedelta,
+    demo: bool,
 ) -> Binding:
     """Claim a card by inserting its digest; the resident's own card is found again.
 
+    Drops of more than `waiting_max` before are not the resident's, whenever they arrive.
+
     Raises CardTaken or CardLimitReached; the caller's transaction must then be rolled back.
     """
-    bound_at = await queries.claim_card(connection, digest, resident_id, demo=demo)
+    bound_at = await queries.claim_card(connection, digest, resident_id, waiting_max=waiting_max, demo=demo)
     if bound_at is None:
         bound_at = await queries.find_card(connection, digest, resident_id, demo=demo)
         if bound_at is None:

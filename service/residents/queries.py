@@ -116,7 +116,9 @@ async def overview(
     ).all()
 
 
-async def claim_card(connection: AsyncConnection, digest: bytes, resident_id: int, *, demo: bool) -> datetime | None:
+async def claim_card(
+    connection: AsyncConnection, digest: bytes, resident_id: int, *, waiting_max: timedelta, demo: bool
+) -> datetime | None:
     """When the card was bound, which is now; None, and nothing changed, where it was bound before.
 
     Waits for another transaction that is claiming the same card.
@@ -124,7 +126,13 @@ async def claim_card(connection: AsyncConnection, digest: bytes, resident_id: in
     bound_at: datetime | None = (
         await connection.execute(
             insert(credential)
-            .values(digest=digest, kind="card", resident_id=resident_id, demo=demo)
+            .values(
+                digest=digest,
+                kind="card",
+                resident_id=resident_id,
+                counts_from=sa.func.now() - waiting_max,
+                demo=demo,
+            )
             .on_conflict_do_nothing(constraint="pk_credential")
             .returning(credential.c.bound_at)
         )

@@ -154,10 +154,16 @@ async def post_card(request: web.Request) -> web.Response:
     token = bearer_token(request)
     body = await read_model(request, BindCard, settings)
     digest = app[KEYRING].credential_digest("card", body.value)
+    waiting_max = timedelta(days=settings.waiting_days_max)
     async with transaction(app[ENGINE]) as connection:
         resident = await authenticate_resident(connection, token, demo=settings.demo)
         binding = await bind_card(
-            connection, resident.id, digest, cards_max=settings.cards_per_resident_max, demo=settings.demo
+            connection,
+            resident.id,
+            digest,
+            cards_max=settings.cards_per_resident_max,
+            waiting_max=waiting_max,
+            demo=settings.demo,
         )
     # In a transaction of its own, when the binding can be seen by all: see cards.py.
     async with transaction(app[ENGINE]) as connection:
@@ -165,7 +171,7 @@ async def post_card(request: web.Request) -> web.Response:
             connection,
             resident.id,
             digest,
-            waiting_max=timedelta(days=settings.waiting_days_max),
+            waiting_max=waiting_max,
             demo=settings.demo,
         )
     answer = BoundCard(

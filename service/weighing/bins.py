@@ -85,7 +85,7 @@ def stored_key(keyring: Keyring, key: SigningKey) -> bytes:
 
 
 async def suspend_bin(connection: AsyncConnection, bin_id: str) -> None:
-    """From its commit on, nothing of this bin is stored. Raises BinUnknown."""
+    """Nothing of this bin is stored by any batch that begins after this is committed. Raises BinUnknown."""
     found = await connection.execute(
         sa.update(bin_).where(bin_.c.id == bin_id).values(state="suspended").returning(bin_.c.id)
     )

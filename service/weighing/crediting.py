@@ -1,20 +1,27 @@
 """Credit a batch of weigh events: what the group commit does in its one transaction."""
 
+import logging
+
 import asyncpg
 
 from schemas.weigh_events import Outcome
 from service.db import DriverConnection, Writers
 from service.ledger.queries import credit_weigh_events
 from service.weighing import queries
-from service.weighing.pending import NotActive, PendingEvent, Settled
+from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
+
+logger = logging.getLogger(__name__)
 
 Key = tuple[str, str]
+Outcomes = list[Settled | NotActive | Unsettled]
 
 
-async def credit(writers: Writers, events: list[PendingEvent], *, demo: bool) -> list[Settled | NotActive]:
+async def credit(writers: Writers, events: list[PendingEvent], *, demo: bool) -> Outcomes:
     """One result an event, in order; committed when this returns.
 
     The claim is by insertion, so crediting the same events again changes nothing and tells that they are duplicates.
+    What is new is committed by the first statement; when a later one fails, only those whose id was there before hear
+    of it.
     """
     # The same id twice in one batch: the first is claimed, the others are told apart by what is stored then.
     firsts: dict[Key, PendingEvent] = {}
@@ -24,7 +31,7 @@ async def credit(writers: Writers, events: list[PendingEvent], *, demo: bool) ->
         columns = list(zip(*firsts.values(), strict=True))
         results = _settle_claimed(events, firsts, await credit_weigh_events(connection, columns, demo=demo))
         echoes = [event for event, result in zip(events, results, strict=True) if result is None]
-        settled_echoes = iter(await _settle_echoes(connection, echoes) if echoes else ())
+        settled_echoes = iter(await _settle_echoes_if_possible(connection, echoes) if echoes else ())
     return [next(settled_echoes) if result is None else result for result in results]
 
 
@@ -57,6 +64,14 @@ def _settle_claimed(
         else:
             results[position] = Settled(Outcome.UNCLAIMED, 0, None)
     return results
+
+
+async def _settle_echoes_if_possible(connection: DriverConnection, echoes: list[PendingEvent]) -> Outcomes:
+    try:
+        return [*await _settle_echoes(connection, echoes)]
+    except Exception as error:  # noqa: BLE001  # whatever it is, the new events of this batch are committed
+        logger.warning("%d events that were there before could not be looked up: %s", len(echoes), type(error).__name__)
+        return [Unsettled() for _ in echoes]
 
 
 async def _settle_echoes(connection: DriverConnection, echoes: list[PendingEvent]) -> list[Settled | NotActive]:

@@ -16,12 +16,12 @@ from schemas.weigh_events import (
     weigh_event_adapter,
     weigh_event_batch_adapter,
 )
-from service.errors import BinSuspended, MalformedJson, SourceMismatch, ValidationFailed
+from service.errors import BinSuspended, DatabaseUnavailable, MalformedJson, SourceMismatch, ValidationFailed
 from service.groupcommit import GroupCommit, Poisoned
 from service.problems import field_errors
 from service.reference import Reference
 from service.secrets import Keyring
-from service.weighing.pending import NotActive, PendingEvent, Settled
+from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
 from service.weighing.rules import Bounds, Rejection, coins_for, content_digest, rejection_of
 
 # Straight to the compiled validators: the adapters' own methods cost a quarter of a validation.
@@ -85,7 +85,7 @@ class Intake:
 
     def __init__(
         self,
-        group_commit: GroupCommit[PendingEvent, Settled | NotActive],
+        group_commit: GroupCommit[PendingEvent, Settled | NotActive | Unsettled],
         reference: Reference,
         keyring: Keyring,
         bounds: Bounds,
@@ -162,7 +162,7 @@ def _rejected(event_id: str, rejection: Rejection) -> OutcomeJson:
     }
 
 
-def _settled(event: PendingEvent, result: Settled | NotActive | Poisoned) -> OutcomeJson:
+def _settled(event: PendingEvent, result: Settled | NotActive | Unsettled | Poisoned) -> OutcomeJson:
     if isinstance(result, Settled):
         outcome: OutcomeJson = {"id": event.event_id, "outcome": result.outcome.value, "coins": result.coins}
         if result.balance_coins is not None:
@@ -174,6 +174,8 @@ def _settled(event: PendingEvent, result: Settled | NotActive | Poisoned) -> Out
         return outcome
     if isinstance(result, NotActive):
         raise BinSuspended
+    if isinstance(result, Unsettled):
+        raise DatabaseUnavailable
     return {"id": event.event_id, "outcome": Outcome.REJECTED.value, **_reason(OutcomeCode.UNSTORABLE)}
 
 

@@ -31,5 +31,9 @@ class Settled(NamedTuple):
     balance_coins: int | None
 
 
+class Unsettled(NamedTuple):
+    """The event's id was there before, and what is stored under it could not be read: to be sent again."""
+
+
 class NotActive(NamedTuple):
     """The event's bin is suspended or gone: nothing was stored."""

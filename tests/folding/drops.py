@@ -77,7 +77,11 @@ async def new_resident(engine: AsyncEngine) -> int:
 
 
 async def bind(connection: AsyncConnection, card: bytes, resident_id: int) -> None:
-    await connection.execute(sa.insert(credential).values(digest=card, kind="card", resident_id=resident_id))
+    await connection.execute(
+        sa.insert(credential).values(
+            digest=card, kind="card", resident_id=resident_id, counts_from=datetime(2020, 1, 1, tzinfo=UTC)
+        )
+    )
 
 
 async def credit_waiting_for(connection: AsyncConnection, *cards: bytes) -> int:

@@ -34,6 +34,7 @@ Value = TypeVar("Value")
 
 RESIDENTS = 2
 CARDS = 3
+EVER = timedelta(days=10_000)
 residents = st.integers(0, RESIDENTS - 1)
 cards = st.none() | st.integers(0, CARDS - 1)
 drops = st.tuples(st.integers(0, 5), st.sampled_from([10, 500, 2000]), cards)
@@ -108,11 +109,9 @@ class Ledger(RuleBasedStateMachine):
         digest = self.digest(card)
         assert digest is not None
         async with transaction(self.engine) as connection:
-            await bind_card(connection, self.ids[resident], digest, cards_max=CARDS, demo=False)
+            await bind_card(connection, self.ids[resident], digest, cards_max=CARDS, waiting_max=EVER, demo=False)
         async with transaction(self.engine) as connection:
-            await credit_bound_card(
-                connection, self.ids[resident], digest, waiting_max=timedelta(days=10_000), demo=False
-            )
+            await credit_bound_card(connection, self.ids[resident], digest, waiting_max=EVER, demo=False)
 
     @rule(resident=residents, coins=st.integers(1, 300))
     def redeem(self, resident: int, coins: int) -> None:

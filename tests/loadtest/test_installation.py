@@ -1,5 +1,7 @@
 import socket
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -64,12 +66,18 @@ def test_what_is_to_be_kept_is_kept_and_copied(tmp_path: Path) -> None:
             assert (second.demo_json.read_text(), second.demo_json.stat().st_mode & 0o777) == ("{}", 0o600)
 
 
+def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.01)
+
+
 def test_a_paused_process_takes_no_time(tmp_path: Path) -> None:
     running = process(SLEEPS, tmp_path)
     try:
+        # A signal takes effect a moment after it was sent.
         with running.paused():
-            assert psutil.Process(running.pid).status() == psutil.STATUS_STOPPED
-        assert psutil.Process(running.pid).status() != psutil.STATUS_STOPPED
+            until(lambda: psutil.Process(running.pid).status() == psutil.STATUS_STOPPED)
+        until(lambda: psutil.Process(running.pid).status() != psutil.STATUS_STOPPED)
         assert running.resident_bytes() > 0
     finally:
         running.kill()

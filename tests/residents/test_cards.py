@@ -19,6 +19,8 @@ from tests.residents.blocking import until_blocked
 from tests.residents.conftest import Client, bearer_of, count, register
 from tests.world import CARD, World, post, weigh_event
 
+MONTH = timedelta(days=30)
+
 PATH = "/v1/me/cards"
 NEW_CARD = "04C0FFEE5C6180"
 CARDS = "SELECT count(*) FROM credential"
@@ -120,7 +122,7 @@ async def test_a_card_bound_in_the_demo_is_nobodys_elsewhere(
 ) -> None:
     async with transaction(engine) as connection:
         digest = keyring.credential_digest("card", NEW_CARD)
-        await bind_card(connection, world.resident_id, digest, cards_max=10, demo=True)
+        await bind_card(connection, world.resident_id, digest, cards_max=10, waiting_max=MONTH, demo=True)
     await post(client, world.ed25519, drop())
     status, problem = await bind(client, bearer)
     assert (status, problem["code"]) == (409, "card_taken")
@@ -167,10 +169,12 @@ async def test_two_cards_bound_at_once_are_not_both_the_last(
 ) -> None:
     async def one(digest: bytes) -> None:
         async with transaction(engine) as connection:
-            await bind_card(connection, world.resident_id, digest, cards_max=2, demo=False)
+            await bind_card(
+                connection, world.resident_id, digest, cards_max=2, waiting_max=timedelta(days=30), demo=False
+            )
 
     async with engine.connect() as first:
-        await bind_card(first, world.resident_id, b"first", cards_max=2, demo=False)
+        await bind_card(first, world.resident_id, b"first", cards_max=2, waiting_max=MONTH, demo=False)
         second = asyncio.create_task(one(b"second"))
         await until_blocked(admin_engine)
         await first.commit()

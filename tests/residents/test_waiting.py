@@ -69,7 +69,7 @@ def bind_only(engine: AsyncEngine, keyring: Keyring) -> Callable[..., Awaitable[
     async def bind(resident_id: int, card: str = NEW_CARD) -> bytes:
         digest = keyring.credential_digest("card", card)
         async with transaction(engine) as connection:
-            await bind_card(connection, resident_id, digest, cards_max=1000, demo=False)
+            await bind_card(connection, resident_id, digest, cards_max=1000, waiting_max=WAITING_MAX, demo=False)
         return digest
 
     return bind
@@ -204,7 +204,7 @@ async def test_a_card_of_the_demo_is_credited_in_a_demo_only(
     digest = keyring.credential_digest("card", NEW_CARD)
     await post(client, world.ed25519, drop())
     async with transaction(engine) as connection:
-        await bind_card(connection, world.resident_id, digest, cards_max=10, demo=True)
+        await bind_card(connection, world.resident_id, digest, cards_max=10, waiting_max=WAITING_MAX, demo=True)
     assert await work(engine) == 0
     assert await credit_in_transaction(engine, [digest]) == 0
     assert await credit_bound_since(engine, LONG_AGO, waiting_max=WAITING_MAX, demo=True) == 1

@@ -19,10 +19,10 @@ from service.settings import Settings
 from service.tables import bin_, credential, resident, transfer, wallet, weigh_event, weigh_event_conflict
 from service.weighing.bins import suspend_bin
 from service.weighing.crediting import credit
-from service.weighing.pending import NotActive, PendingEvent, Settled
-from tests.world import CARD, World
+from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
+from tests.world import CARD, EPOCH, World
 
-Credit = Callable[..., Awaitable[list[Settled | NotActive]]]
+Credit = Callable[..., Awaitable[list[Settled | NotActive | Unsettled]]]
 
 OCCURRED_AT = 1_790_000_000.125
 CONCURRENT_TASKS = 8
@@ -33,7 +33,7 @@ async def credited(settings: Settings) -> AsyncIterator[Credit]:
     """Credit a batch, as a service that does not run as a demo unless told so."""
     writers = Writers(settings)
 
-    async def credit_events(*events: PendingEvent, demo: bool = False) -> list[Settled | NotActive]:
+    async def credit_events(*events: PendingEvent, demo: bool = False) -> list[Settled | NotActive | Unsettled]:
         return await credit(writers, list(events), demo=demo)
 
     yield credit_events
@@ -75,7 +75,9 @@ async def add_resident(engine: AsyncEngine, digest: bytes, *, demo: bool = False
         resident_id = await open_wallet(connection)
         await connection.execute(sa.insert(resident).values(id=resident_id, demo=demo))
         await connection.execute(
-            sa.insert(credential).values(digest=digest, kind="card", resident_id=resident_id, demo=demo)
+            sa.insert(credential).values(
+                digest=digest, kind="card", resident_id=resident_id, counts_from=EPOCH, demo=demo
+            )
         )
     return resident_id
 
@@ -276,10 +278,10 @@ async def test_batches_with_the_same_events_at_once_credit_each_exactly_once(
         for number in range(600)
     ]
 
-    async def write_all(seed: int) -> list[tuple[str, Settled | NotActive]]:
+    async def write_all(seed: int) -> list[tuple[str, Settled | NotActive | Unsettled]]:
         order = random.Random(seed)  # noqa: S311  # no secret hangs on it
         shuffled = order.sample(events, len(events))
-        outcomes: list[tuple[str, Settled | NotActive]] = []
+        outcomes: list[tuple[str, Settled | NotActive | Unsettled]] = []
         while shuffled:
             size = order.randint(1, 60)
             batch, shuffled = shuffled[:size], shuffled[size:]
@@ -306,3 +308,28 @@ async def test_batches_with_the_same_events_at_once_credit_each_exactly_once(
         (event.event_id, owners[event.credential_digest or b""], event.coins) for event in events if event.coins
     ]
     assert await rows(engine, weigh_event_conflict.c.event_id) == []
+
+
+async def test_events_that_cannot_be_looked_up_do_not_take_the_new_ones_along(
+    credited: Credit, world: World, card: bytes, admin_engine: AsyncEngine
+) -> None:
+    """The new event is committed by the first statement: its bin must hear so, whatever becomes of the second."""
+    await credited(pending("old", card))
+    async with transaction(admin_engine) as connection:
+        await connection.execute(sa.text("REVOKE INSERT ON weigh_event_conflict FROM tanbi_app"))
+    conflicting = pending("old", card, weight_grams=9999)
+    assert await credited(conflicting, pending("new", card)) == [
+        Unsettled(),
+        Settled(Outcome.CREDITED, 125, 250),
+    ]
+
+
+async def test_a_drop_of_before_the_cards_owner_is_not_theirs_however_late_it_arrives(
+    credited: Credit, world: World, card: bytes, admin_engine: AsyncEngine
+) -> None:
+    async with transaction(admin_engine) as connection:
+        counts_from = sa.func.to_timestamp(OCCURRED_AT) + sa.text("interval '1 second'")
+        await connection.execute(sa.update(credential).values(counts_from=counts_from))
+    assert await credited(pending("before", card)) == [Settled(Outcome.UNCLAIMED, 0, None)]
+    later = pending("after", card)._replace(occurred_at=OCCURRED_AT + 1)
+    assert await credited(later) == [Settled(Outcome.CREDITED, 125, 125)]

@@ -180,6 +180,18 @@ async def test_a_signature_over_another_body_is_refused(world: World, client: Cl
     await assert_nothing_stored(engine)
 
 
+@pytest.mark.parametrize("name", ["Signature", "Signature-Input", "Content-Digest"])
+async def test_a_field_that_is_sent_twice_is_refused(
+    world: World, client: Client, engine: AsyncEngine, name: str
+) -> None:
+    body = json.dumps(weigh_event("NK-0002")).encode()
+    signed = sign_request(world.hmac, method="POST", target=PATH, body=body, created=int(time.time()))
+    headers = [("Content-Type", "application/json"), *signed.items(), (name, signed[name])]
+    response = await client.post(PATH, data=body, headers=headers)
+    assert response.status == 401, await response.text()
+    await assert_nothing_stored(engine)
+
+
 async def test_a_signature_for_another_path_is_refused(world: World, client: Client, engine: AsyncEngine) -> None:
     body = json.dumps(weigh_event("NK-0002")).encode()
     signed = sign_request(world.hmac, method="POST", target=PATH + "?x=1", body=body, created=int(time.time()))
