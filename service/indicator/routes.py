@@ -94,9 +94,10 @@ async def get_recycling_rate(request: web.Request) -> web.Response:
 )
 async def post_input(request: web.Request) -> web.Response:
     """The same area, period, kind and source again is a correction: it gets the next version and supersedes the one
-    before. Sources of one kind add up, and a source that reports some months must report all months that a rate is
-    asked for: record 0 where there was nothing. A year and a month of it cannot both be recorded. Needs the role
-    operator or admin."""
+    before. Sources of one kind add up. Of waste cleared and kitchen waste, a source that reports some months must
+    report all months that a rate is asked for: record 0 where there was nothing. Recyclables of a month that was not
+    reported are not counted, and the rate's coverage says so. A year and a month of it cannot both be recorded. Needs
+    the role operator or admin."""
     app = request.app
     settings = app[SETTINGS]
     token = bearer_token(request)
