@@ -5,7 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: demo test check lint types imports drift pytest lock openapi clean
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test check lint types imports drift pytest lock openapi clean
+
+help:
+	@echo 'make demo   run everything on sample data; ARGS="--port 8099 --data DIR --no-fleet" passes flags on'
+	@echo 'make test   run every check'
 
 demo: $(READY)
 	@$(BIN)/tanbi demo $(ARGS)

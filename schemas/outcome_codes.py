@@ -53,7 +53,7 @@ class OutcomeCode(StrEnum):
         "rejected",
         "Time too long ago",
         "时间过早",
-        "The event is older than the service takes. Check the bin's clock, or have an operator enter it.",
+        "The event is older than the service takes. Check the bin's clock.",
     )
     UNSTORABLE = (
         "unstorable",

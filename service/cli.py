@@ -79,17 +79,20 @@ def serve(
     with ExitStack() as stack:
         if settings.workers > 1:
             stack.enter_context(shared_metrics_directory())
-        ready = stack.enter_context(installation(settings))
+        ready = stack.enter_context(installation(settings, create=True))
         # Only now: with several workers prometheus_client must find their directory when it is first imported.
         from service.serving import serve as run
 
-        errors.print(f"Serving at http://{ready.host}:{ready.port}, documents at /docs; Ctrl-C stops.", highlight=False)
+        base_url = f"http://{ready.host}:{ready.port}"
         try:
-            run(ready)
+            run(
+                ready,
+                lambda: errors.print(f"Serving at {base_url}, documents at /docs; Ctrl-C stops.", highlight=False),
+            )
         except OSError as error:
             if error.errno not in CANNOT_LISTEN:
                 raise
-            errors.print(f"[red]tanbi:[/red] cannot listen on {ready.host}:{ready.port}: {error.strerror}")
+            errors.print(f"[red]tanbi:[/red] cannot listen on {ready.host}:{ready.port}: choose another --port.")
             raise typer.Exit(1) from None
 
 
@@ -130,7 +133,7 @@ def migrate(data: DataOption = None) -> None:
     settings = read_settings(data)
     url = settings.migration_database_url or settings.database_url
     if url is None:
-        with installation(settings):
+        with installation(settings, create=True):
             pass
     else:
         upgrade(url)

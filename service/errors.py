@@ -82,7 +82,7 @@ class Unauthorized(TanbiError):
 
 
 class TokenInvalid(Unauthorized):
-    """The bearer token is missing, unknown, expired or revoked."""
+    """The bearer token is missing, unknown, expired, revoked, or of another kind of caller than this path is for."""
 
     code = "token_invalid"
     title = "Token not accepted"
@@ -348,7 +348,7 @@ class PayCodeUsed(Conflict):
 
 
 class CardTaken(Conflict):
-    """This card is bound to another resident. An operator can release it."""
+    """This card is bound to another resident. If it is yours, ask the scheme's operator."""
 
     code = "card_taken"
     title = "Card is bound to someone else"
@@ -356,7 +356,7 @@ class CardTaken(Conflict):
 
 
 class CardLimitReached(Conflict):
-    """This resident has as many cards as one may have. An operator can release one that is no longer used."""
+    """This resident has as many cards as one may have."""
 
     code = "card_limit_reached"
     title = "No more cards"

@@ -9,22 +9,29 @@ from pydantic import SecretStr
 
 from service.embedded import APP_ROLE, EmbeddedPostgres
 from service.migrating import upgrade
+from service.postgres_programs import EmbeddedPostgresError
 from service.secrets import load_or_create_master_key
 from service.settings import Settings
 
 
 @contextmanager
-def installation(settings: Settings) -> Iterator[Settings]:
+def installation(settings: Settings, *, create: bool = False) -> Iterator[Settings]:
     """Settings that name a database and a key.
 
     With `database_url` they are the operator's and come back as they are. Without, the embedded PostgreSQL of
     `data_dir` is started, or joined where a service uses it already, brought to the newest migration, and left when
-    this ends.
+    this ends. Only with `create` is one made where there is none: a mistyped directory must not pass for a city.
+
     Raises EmbeddedPostgresError.
     """
     if settings.database_url is not None:
         yield settings
         return
+    if not create and not (settings.data_dir / "postgres").exists():
+        raise EmbeddedPostgresError(
+            f"There is no database in {settings.data_dir}. Name another directory with --data, set TANBI_DATABASE_URL,"
+            " or make one here with `tanbi migrate`."
+        )
     with EmbeddedPostgres(settings.data_dir) as postgres:
         upgrade(postgres.admin_url())
         asyncio.run(_let_service_in(postgres))

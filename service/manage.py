@@ -25,7 +25,7 @@ from service.ledger.posting import reverse_transfer
 from service.redemption.merchants import MachineKind, add_machine, add_merchant
 from service.secrets import Keyring
 from service.settings import Settings, read_settings
-from service.weighing.bins import Scale, add_bin, suspend_bin
+from service.weighing.bins import Scale, add_bin, resume_bin, suspend_bin
 from service.weighing.places import AreaKind, SiteKind, add_area, add_material, add_site, set_tariff
 
 Result = TypeVar("Result")
@@ -151,7 +151,10 @@ def tariff_set(
             connection, material_id=material_id, coins_per_kg=coins_per_kg, effective_from=effective_from
         ),
     )
-    console.print(f"{material_id}: {coins_per_kg} coins/kg from {starts_at.isoformat(timespec='seconds')}.")
+    console.print(
+        f"{material_id}: {coins_per_kg} coins/kg from {starts_at.isoformat(timespec='seconds')};"
+        " drops weighed before that are credited by the tariff before, and held where there is none."
+    )
 
 
 @bin_app.command("add")
@@ -181,6 +184,13 @@ def bin_suspend(bin_id: Annotated[str, typer.Argument()], data: DataOption = Non
     """Take nothing more from a bin, from now on."""
     in_transaction(data, lambda connection, _: suspend_bin(connection, bin_id))
     console.print(f"Bin {bin_id} is suspended.")
+
+
+@bin_app.command("resume")
+def bin_resume(bin_id: Annotated[str, typer.Argument()], data: DataOption = None) -> None:
+    """Take events of a suspended bin again; it sends what it has kept."""
+    in_transaction(data, lambda connection, _: resume_bin(connection, bin_id))
+    console.print(f"Bin {bin_id} is active.")
 
 
 @merchant_app.command("add")

@@ -12,7 +12,8 @@ Smart bins post weigh events; residents earn carbon coins (碳币) and spend the
 智能回收箱上报称重事件，居民获得碳币，并在合作商户和自助机使用。
 
 - JSON in UTF-8. Times are RFC 3339 with an offset. Units are in names: `weight_grams`, `coins`; both are whole numbers.
-- A field or parameter that is not described here is refused. Answers may gain fields: ignore those you do not know.
+- A field that is not described here is refused, as is a parameter of a list or a report. \
+Answers may gain fields: ignore those you do not know.
 - Errors are `application/problem+json` (RFC 9457). Decide by `code`: [every code and what to do](/problems). \
 `title` is in Chinese where `Accept-Language` begins with `zh`.
 - A path that is not in this document: 404 `not_found`. A method that is not: 405 `method_not_allowed`, with `Allow`.

@@ -20,7 +20,7 @@ CARD = "card"
 
 
 class SecretKeyInvalid(ValueError):
-    """TANBI_SECRET_KEY must be base64 of 32 bytes; make one with `openssl rand -base64 32`."""
+    """Set TANBI_SECRET_KEY to base64 of 32 bytes, such as `openssl rand -base64 32` makes."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)

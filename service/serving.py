@@ -2,6 +2,7 @@
 
 import socket
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import uvloop
@@ -12,13 +13,19 @@ from service.app import build_app
 from service.settings import Settings
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then take nothing more, finish what was accepted, and return."""
+def serve(settings: Settings, announce: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; then take nothing more, finish what was accepted, and return.
+
+    `announce` is called when it listens. Raises OSError where it cannot.
+    """
+    # Tried first: gunicorn would try for five seconds and log each time.
+    with socket.create_server((settings.host, settings.port)):
+        pass
     named = settings.model_copy(
         update={"instance": settings.instance or f"{socket.gethostname()}:{settings.port}:{uuid.uuid4().hex[:8]}"}
     )
     if named.workers > 1:
-        Workers(named).run()
+        Workers(named, announce).run()
         return
     web.run_app(
         build_app(named),
@@ -26,7 +33,7 @@ def serve(settings: Settings) -> None:
         port=named.port,
         shutdown_timeout=named.shutdown_seconds,
         access_log=None,
-        print=None,
+        print=lambda *_: announce(),
         loop=uvloop.new_event_loop(),
         backlog=1024,
     )
@@ -35,8 +42,9 @@ def serve(settings: Settings) -> None:
 class Workers(BaseApplication):
     """gunicorn with aiohttp's own worker: it watches, restarts and drains the processes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, announce: Callable[[], None]) -> None:
         self._settings = settings
+        self._announce = announce
         super().__init__()
 
     def load_config(self) -> None:
@@ -48,6 +56,7 @@ class Workers(BaseApplication):
             "backlog": 1024,
             "loglevel": "warning",
             "child_exit": _forget_metrics_of,
+            "when_ready": lambda _server: self._announce(),
         }
         for name, value in options.items():
             self.cfg.set(name, value)

@@ -4,8 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr
+import sqlalchemy as sa
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 
 
 def default_data_dir() -> Path:
@@ -70,6 +73,20 @@ class Settings(BaseSettings):
 
     co2e_factor_set: str = "uk.desnz.2025"
     demo: bool = Field(False, description="Accept what `tanbi demo` made; set by that command only")
+
+    @field_validator("database_url", "migration_database_url")
+    @classmethod
+    def name_the_driver(cls, url: str | None) -> str | None:
+        """`postgresql://…`, as everybody writes it, means the driver that the service has."""
+        if url is None:
+            return None
+        try:
+            parsed = sa.make_url(url)
+        except sa.exc.ArgumentError:
+            parsed = None
+        if parsed is None or parsed.drivername not in POSTGRESQL:
+            raise ValueError("write it as postgresql://user:password@host:5432/database")
+        return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
 
 
 def read_settings(data_dir: Path | None, **given: Any) -> Settings:

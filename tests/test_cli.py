@@ -97,6 +97,20 @@ def test_a_mistake_is_told_in_one_sentence(city: Path, arguments: tuple[str, ...
     assert "Traceback" not in done.stderr
 
 
+def test_a_mistyped_directory_does_not_pass_for_a_city(city: Path) -> None:
+    done = tanbi(city / "typo", "verify")
+    assert done.returncode == 1
+    assert "There is no database" in done.stderr
+    assert not (city / "typo").exists()
+
+
+def test_a_suspended_bin_is_resumed(city: Path) -> None:
+    assert tanbi(city, "bin", "add", "NK-0007", "--site", "s1").returncode == 0
+    assert tanbi(city, "bin", "suspend", "NK-0007").returncode == 0
+    assert "is active" in tanbi(city, "bin", "resume", "NK-0007").stdout
+    assert tanbi(city, "bin", "resume", "NK-9999").returncode == 1
+
+
 def test_verify_holds_on_a_fresh_city(city: Path) -> None:
     done = tanbi(city, "verify")
     assert done.returncode == 0, done.stdout + done.stderr

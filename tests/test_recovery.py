@@ -67,7 +67,7 @@ class Service:
 @contextmanager
 def service_with(workers: int, data_dir: Path) -> Iterator[Service]:
     """`tanbi serve`, on a database of which this process is no user."""
-    with installation(Settings(data_dir=data_dir, secret_key=SecretStr(SECRET_KEY))) as settings:
+    with installation(Settings(data_dir=data_dir, secret_key=SecretStr(SECRET_KEY)), create=True) as settings:
         world = asyncio.run(planted(settings))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]

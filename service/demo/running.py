@@ -68,7 +68,10 @@ def run_demo(settings: Settings, options: Options, console: Console) -> None:
         try:
             with _bind(settings.host, settings.port) as listening:
                 console.print(f"正在启动 starting: {settings.data_dir}", soft_wrap=True, highlight=False)
-                with installation(settings) as ready, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                with (
+                    installation(settings, create=True) as ready,
+                    asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+                ):
                     runner.run(_run(_as_demo(ready, listening), options, console, listening, stop))
         except KeyboardInterrupt:
             pass

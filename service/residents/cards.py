@@ -54,7 +54,7 @@ async def bind_card(
     # Counted one after the other, or two cards bound at once would both be the last that is allowed.
     await lock_wallet(connection, resident_id)
     if await queries.count_cards(connection, resident_id) > cards_max:
-        raise CardLimitReached(f"A resident has at most {cards_max} cards. An operator can release one.")
+        raise CardLimitReached(f"A resident has at most {cards_max} cards.")
     return Binding(bound_at, new=True)
 
 

@@ -84,10 +84,19 @@ def stored_key(keyring: Keyring, key: SigningKey) -> bytes:
     return keyring.encrypt_bin_secret(key.keyid, key.secret)
 
 
+async def resume_bin(connection: AsyncConnection, bin_id: str) -> None:
+    """A suspended bin is active again. Raises BinUnknown."""
+    await _set_state(connection, bin_id, "active")
+
+
 async def suspend_bin(connection: AsyncConnection, bin_id: str) -> None:
     """Nothing of this bin is stored by any batch that begins after this is committed. Raises BinUnknown."""
+    await _set_state(connection, bin_id, "suspended")
+
+
+async def _set_state(connection: AsyncConnection, bin_id: str, state: str) -> None:
     found = await connection.execute(
-        sa.update(bin_).where(bin_.c.id == bin_id).values(state="suspended").returning(bin_.c.id)
+        sa.update(bin_).where(bin_.c.id == bin_id).values(state=state).returning(bin_.c.id)
     )
     if found.one_or_none() is None:
         raise BinUnknown(f"There is no bin {bin_id}.")

@@ -47,7 +47,7 @@ def rejection_of(
         detail = f"More than {bounds.future_seconds_max} s ahead of the service; set the bin's clock."
         return Rejection(OutcomeCode.TIME_IN_FUTURE, "/time", detail)
     if occurred_at < now - bounds.age_days_max * DAY_SECONDS:
-        detail = f"Older than {bounds.age_days_max} days; check the bin's clock, or have an operator enter it."
+        detail = f"Older than {bounds.age_days_max} days; check the bin's clock."
         return Rejection(OutcomeCode.TIME_TOO_OLD, "/time", detail)
     return None
 

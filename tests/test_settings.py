@@ -1,0 +1,21 @@
+import pytest
+from pydantic import ValidationError
+
+from service.settings import Settings
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+def test_a_database_url_means_the_driver_that_the_service_has(scheme: str) -> None:
+    settings = Settings(database_url=f"{scheme}://tanbi:s%40cret@db:5432/tanbi")
+    assert settings.database_url == "postgresql+asyncpg://tanbi:s%40cret@db:5432/tanbi"
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://db/tanbi", ""])
+def test_what_is_no_postgresql_url_is_refused_with_the_form_it_should_have(url: str) -> None:
+    with pytest.raises(ValidationError, match="postgresql://user:password@host"):
+        Settings(database_url=url)
+
+
+def test_settings_show_no_passwords() -> None:
+    settings = Settings(database_url="postgresql://tanbi:hidden@db/tanbi")
+    assert "hidden" not in repr(settings) + str(settings)
