@@ -29,6 +29,10 @@ class DatabaseNotConfigured(RuntimeError):
         super().__init__(self.__doc__)
 
 
+class OwnerNotConfigured(DatabaseNotConfigured):
+    """This needs the owner of the tables: set TANBI_MIGRATION_DATABASE_URL."""
+
+
 def create_engine(settings: Settings) -> AsyncEngine:
     """An engine whose every commit is durable, whatever the server's default is. Raises DatabaseNotConfigured."""
     if settings.database_url is None:

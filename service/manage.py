@@ -17,8 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.signatures import Algorithm
 from service import api_keys
 from service.api_keys import create_api_key
-from service.db import create_engine, transaction
-from service.errors import TanbiError
+from service.db import OwnerNotConfigured, create_engine, transaction
 from service.folding.rebuild import rebuild
 from service.installation import installation
 from service.ledger.posting import reverse_transfer
@@ -52,10 +51,6 @@ NameOption = Annotated[str, typer.Option(help="In Chinese.")]
 NameEnOption = Annotated[str, typer.Option("--name-en", help="In English.")]
 
 NOT_SHOWN_AGAIN = "Keep it now: it is not shown again, and the service stores only what it needs to check it."
-
-
-class OwnerNotConfigured(TanbiError):
-    """This needs the owner of the tables: set TANBI_MIGRATION_DATABASE_URL."""
 
 
 def in_transaction(

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
+DRIVER = "postgresql+asyncpg"
+POSTGRESQL = ("postgresql", "postgres", DRIVER)
 
 
 def default_data_dir() -> Path:
@@ -86,7 +87,9 @@ class Settings(BaseSettings):
             parsed = None
         if parsed is None or parsed.drivername not in POSTGRESQL:
             raise ValueError("write it as postgresql://user:password@host:5432/database")
-        return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+        if parsed.drivername == DRIVER:
+            return url
+        return parsed.set(drivername=DRIVER).render_as_string(hide_password=False)
 
 
 def read_settings(data_dir: Path | None, **given: Any) -> Settings:
