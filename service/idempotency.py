@@ -23,7 +23,18 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.common import IDEMPOTENCY_KEY_PATTERN, Answer
-from service.errors import IdempotencyKeyInUse, IdempotencyKeyMissing, IdempotencyKeyReused, TanbiError
+from service.errors import (
+    BodyTooLarge,
+    DatabaseUnavailable,
+    IdempotencyKeyInUse,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    MalformedJson,
+    TanbiError,
+    TokenInvalid,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
 from service.problems import PROBLEM_CONTENT_TYPE, prefers_chinese, problem_document
 from service.tables import idempotency_key
 
@@ -33,6 +44,19 @@ KEY: Final = re.compile(IDEMPOTENCY_KEY_PATTERN)
 # Decided by the state of the database: stored, so that a retry hears the same. Whatever else fails (400, 401, 403, 422,
 # 5xx) is no answer to the intent, and the same key may be sent again once it is mended.
 DECLINE_STATUSES: Final = frozenset({404, 409})
+
+# What any keyed write may be answered with, besides what it decides.
+KEYED_WRITE: Final[tuple[type[TanbiError], ...]] = (
+    MalformedJson,
+    IdempotencyKeyMissing,
+    TokenInvalid,
+    IdempotencyKeyInUse,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    ValidationFailed,
+    IdempotencyKeyReused,
+    DatabaseUnavailable,
+)
 
 
 @dataclass(frozen=True, slots=True)

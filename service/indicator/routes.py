@@ -10,19 +10,13 @@ from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
 from service.db import snapshot, transaction
 from service.errors import (
     AreaUnknown,
-    BodyTooLarge,
     DatabaseUnavailable,
     Forbidden,
-    IdempotencyKeyInUse,
-    IdempotencyKeyMissing,
-    IdempotencyKeyReused,
     InputOverlaps,
-    MalformedJson,
     TokenInvalid,
-    UnsupportedMediaType,
     ValidationFailed,
 )
-from service.idempotency import answer_once, read_keyed
+from service.idempotency import KEYED_WRITE, answer_once, read_keyed
 from service.indicator.inputs import read_inputs, record_input
 from service.indicator.periods import Period
 from service.indicator.rate import recycling_rate
@@ -76,20 +70,7 @@ async def get_recycling_rate(request: web.Request) -> web.Response:
     caller="operator",
     takes=IndicatorInput,
     answers={201: RecordedInput},
-    problems=(
-        MalformedJson,
-        TokenInvalid,
-        Forbidden,
-        AreaUnknown,
-        InputOverlaps,
-        BodyTooLarge,
-        UnsupportedMediaType,
-        ValidationFailed,
-        IdempotencyKeyMissing,
-        IdempotencyKeyInUse,
-        IdempotencyKeyReused,
-        DatabaseUnavailable,
-    ),
+    problems=(*KEYED_WRITE, Forbidden, AreaUnknown, InputOverlaps),
     idempotent=True,
 )
 async def post_input(request: web.Request) -> web.Response:

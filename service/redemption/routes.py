@@ -15,43 +15,22 @@ from schemas.redemptions import (
 from service.auth import authenticate_merchant, authenticate_resident, bearer_token
 from service.db import transaction
 from service.errors import (
-    BodyTooLarge,
     DatabaseUnavailable,
     Forbidden,
-    IdempotencyKeyInUse,
-    IdempotencyKeyMissing,
-    IdempotencyKeyReused,
     InsufficientCoins,
-    MalformedJson,
     MerchantUnknown,
     PayCodeExpired,
     PayCodeUnknown,
     PayCodeUsed,
     RedemptionUnknown,
-    TanbiError,
     TokenInvalid,
-    UnsupportedMediaType,
-    ValidationFailed,
 )
-from service.idempotency import StoredAnswer, answer_once, read_keyed
+from service.idempotency import KEYED_WRITE, StoredAnswer, answer_once, read_keyed
 from service.keys import ENGINE, KEYRING, METRICS, SETTINGS
 from service.redemption import queries
 from service.redemption.pay_codes import issue_pay_code
 from service.redemption.redeeming import redeem_own, redeem_pay_code
 from service.routing import Routes, json_response, read_model
-
-# What any keyed write may be answered with, besides what it decides.
-KEYED_WRITE: tuple[type[TanbiError], ...] = (
-    MalformedJson,
-    IdempotencyKeyMissing,
-    TokenInvalid,
-    IdempotencyKeyInUse,
-    BodyTooLarge,
-    UnsupportedMediaType,
-    ValidationFailed,
-    IdempotencyKeyReused,
-    DatabaseUnavailable,
-)
 
 routes = Routes("redemption")
 
