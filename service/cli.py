@@ -10,11 +10,11 @@ from typing import Annotated
 import pydantic
 import typer
 
-from service import manage
 from service.db import DatabaseNotConfigured, is_lost_connection
 from service.errors import TanbiError
 from service.installation import installation
-from service.manage import DataOption, console, errors
+from service.managing import city, ledger, partners
+from service.managing.running import DataOption, console, errors
 from service.migrating import head_revision, upgrade
 from service.postgres_programs import EmbeddedPostgresError
 from service.secrets import SecretKeyInvalid
@@ -30,16 +30,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for name, commands in (
-    ("area", manage.area_app),
-    ("site", manage.site_app),
-    ("material", manage.material_app),
-    ("tariff", manage.tariff_app),
-    ("bin", manage.bin_app),
-    ("merchant", manage.merchant_app),
-    ("machine", manage.machine_app),
-    ("key", manage.key_app),
-    ("transfer", manage.transfer_app),
-    ("volumes", manage.volumes_app),
+    ("area", city.area_app),
+    ("site", city.site_app),
+    ("material", city.material_app),
+    ("tariff", city.tariff_app),
+    ("bin", city.bin_app),
+    ("merchant", partners.merchant_app),
+    ("machine", partners.machine_app),
+    ("key", partners.key_app),
+    ("transfer", ledger.transfer_app),
+    ("volumes", ledger.volumes_app),
 ):
     app.add_typer(commands, name=name)
 

@@ -235,6 +235,54 @@ class PayCodeUnknown(NotFound):
     title_zh = "付款码不存在"
 
 
+class OfferUnknown(NotFound):
+    """This merchant has no offer with this id that is valid now."""
+
+    code = "offer_unknown"
+    title = "Offer not known"
+    title_zh = "兑换商品不存在或不在有效期"
+
+
+class ResidentUnknown(NotFound):
+    """No resident has this id."""
+
+    code = "resident_unknown"
+    title = "Resident not known"
+    title_zh = "居民不存在"
+
+
+class TransferUnknown(NotFound):
+    """This wallet has no transfer with this id."""
+
+    code = "transfer_unknown"
+    title = "Transfer not known"
+    title_zh = "流水不存在"
+
+
+class AdjustmentUnknown(NotFound):
+    """No adjustment has this id."""
+
+    code = "adjustment_unknown"
+    title = "Adjustment not known"
+    title_zh = "调账申请不存在"
+
+
+class StatementUnknown(NotFound):
+    """This merchant has no settlement statement with this number."""
+
+    code = "statement_unknown"
+    title = "Statement not known"
+    title_zh = "结算单不存在"
+
+
+class WebhookUnknown(NotFound):
+    """This merchant has no webhook endpoint, or message, with this id."""
+
+    code = "webhook_unknown"
+    title = "Webhook not known"
+    title_zh = "回调不存在"
+
+
 class BodyTooSlow(TanbiError):
     """The body did not arrive in time. Send the request again, whole."""
 
@@ -329,6 +377,94 @@ class InsufficientCoins(Conflict):
         """`available_coins` is not told: whether the caller may know it is for whoever answers to say."""
         super().__init__(detail)
         self.available_coins = available_coins
+
+
+class HoldExpired(Conflict):
+    """The hold of this redemption has expired, and its coins are the resident's again. Ask for a new pay-code."""
+
+    code = "hold_expired"
+    title = "Hold expired"
+    title_zh = "预授权已过期"
+
+
+class HoldVoided(Conflict):
+    """This redemption was voided, and its coins are the resident's again. Ask for a new pay-code."""
+
+    code = "hold_voided"
+    title = "Hold voided"
+    title_zh = "预授权已撤销"
+
+
+class AlreadyCaptured(Conflict):
+    """The coins of this redemption were taken already. To give some back, refund them."""
+
+    code = "already_captured"
+    title = "Already captured"
+    title_zh = "已完成扣款"
+
+
+class NotCaptured(Conflict):
+    """The coins of this redemption were not taken, so there is nothing to refund."""
+
+    code = "not_captured"
+    title = "Not captured"
+    title_zh = "尚未扣款"
+
+
+class AboveHeld(Conflict):
+    """More coins than this redemption holds. Capture at most what was authorised."""
+
+    code = "above_held"
+    title = "More than is held"
+    title_zh = "超过预授权碳币"
+
+
+class AboveCaptured(Conflict):
+    """More coins than are left to refund of what was captured."""
+
+    code = "above_captured"
+    title = "More than was captured"
+    title_zh = "超过可退碳币"
+
+
+class OutOfStock(Conflict):
+    """Nothing of this offer is left."""
+
+    code = "out_of_stock"
+    title = "Out of stock"
+    title_zh = "已兑完"
+
+
+class OfferDayLimit(Conflict):
+    """This resident has had as much of this offer today as one may have. `frees_at` says when the next day begins."""
+
+    code = "offer_day_limit"
+    title = "Offer's daily limit reached"
+    title_zh = "已达该商品每日兑换上限"
+
+
+class RedemptionLimit(Conflict):
+    """More coins than one redemption may take here. Ask for at most `limit_coins`."""
+
+    code = "redemption_limit"
+    title = "More than one redemption may take"
+    title_zh = "超过单笔兑换上限"
+
+
+class ResidentDayLimit(Conflict):
+    """With this redemption the resident would spend more than one may on a day. `frees_at` says when the next begins."""
+
+    code = "resident_day_limit"
+    title = "Resident's daily limit reached"
+    title_zh = "已达居民每日兑换上限"
+
+
+class MerchantDayLimit(Conflict):
+    """With this redemption the merchant would take more than it may on a day. `frees_at` says when the next begins."""
+
+    code = "merchant_day_limit"
+    title = "Merchant's daily limit reached"
+    title_zh = "已达商户每日兑换上限"
 
 
 class PayCodeExpired(Conflict):

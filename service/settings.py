@@ -67,6 +67,10 @@ class Settings(BaseSettings):
 
     session_days: int = Field(30, ge=1)
     pay_code_seconds: int = Field(60, ge=1)
+    redemption_writers: int = Field(2, ge=1, le=32, description="Transactions of redemptions in flight, per process")
+    redemption_batch_items_max: int = Field(100, ge=1, le=1000, description="Redemptions of one transaction")
+    redemption_queue_items_max: int = Field(5_000, ge=1)
+    hold_sweep_interval_seconds: float = Field(1.0, gt=0, description="How soon an expired hold is written down")
     wechat_base_url: str = "https://api.weixin.qq.com"
     wechat_app_id: str = ""
     wechat_secret: SecretStr = SecretStr("")

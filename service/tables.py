@@ -1,8 +1,8 @@
 """Every table. Constraints are named, so that an expected violation can be told by its name.
 
-`weigh_event`, `wallet`, `transfer` and `redemption` have no foreign keys and no triggers: they are distributed on Citus
-(by `bin_id` and by `owner_id`), and a check of every row's references costs more than the row. `tanbi verify` checks
-them instead. Grams and coins are integers; times are stored in UTC.
+`weigh_event`, `wallet`, `transfer`, `hold` and what else belongs to one resident have no foreign keys and no triggers:
+they are distributed on Citus (by `bin_id` and by `owner_id`), and a check of every row's references costs more than the
+row. `tanbi verify` checks them instead. Grams and coins are integers; times are stored in UTC.
 """
 
 from sqlalchemy import (
@@ -12,8 +12,8 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     ForeignKey,
-    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -76,7 +76,15 @@ site = Table(
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("name_en", Text, nullable=False),
+    # WGS 84, in degrees; null where nobody has measured it.
+    Column("latitude", Double),
+    Column("longitude", Double),
     CheckConstraint("kind IN ('community', 'commercial', 'industrial', 'scenic')", name="kind"),
+    CheckConstraint(
+        "(latitude IS NULL) = (longitude IS NULL)"
+        " AND (latitude IS NULL OR latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180)",
+        name="position",
+    ),
 )
 
 bin_ = Table(
@@ -126,7 +134,7 @@ tariff = Table(
     CheckConstraint("coins_per_kg >= 0", name="coins_per_kg"),
 )
 
-# Raised by every change of bins, keys, materials and tariffs, so that each process notices with one small query.
+# Raised by every change of bins, keys, materials, tariffs and limits, so that each process notices with one query.
 reference_revision = Table(
     "reference_revision",
     metadata,
@@ -186,7 +194,25 @@ merchant = Table(
     Column("account_id", BigInteger, ForeignKey("account.id"), nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("name_en", Text, nullable=False),
+    # Where its shop is; null for a merchant that has machines only.
+    Column("site_id", Text, ForeignKey("site.id"), index=True),
+    # How long coins stay held for it, and how long after that its machines may still tell what they gave out.
+    Column("hold_seconds", Integer, nullable=False, server_default=text("120")),
+    Column("capture_grace_seconds", Integer, nullable=False, server_default=text("0")),
     created_at(),
+    CheckConstraint("hold_seconds BETWEEN 1 AND 86400", name="hold_seconds"),
+    CheckConstraint("capture_grace_seconds BETWEEN 0 AND 2592000", name="capture_grace_seconds"),
+)
+
+# What the city pays a merchant for its coins: in force from here until the next one, superseded, never edited.
+merchant_rate = Table(
+    "merchant_rate",
+    metadata,
+    Column("merchant_id", Text, ForeignKey("merchant.id"), primary_key=True),
+    Column("effective_from", Instant, primary_key=True),
+    Column("fen_per_1000_coins", Integer, nullable=False),
+    created_at(),
+    CheckConstraint("fen_per_1000_coins >= 0", name="fen_per_1000_coins"),
 )
 
 machine = Table(
@@ -197,8 +223,20 @@ machine = Table(
     Column("site_id", Text, ForeignKey("site.id"), nullable=False, index=True),
     Column("kind", Text, nullable=False),
     CheckConstraint("kind IN ('water', 'detergent')", name="kind"),
-    # What a machine's API key refers to.
-    UniqueConstraint("id", "merchant_id"),
+)
+
+machine_key = Table(
+    "machine_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("machine_id", Text, ForeignKey("machine.id"), nullable=False, index=True),
+    Column("algorithm", Text, nullable=False),
+    # As in `bin_key`.
+    Column("key", LargeBinary, nullable=False),
+    Column("valid_from", Instant, nullable=False, server_default=func.now()),
+    Column("valid_until", Instant),
+    demo(),
+    CheckConstraint("algorithm IN ('ed25519', 'hmac-sha256')", name="algorithm"),
 )
 
 api_key = Table(
@@ -209,15 +247,11 @@ api_key = Table(
     Column("role", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("merchant_id", Text, ForeignKey("merchant.id"), index=True),
-    Column("machine_id", Text, index=True),
     Column("revoked_at", Instant),
     created_at(),
     demo(),
     CheckConstraint("role IN ('merchant', 'viewer', 'operator', 'auditor', 'admin')", name="role"),
     CheckConstraint("(role = 'merchant') = (merchant_id IS NOT NULL)", name="merchant"),
-    CheckConstraint("machine_id IS NULL OR merchant_id IS NOT NULL", name="machine"),
-    # A machine's key speaks for the merchant whose machine it is, and for no other.
-    ForeignKeyConstraint(["machine_id", "merchant_id"], ["machine.id", "machine.merchant_id"]),
 )
 
 # -- weighing -------------------------------------------------------------------------------------------------------
@@ -295,28 +329,137 @@ transfer = Table(
     Column("debit_account_id", BigInteger, nullable=False),
     Column("credit_account_id", BigInteger, nullable=False),
     Column("coins", BigInteger, nullable=False),
-    # What moved the coins: exactly one of these three, by kind.
+    # What moved the coins, by kind; see the constraint `cause`.
     Column("bin_id", Text(collation="C")),
     Column("event_id", Text(collation="C")),
     Column("redemption_id", Uuid),
+    # The transfer that this one undoes, in whole or in part: a refund's capture, an expiry's lot, what was corrected.
     Column("reverses_id", BigInteger),
     Column("reason", Text),
+    Column("adjustment_id", Uuid),
+    # API keys of the two operators of an adjustment.
+    Column("requested_by", Uuid),
+    Column("approved_by", Uuid),
     created_at(),
     Column("xid", BigInteger, nullable=False, server_default=CURRENT_XID, index=True),
     CheckConstraint("coins > 0", name="coins"),
     CheckConstraint("debit_account_id <> credit_account_id", name="accounts"),
     CheckConstraint("owner_id IN (debit_account_id, credit_account_id)", name="owner"),
+    CheckConstraint("num_nonnulls(bin_id, event_id) = CASE kind WHEN 'credit' THEN 2 ELSE 0 END", name="weighed"),
     CheckConstraint(
         "CASE kind"
-        " WHEN 'credit' THEN num_nonnulls(bin_id, event_id) = 2 AND num_nonnulls(redemption_id, reverses_id) = 0"
-        " WHEN 'redemption' THEN redemption_id IS NOT NULL AND num_nonnulls(bin_id, event_id, reverses_id) = 0"
+        " WHEN 'credit' THEN num_nonnulls(redemption_id, reverses_id, adjustment_id) = 0"
+        " WHEN 'redemption' THEN redemption_id IS NOT NULL AND num_nonnulls(bin_id, reverses_id, adjustment_id) = 0"
+        " WHEN 'refund' THEN num_nonnulls(redemption_id, reverses_id) = 2 AND num_nonnulls(bin_id, adjustment_id) = 0"
+        # The scheme makes up what a late capture no longer found in the wallet.
+        " WHEN 'cover' THEN redemption_id IS NOT NULL AND num_nonnulls(bin_id, reverses_id, adjustment_id) = 0"
+        " WHEN 'expiry' THEN reverses_id IS NOT NULL AND num_nonnulls(bin_id, redemption_id, adjustment_id) = 0"
+        " WHEN 'adjustment' THEN num_nonnulls(adjustment_id, reason) = 2 AND num_nonnulls(bin_id, redemption_id) = 0"
+        # Not written any more: adjustments took its place.
         " WHEN 'reversal' THEN num_nonnulls(reverses_id, reason) = 2"
-        " AND num_nonnulls(bin_id, event_id, redemption_id) = 0"
+        " AND num_nonnulls(bin_id, redemption_id, adjustment_id) = 0"
         " ELSE false END",
         name="cause",
     ),
-    # A transfer is reversed once; a second mistake about it corrects the reversal.
+    # Both names stay on the transfer, and nobody approves their own.
+    CheckConstraint(
+        "CASE WHEN kind = 'adjustment' THEN coalesce(requested_by <> approved_by, false)"
+        " ELSE num_nonnulls(requested_by, approved_by) = 0 END",
+        name="operators",
+    ),
     Index("uq_transfer_reverses", "owner_id", "reverses_id", unique=True, postgresql_where=text("kind = 'reversal'")),
+    # A redemption is captured once and covered once, a lot expires once, an adjustment is posted once.
+    Index(
+        "uq_transfer_redemption", "owner_id", "redemption_id", unique=True, postgresql_where=text("kind = 'redemption'")
+    ),
+    Index("uq_transfer_cover", "owner_id", "redemption_id", unique=True, postgresql_where=text("kind = 'cover'")),
+    Index("uq_transfer_expiry", "owner_id", "reverses_id", unique=True, postgresql_where=text("kind = 'expiry'")),
+    Index(
+        "uq_transfer_adjustment", "owner_id", "adjustment_id", unique=True, postgresql_where=text("kind = 'adjustment'")
+    ),
+    Index("ix_transfer_refund", "owner_id", "redemption_id", postgresql_where=text("kind = 'refund'")),
+    # What a merchant took and gave back, for its settlement.
+    Index("ix_transfer_taken", "credit_account_id", "created_at", postgresql_where=text("kind = 'redemption'")),
+    Index("ix_transfer_given_back", "debit_account_id", "created_at", postgresql_where=text("kind = 'refund'")),
+)
+
+# Coins set aside: a row is here while its hold is open. It is deleted by the statement that writes its resolution.
+hold = Table(
+    "hold",
+    metadata,
+    Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("redemption_id", Uuid, primary_key=True),
+    Column("coins", BigInteger, nullable=False),
+    Column("held_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    CheckConstraint("coins > 0", name="coins"),
+    CheckConstraint("expires_at > held_at", name="life"),
+)
+
+# What became of a hold, for ever: the primary key lets that be said once.
+hold_resolution = Table(
+    "hold_resolution",
+    metadata,
+    Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("redemption_id", Uuid, primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("coins", BigInteger, nullable=False),
+    Column("captured_coins", BigInteger, nullable=False),
+    Column("held_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("resolved_at", Instant, nullable=False),
+    CheckConstraint("outcome IN ('captured', 'voided', 'expired')", name="outcome"),
+    CheckConstraint("coins > 0 AND captured_coins BETWEEN 0 AND coins", name="coins"),
+    CheckConstraint("(outcome = 'captured') = (captured_coins > 0)", name="captured"),
+    # A hold that expires frees its coins at its time, whoever writes that down later.
+    CheckConstraint("(outcome = 'expired') = (resolved_at >= expires_at)", name="time"),
+)
+
+# Coins that are earned while a row is the newest in force expire after so many months, at the end of the business day;
+# never, where `months` is null.
+coin_life = Table(
+    "coin_life",
+    metadata,
+    Column("effective_from", Instant, primary_key=True),
+    Column("months", SmallInteger),
+    created_at(),
+    CheckConstraint("months BETWEEN 1 AND 1200", name="months"),
+)
+
+# How far the worker that posts expiries has come in its present pass over the wallets.
+expiry_position = Table(
+    "expiry_position",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("owner_id", BigInteger, nullable=False),
+    Column("pass_began_at", Instant, nullable=False),
+    CheckConstraint("id = 1", name="single"),
+)
+
+adjustment = Table(
+    "adjustment",
+    metadata,
+    Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Uuid, primary_key=True),
+    Column("direction", Text, nullable=False),
+    Column("coins", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    # What it corrects: in words (a case, a weigh event), and the transfer where it is one of this wallet.
+    Column("reference", Text, nullable=False),
+    Column("corrects_id", BigInteger),
+    Column("requested_by", Uuid, nullable=False),
+    created_at(),
+    Column("decision", Text),
+    Column("decided_by", Uuid),
+    Column("decided_at", Instant),
+    Column("decision_reason", Text),
+    CheckConstraint("direction IN ('credit', 'debit')", name="direction"),
+    CheckConstraint("coins > 0", name="coins"),
+    CheckConstraint("decision IN ('approved', 'rejected')", name="decision"),
+    CheckConstraint("num_nonnulls(decision, decided_by, decided_at) IN (0, 3)", name="decided"),
+    CheckConstraint("decided_by <> requested_by OR decision = 'rejected'", name="operators"),
+    Index("ix_adjustment_id", "id"),
+    Index("ix_adjustment_waiting", "created_at", postgresql_where=text("decision IS NULL")),
 )
 
 # -- redemption -----------------------------------------------------------------------------------------------------
@@ -333,6 +476,8 @@ pay_code = Table(
     Index("uq_pay_code_unused", "owner_id", unique=True, postgresql_where=text("used_at IS NULL")),
 )
 
+# What was asked for and granted. What became of it is said by `hold`, `hold_resolution` and `transfer`: nothing here
+# ever changes.
 redemption = Table(
     "redemption",
     metadata,
@@ -340,12 +485,93 @@ redemption = Table(
     Column("id", Uuid, primary_key=True),
     Column("merchant_id", Text, nullable=False),
     Column("machine_id", Text),
+    # As many as were granted; with an offer, its price at that moment.
     Column("coins", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("offer_id", Text),
+    # One piece was taken off the offer's stock; it returns when the hold is voided or expires.
+    Column("from_stock", Boolean, nullable=False, server_default=text("false")),
+    # Null where the coins were taken at once.
+    Column("expires_at", Instant),
     created_at(),
     CheckConstraint("coins > 0", name="coins"),
-    CheckConstraint("state IN ('captured')", name="state"),
+    CheckConstraint("offer_id IS NOT NULL OR NOT from_stock", name="stock"),
     Index("ix_redemption_id", "id"),
+    # A resident's own, by day: for limits and for their list.
+    Index(None, "owner_id", "created_at"),
+)
+
+# A machine told what it had given out when its grace was over: the merchant bears it, and here it is written.
+uncovered_capture = Table(
+    "uncovered_capture",
+    metadata,
+    Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("redemption_id", Uuid, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("machine_id", Text, nullable=False),
+    Column("coins", BigInteger, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    CheckConstraint("coins > 0", name="coins"),
+    Index(None, "merchant_id", "received_at"),
+)
+
+offer = Table(
+    "offer",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("merchant_id", Text, ForeignKey("merchant.id"), nullable=False, index=True),
+    # The merchant's machines of this kind give it out; null for its shop.
+    Column("machine_kind", Text),
+    Column("title", Text, nullable=False),
+    Column("title_en", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("unit_en", Text, nullable=False),
+    Column("coins", BigInteger, nullable=False),
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_until", Instant),
+    # Pieces a resident may have on a business day; null for any number.
+    Column("resident_day_max", Integer),
+    # Pieces that were ever put in stock, and that are taken; null for an offer without stock.
+    Column("stock_added", BigInteger),
+    Column("stock_taken", BigInteger, nullable=False, server_default=text("0")),
+    created_at(),
+    CheckConstraint("machine_kind IN ('water', 'detergent')", name="machine_kind"),
+    CheckConstraint("coins > 0", name="coins"),
+    CheckConstraint("valid_until > valid_from", name="validity"),
+    CheckConstraint("resident_day_max > 0", name="resident_day_max"),
+    CheckConstraint("stock_taken BETWEEN 0 AND coalesce(stock_added, 0)", name="stock"),
+    # These rows are updated with every piece.
+    postgresql_with={"fillfactor": 70},
+)
+
+# The most coins of one redemption, of a resident's business day or of a merchant's: in force until the next row of the
+# same kind and merchant. A merchant's own stands before the general one, whose `merchant_id` is null.
+spending_limit = Table(
+    "spending_limit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("merchant_id", Text, ForeignKey("merchant.id")),
+    Column("effective_from", Instant, nullable=False),
+    # Null: no limit from here on.
+    Column("coins", BigInteger),
+    created_at(),
+    CheckConstraint("kind IN ('redemption', 'resident_day', 'merchant_day')", name="kind"),
+    CheckConstraint("coins >= 0", name="coins"),
+    # A resident's day is one day at all merchants together.
+    CheckConstraint("kind <> 'resident_day' OR merchant_id IS NULL", name="resident_day"),
+    UniqueConstraint("kind", "merchant_id", "effective_from", postgresql_nulls_not_distinct=True),
+)
+
+# What a merchant's limit of the day has let through. There are rows only of days on which one was in force: limits of a
+# day begin and end with a business day, so a row counts all of its day.
+merchant_day = Table(
+    "merchant_day",
+    metadata,
+    Column("merchant_id", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("coins", BigInteger, nullable=False),
+    CheckConstraint("coins >= 0", name="coins"),
+    postgresql_with={"fillfactor": 70},
 )
 
 idempotency_key = Table(
@@ -359,6 +585,101 @@ idempotency_key = Table(
     # The JSON as it was sent: JSONB would reorder its members, and a retry hears the same bytes.
     Column("answer", Text, nullable=False),
     created_at(),
+)
+
+# -- settlement -----------------------------------------------------------------------------------------------------
+
+settlement_statement = Table(
+    "settlement_statement",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("merchant_id", Text, ForeignKey("merchant.id"), nullable=False),
+    # The first day of the month that it closes.
+    Column("month", Date, nullable=False),
+    Column("captures", BigInteger, nullable=False),
+    Column("captured_coins", BigInteger, nullable=False),
+    Column("refunds", BigInteger, nullable=False),
+    Column("refunded_coins", BigInteger, nullable=False),
+    Column("net_coins", BigInteger, nullable=False),
+    Column("payable_fen", BigInteger, nullable=False),
+    # Late captures that nobody pays for: told, not counted.
+    Column("uncovered_coins", BigInteger, nullable=False),
+    Column("issued_at", Instant, nullable=False, server_default=func.now()),
+    UniqueConstraint("merchant_id", "month"),
+    CheckConstraint("extract(day FROM month) = 1", name="month"),
+    CheckConstraint("net_coins = captured_coins - refunded_coins", name="net_coins"),
+    CheckConstraint("captures >= 0 AND captured_coins >= 0 AND refunds >= 0 AND refunded_coins >= 0", name="sums"),
+)
+
+# Which transfers a statement is made of: each is settled once, so what comes late is on the next one.
+settlement_line = Table(
+    "settlement_line",
+    metadata,
+    Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("transfer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("statement_number", Text, ForeignKey("settlement_statement.number"), nullable=False, index=True),
+    # In force when the coins were captured; a refund is settled at its capture's.
+    Column("fen_per_1000_coins", Integer, nullable=False),
+)
+
+# -- webhooks -------------------------------------------------------------------------------------------------------
+
+webhook_endpoint = Table(
+    "webhook_endpoint",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("merchant_id", Text, ForeignKey("merchant.id"), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    # Encrypted, see service/secrets.py.
+    Column("secret", LargeBinary, nullable=False),
+    Column("disabled_at", Instant),
+    Column("disabled_because", Text),
+    created_at(),
+    demo(),
+    CheckConstraint("(disabled_at IS NULL) = (disabled_because IS NULL)", name="disabled"),
+)
+
+# The outbox: written in the transaction of what it tells, for merchants that have an endpoint.
+webhook_message = Table(
+    "webhook_message",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("merchant_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    # The JSON as it is sent: what is signed are these bytes.
+    Column("payload", Text, nullable=False),
+    created_at(),
+    Index(None, "merchant_id", "created_at"),
+)
+
+webhook_delivery = Table(
+    "webhook_delivery",
+    metadata,
+    Column("message_id", Uuid, primary_key=True),
+    Column("endpoint_id", Uuid, primary_key=True),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", Instant, nullable=False, server_default=func.now()),
+    Column("settled_at", Instant),
+    CheckConstraint("state IN ('waiting', 'delivered', 'failed')", name="state"),
+    CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name="settled"),
+    Index("ix_webhook_delivery_waiting", "next_attempt_at", postgresql_where=text("state = 'waiting'")),
+)
+
+# Each attempt, for the merchant who asks what was sent and what they answered.
+webhook_attempt = Table(
+    "webhook_attempt",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("message_id", Uuid, nullable=False),
+    Column("endpoint_id", Uuid, nullable=False),
+    Column("attempted_at", Instant, nullable=False, server_default=func.now()),
+    Column("milliseconds", Integer, nullable=False),
+    # The HTTP status, or why there was none.
+    Column("status", SmallInteger),
+    Column("error", Text),
+    Index(None, "message_id", "endpoint_id"),
+    CheckConstraint("num_nonnulls(status, error) = 1", name="answer"),
 )
 
 # -- indicator ------------------------------------------------------------------------------------------------------

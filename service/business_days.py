@@ -1,0 +1,19 @@
+"""Business days: where one ends and the next begins, by the clock on the wall. Pure."""
+
+from datetime import date, datetime, time, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+
+def business_day(at: datetime, zone: str) -> date:
+    """The day that `at` falls on in `zone`, such as Asia/Shanghai. `at` has an offset."""
+    return at.astimezone(ZoneInfo(zone)).date()
+
+
+def day_begins_at(day: date, zone: str) -> datetime:
+    """The first moment of `day` in `zone`, in UTC."""
+    return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(timezone.utc)
+
+
+def next_day_begins_at(at: datetime, zone: str) -> datetime:
+    """The first moment of the day after the one that `at` falls on, in UTC."""
+    return day_begins_at(business_day(at, zone) + timedelta(days=1), zone)

@@ -1,0 +1,143 @@
+"""Commands that set up and keep a city: areas, sites, materials, tariffs and bins."""
+
+import base64
+import json
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from schemas.signatures import Algorithm
+from service.managing.running import (
+    NOT_SHOWN_AGAIN,
+    DataOption,
+    NameEnOption,
+    NameOption,
+    console,
+    errors,
+    in_transaction,
+)
+from service.secrets import Keyring
+from service.weighing.bins import Scale, add_bin, resume_bin, suspend_bin
+from service.weighing.places import AreaKind, SiteKind, add_area, add_material, add_site, set_tariff
+
+area_app = typer.Typer(help="Areas: city, district, subdistrict (街道), community (社区).", no_args_is_help=True)
+site_app = typer.Typer(help="Sites, where bins stand.", no_args_is_help=True)
+material_app = typer.Typer(help="Materials.", no_args_is_help=True)
+tariff_app = typer.Typer(help="Tariffs: coins per kilogram.", no_args_is_help=True)
+bin_app = typer.Typer(help="Smart bins.", no_args_is_help=True)
+
+
+@area_app.command("add")
+def area_add(
+    area_id: Annotated[str, typer.Argument(help="Such as nankai.")],
+    kind: Annotated[AreaKind, typer.Option()],
+    name: NameOption,
+    name_en: NameEnOption,
+    parent: Annotated[str | None, typer.Option(help="The area it lies in; a city has none.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Add an area to the tree."""
+    in_transaction(
+        data,
+        lambda connection, _: add_area(
+            connection, area_id=area_id, parent_id=parent, kind=kind, name=name, name_en=name_en
+        ),
+    )
+    console.print(f"Area {area_id} is there.")
+
+
+@site_app.command("add")
+def site_add(
+    site_id: Annotated[str, typer.Argument()],
+    area: Annotated[str, typer.Option(help="The community it stands in.")],
+    kind: Annotated[SiteKind, typer.Option()],
+    name: NameOption,
+    name_en: NameEnOption,
+    data: DataOption = None,
+) -> None:
+    """Add a site."""
+    in_transaction(
+        data,
+        lambda connection, _: add_site(
+            connection, site_id=site_id, area_id=area, kind=kind, name=name, name_en=name_en
+        ),
+    )
+    console.print(f"Site {site_id} is there.")
+
+
+@material_app.command("add")
+def material_add(
+    material_id: Annotated[str, typer.Argument(help="Such as paper.")],
+    name: NameOption,
+    name_en: NameEnOption,
+    data: DataOption = None,
+) -> None:
+    """Add a material; its drops are held until it has a tariff."""
+    in_transaction(
+        data, lambda connection, _: add_material(connection, material_id=material_id, name=name, name_en=name_en)
+    )
+    console.print(f"Material {material_id} is there; give it a tariff with `tanbi tariff set`.")
+
+
+@tariff_app.command("set")
+def tariff_set(
+    material_id: Annotated[str, typer.Argument()],
+    coins_per_kg: Annotated[int, typer.Argument(min=0, max=1_000_000)],
+    effective_from: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from",
+            formats=["%Y-%m-%dT%H:%M:%S%z"],
+            help="Such as 2027-01-01T00:00:00+0800; a minute from now where not given.",
+        ),
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Supersede a material's tariff from a moment on; what was earned before stays."""
+    starts_at = in_transaction(
+        data,
+        lambda connection, _: set_tariff(
+            connection, material_id=material_id, coins_per_kg=coins_per_kg, effective_from=effective_from
+        ),
+    )
+    console.print(
+        f"{material_id}: {coins_per_kg} coins/kg from {starts_at.isoformat(timespec='seconds')};"
+        " drops weighed before that are credited by the tariff before, and held where there is none."
+    )
+
+
+@bin_app.command("add")
+def bin_add(
+    bin_id: Annotated[str, typer.Argument(help="Such as NK-0001.")],
+    site: Annotated[str, typer.Option(help="Where it stands.")],
+    algorithm: Annotated[Algorithm, typer.Option(help="hmac-sha256 is for weak controllers.")] = Algorithm.ED25519,
+    verification_interval_grams: Annotated[int, typer.Option(min=1, help="e of its scale.")] = 10,
+    capacity_grams: Annotated[int, typer.Option(min=1)] = 60_000,
+    data: DataOption = None,
+) -> None:
+    """Register a bin and print its signing key, once, as JSON."""
+    scale = Scale(verification_interval_grams=verification_interval_grams, capacity_grams=capacity_grams)
+    key = in_transaction(
+        data,
+        lambda connection, settings: add_bin(
+            connection, Keyring.of(settings), bin_id=bin_id, site_id=site, algorithm=algorithm, scale=scale
+        ),
+    )
+    private_key = base64.b64encode(key.secret).decode()
+    typer.echo(json.dumps({"id": bin_id, "alg": algorithm.value, "keyid": key.keyid, "private_key": private_key}))
+    errors.print(NOT_SHOWN_AGAIN)
+
+
+@bin_app.command("suspend")
+def bin_suspend(bin_id: Annotated[str, typer.Argument()], data: DataOption = None) -> None:
+    """Take nothing more from a bin, from now on."""
+    in_transaction(data, lambda connection, _: suspend_bin(connection, bin_id))
+    console.print(f"Bin {bin_id} is suspended.")
+
+
+@bin_app.command("resume")
+def bin_resume(bin_id: Annotated[str, typer.Argument()], data: DataOption = None) -> None:
+    """Take events of a suspended bin again; it sends what it has kept."""
+    in_transaction(data, lambda connection, _: resume_bin(connection, bin_id))
+    console.print(f"Bin {bin_id} is active.")

@@ -1,0 +1,48 @@
+"""What every command needs: the installation's database in one transaction, and where to print."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.db import OwnerNotConfigured, create_engine, transaction
+from service.installation import installation
+from service.settings import Settings, read_settings
+
+Result = TypeVar("Result")
+
+console = Console()
+errors = Console(stderr=True)
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data directory of the embedded database; used where TANBI_DATABASE_URL is not set."),
+]
+NameOption = Annotated[str, typer.Option(help="In Chinese.")]
+NameEnOption = Annotated[str, typer.Option("--name-en", help="In English.")]
+
+NOT_SHOWN_AGAIN = "Keep it now: it is not shown again, and the service stores only what it needs to check it."
+
+
+def in_transaction(
+    data: Path | None, work: Callable[[AsyncConnection, Settings], Awaitable[Result]], *, as_owner: bool = False
+) -> Result:
+    """Run `work` in one transaction of the installation's database, also while a service uses it."""
+
+    async def run(settings: Settings) -> Result:
+        url = settings.migration_database_url if as_owner else settings.database_url
+        if url is None:
+            raise OwnerNotConfigured
+        engine = create_engine(settings.model_copy(update={"database_url": url}))
+        try:
+            async with transaction(engine) as connection:
+                return await work(connection, settings)
+        finally:
+            await engine.dispose()
+
+    with installation(read_settings(data)) as settings:
+        return asyncio.run(run(settings))
