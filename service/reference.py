@@ -1,4 +1,4 @@
-"""Bins' keys, materials and tariffs as each process remembers them, and how it learns that they changed."""
+"""Bins' keys, materials, tariffs and limits as each process remembers them, and how it learns that they changed."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.signatures import Algorithm, VerifyKey
 from service.db import is_retryable
 from service.errors import KeyUnreadable
+from service.limits import LimitRow, Limits
 from service.secrets import Keyring
-from service.tables import bin_, bin_key, material, reference_revision, tariff
+from service.tables import bin_, bin_key, material, reference_revision, spending_limit, tariff
 from service.tariffs import Tariffs
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Reference:
     """Remembers reference data and forgets it when `reference_revision` has risen.
 
     What it says may be `reference_poll_seconds` old. Nothing depends on that: whether a bin is active is decided in the
-    statement that credits, and a tariff takes effect later than it is written.
+    statement that credits, and a tariff or a limit takes effect later than it is written.
     """
 
     def __init__(self, engine: AsyncEngine, keyring: Keyring, *, demo: bool) -> None:
@@ -59,13 +60,15 @@ class Reference:
         self._reading: dict[str, asyncio.Task[BinSigner | None]] = {}
         self._revision = -1
         self.tariffs = Tariffs({})
+        self.limits = Limits(())
 
     async def refresh(self) -> None:
-        """Read the revision, and the tariffs where it has risen."""
+        """Read the revision, and the tariffs and limits where it has risen."""
         async with self._engine.connect() as connection:
             revision = (await connection.execute(sa.select(reference_revision.c.revision))).scalar_one()
             if revision != self._revision:
                 self.tariffs = await read_tariffs(connection)
+                self.limits = await read_limits(connection)
                 self._signers.clear()
                 self._revision = revision
 
@@ -148,6 +151,12 @@ async def read_tariffs(connection: AsyncConnection) -> Tariffs:
     return Tariffs(rows)
 
 
+async def read_limits(connection: AsyncConnection) -> Limits:
+    rows = spending_limit.c
+    written = sa.select(rows.kind, rows.merchant_id, rows.effective_from, rows.coins).order_by(rows.id)
+    return Limits(LimitRow(*row) for row in await connection.execute(written))
+
+
 async def raise_revision(connection: AsyncConnection) -> None:
-    """To be called in each transaction that changes bins, keys, materials or tariffs."""
+    """To be called in each transaction that changes bins, keys, materials, tariffs or limits."""
     await connection.execute(sa.update(reference_revision).values(revision=reference_revision.c.revision + 1))

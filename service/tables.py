@@ -544,7 +544,8 @@ offer = Table(
 )
 
 # The most coins of one redemption, of a resident's business day or of a merchant's: in force until the next row of the
-# same kind and merchant. A merchant's own stands before the general one, whose `merchant_id` is null.
+# same kind and merchant; of two from the same moment the later written holds, so that one can be corrected before it
+# takes effect. A merchant's own stands before the general one, whose `merchant_id` is null.
 spending_limit = Table(
     "spending_limit",
     metadata,
@@ -559,7 +560,6 @@ spending_limit = Table(
     CheckConstraint("coins >= 0", name="coins"),
     # A resident's day is one day at all merchants together.
     CheckConstraint("kind <> 'resident_day' OR merchant_id IS NULL", name="resident_day"),
-    UniqueConstraint("kind", "merchant_id", "effective_from", postgresql_nulls_not_distinct=True),
 )
 
 # What a merchant's limit of the day has let through. There are rows only of days on which one was in force: limits of a

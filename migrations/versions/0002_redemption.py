@@ -306,13 +306,6 @@ def create_redemption() -> None:
         sa.CheckConstraint("coins >= 0", name=op.f("ck_spending_limit_coins")),
         sa.ForeignKeyConstraint(["merchant_id"], ["merchant.id"], name=op.f("fk_spending_limit_merchant_id_merchant")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_spending_limit")),
-        sa.UniqueConstraint(
-            "kind",
-            "merchant_id",
-            "effective_from",
-            name=op.f("uq_spending_limit_kind_merchant_id_effective_from"),
-            postgresql_nulls_not_distinct=True,
-        ),
     )
     op.create_table(
         "merchant_day",
