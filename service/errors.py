@@ -342,6 +342,15 @@ class TariffInThePast(Conflict):
     title_zh = "价格不能追溯生效"
 
 
+class LimitInThePast(Conflict):
+    """A limit takes effect at least a minute from now, a day's limit with the next business day: what was granted by
+    the one in force stays."""
+
+    code = "limit_in_the_past"
+    title = "Limit would reach into the past"
+    title_zh = "限额不能追溯生效"
+
+
 class BinExists(Conflict):
     """A bin has this id already."""
 
@@ -433,6 +442,22 @@ class OutOfStock(Conflict):
     code = "out_of_stock"
     title = "Out of stock"
     title_zh = "已兑完"
+
+
+class StockTooSmall(Conflict):
+    """Not so many pieces are in stock. Take out at most what is left."""
+
+    code = "stock_too_small"
+    title = "Not so many in stock"
+    title_zh = "库存不足以扣减"
+
+
+class OfferExists(Conflict):
+    """An offer in this city has this id already. Choose another id, such as one that begins with your merchant's."""
+
+    code = "offer_exists"
+    title = "Offer exists"
+    title_zh = "兑换商品编号已被使用"
 
 
 class OfferDayLimit(Conflict):
