@@ -143,6 +143,14 @@ class BinSuspended(Forbidden):
     title_zh = "设备已停用"
 
 
+class OwnAdjustment(Forbidden):
+    """Nobody approves their own adjustment, also not with a second key of the same name. Ask another operator."""
+
+    code = "own_adjustment"
+    title = "Your own adjustment"
+    title_zh = "不能批准自己的调账申请"
+
+
 class WechatUserRefused(Forbidden):
     """WeChat holds this user for high-risk; they cannot log in until WeChat clears it."""
 
@@ -351,6 +359,22 @@ class LimitInThePast(Conflict):
     title_zh = "限额不能追溯生效"
 
 
+class CoinLifeInThePast(Conflict):
+    """A rule of coins' life takes effect at least a minute from now: coins that are earned keep the life they have."""
+
+    code = "coin_life_in_the_past"
+    title = "Rule would reach into the past"
+    title_zh = "有效期规则不能追溯生效"
+
+
+class CoinLifeExists(Conflict):
+    """A rule of coins' life takes effect at this very moment already. Choose another one."""
+
+    code = "coin_life_exists"
+    title = "A rule begins there already"
+    title_zh = "该时刻已有有效期规则"
+
+
 class BinExists(Conflict):
     """A bin has this id already."""
 
@@ -477,7 +501,7 @@ class RedemptionLimit(Conflict):
 
 
 class ResidentDayLimit(Conflict):
-    """With this redemption the resident would spend more than one may on a day. `frees_at` says when the next begins."""
+    """The resident would spend more than one may on a day. `frees_at` says when the next day begins."""
 
     code = "resident_day_limit"
     title = "Resident's daily limit reached"
@@ -485,7 +509,7 @@ class ResidentDayLimit(Conflict):
 
 
 class MerchantDayLimit(Conflict):
-    """With this redemption the merchant would take more than it may on a day. `frees_at` says when the next begins."""
+    """The merchant would take more than it may on a day. `frees_at` says when the next day begins."""
 
     code = "merchant_day_limit"
     title = "Merchant's daily limit reached"
@@ -530,6 +554,14 @@ class IdempotencyKeyInUse(Conflict):
     code = "idempotency_key_in_use"
     title = "Same key still running"
     title_zh = "相同幂等键的请求正在处理"
+
+
+class AdjustmentDecided(Conflict):
+    """This adjustment was approved or rejected already, and stays so. For another correction, request a new one."""
+
+    code = "adjustment_decided"
+    title = "Already decided"
+    title_zh = "该调账申请已处理"
 
 
 class InputOverlaps(Conflict):

@@ -426,7 +426,8 @@ coin_life = Table(
     CheckConstraint("months BETWEEN 1 AND 1200", name="months"),
 )
 
-# How far the worker that posts expiries has come in its present pass over the wallets.
+# How far the worker that posts expiries has come in its present pass over the wallets; the highest number, where none
+# is under way.
 expiry_position = Table(
     "expiry_position",
     metadata,

@@ -42,7 +42,7 @@ def upgrade() -> None:
     create_redemption()
     create_settlement()
     create_webhooks()
-    op.execute("INSERT INTO expiry_position (id, owner_id, pass_began_at) VALUES (1, 0, '-infinity')")
+    op.execute("INSERT INTO expiry_position (id, owner_id, pass_began_at) VALUES (1, 9223372036854775807, '-infinity')")
     names = ", ".join(PRIVILEGES)
     op.execute(f"GRANT SELECT ON {names} TO tanbi_app")
     for table, privileges in PRIVILEGES.items():
