@@ -537,7 +537,8 @@ offer = Table(
     created_at(),
     CheckConstraint("machine_kind IN ('water', 'detergent')", name="machine_kind"),
     CheckConstraint("coins > 0", name="coins"),
-    CheckConstraint("valid_until > valid_from", name="validity"),
+    # Equal: it was withdrawn before it began.
+    CheckConstraint("valid_until >= valid_from", name="validity"),
     CheckConstraint("resident_day_max > 0", name="resident_day_max"),
     CheckConstraint("stock_taken BETWEEN 0 AND coalesce(stock_added, 0)", name="stock"),
     # These rows are updated with every piece.

@@ -283,7 +283,7 @@ def create_redemption() -> None:
         sa.CheckConstraint("coins > 0", name=op.f("ck_offer_coins")),
         sa.CheckConstraint("resident_day_max > 0", name=op.f("ck_offer_resident_day_max")),
         sa.CheckConstraint("stock_taken BETWEEN 0 AND coalesce(stock_added, 0)", name=op.f("ck_offer_stock")),
-        sa.CheckConstraint("valid_until > valid_from", name=op.f("ck_offer_validity")),
+        sa.CheckConstraint("valid_until >= valid_from", name=op.f("ck_offer_validity")),
         sa.ForeignKeyConstraint(["merchant_id"], ["merchant.id"], name=op.f("fk_offer_merchant_id_merchant")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_offer")),
         postgresql_with={"fillfactor": 70},
