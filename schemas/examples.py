@@ -37,6 +37,17 @@ EXAMPLES: dict[str, Any] = {
     "BindCard": {"value": "04A224B15C6180"},
     "OwnRedemptionRequest": {"merchant_id": "NK-M-01", "coins": 120},
     "PayCodeRedemptionRequest": {"pay_code": "281374650912345678", "coins": 120, "capture": True},
+    "NewOffer": {
+        "id": "NK-M-01.water-5l",
+        "title": "直饮水",
+        "title_en": "Drinking water",
+        "unit": "5 升",
+        "unit_en": "5 l",
+        "coins": 50,
+        "machine_kind": "water",
+        "resident_day_max": 4,
+    },
+    "OfferChange": {"coins": 60, "add_stock": 100},
     "IndicatorInput": {
         "area": "nankai",
         "period": "2025-03",
