@@ -36,6 +36,7 @@ SECURITY_OF_CALLER: Final = {
     "bin": "bin_signature",
     "resident": "resident_token",
     "merchant": "merchant_key",
+    "machine": "machine_signature",
     "operator": "operator_key",
 }
 PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -149,7 +150,8 @@ def _operation(endpoint: Endpoint, components: _Components) -> Json:
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
         "description": endpoint.description,
-        "security": [] if endpoint.caller is None else [{SECURITY_OF_CALLER[endpoint.caller]: []}],
+        # Alternatives: one of them is enough.
+        "security": [{SECURITY_OF_CALLER[caller]: []} for caller in endpoint.callers],
     }
     parameters = _parameters(endpoint, components)
     if parameters:
@@ -238,7 +240,7 @@ def _everywhere(endpoint: Endpoint) -> Iterable[type[TanbiError]]:
         yield from (BodyIncomplete, BodyTooLarge, BodyTooSlow, UnsupportedMediaType)
     if PATH_PARAMETER.search(endpoint.path):
         yield NotFound
-    if endpoint.caller is not None:
+    if endpoint.callers:
         yield DatabaseUnavailable
     yield InternalError
 

@@ -30,18 +30,30 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "operations", "description": "Probes, metrics and these documents 运行与文档"},
 ]
 
-_SIGNATURE: Final = f"""\
+_PROFILE: Final = f"""\
 RFC 9421 with RFC 9530. Each request carries `Content-Digest` (`sha-256`), `Signature-Input` and `Signature`: one
 signature under one label, which covers at least `{_COMPONENTS}`, with the parameters `created` (Unix seconds, at most
 {TOLERANCE_SECONDS} s from the service's clock) and `keyid`. The algorithm is that of the key's record,
-{" or ".join(f"`{algorithm.value}`" for algorithm in Algorithm)}; `alg` may repeat it and never chooses it. The `source`
-of every event is the signer's own: `/bins/<id>`.
+{" or ".join(f"`{algorithm.value}`" for algorithm in Algorithm)}; `alg` may repeat it and never chooses it.
+"""
+
+_BIN_SIGNATURE: Final = f"""\
+A bin's own key. {_PROFILE}
+The `source` of every event is the signer's own: `/bins/<id>`.
 
 `Signature-Input: sig1=({_COMPONENTS});created=1790000000;keyid="NK-0001"`
 """
 
+_MACHINE_SIGNATURE: Final = f"""\
+A machine's own key (`tanbi machine add`), in place of its merchant's API key: a request has one or the other.
+{_PROFILE}
+Cover `"idempotency-key"` too.
+
+`Signature-Input: sig1=({_COMPONENTS} "idempotency-key");created=1790000000;keyid="NK-W-01"`
+"""
+
 SECURITY_SCHEMES: Final[dict[str, Any]] = {
-    "bin_signature": {"type": "apiKey", "in": "header", "name": "Signature", "description": _SIGNATURE},
+    "bin_signature": {"type": "apiKey", "in": "header", "name": "Signature", "description": _BIN_SIGNATURE},
     "resident_token": {
         "type": "http",
         "scheme": "bearer",
@@ -50,7 +62,13 @@ SECURITY_SCHEMES: Final[dict[str, Any]] = {
     "merchant_key": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key of a merchant or of one of its machines (`tanbi key create --role merchant`).",
+        "description": "An API key of a merchant (`tanbi key create --role merchant`).",
+    },
+    "machine_signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Signature",
+        "description": _MACHINE_SIGNATURE,
     },
     "operator_key": {
         "type": "http",

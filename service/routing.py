@@ -14,7 +14,7 @@ from service.errors import BodyTooLarge, BodyTooSlow, MalformedJson, TanbiError,
 from service.problems import field_errors
 from service.settings import Settings
 
-Caller = Literal["bin", "resident", "merchant", "operator"]
+Caller = Literal["bin", "resident", "merchant", "machine", "operator"]
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 JSON_CONTENT_TYPE = "application/json"
@@ -22,14 +22,15 @@ JSON_CONTENT_TYPE = "application/json"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One route. `takes` maps content types to what pydantic validates, `answers` status codes to what is answered."""
+    """One route. Any of `callers` may call it, and anyone where there are none. `takes` maps content types to what
+    pydantic validates, `answers` status codes to what is answered."""
 
     method: str
     path: str
     handler: Handler
     summary: str
     tag: str
-    caller: Caller | None
+    callers: tuple[Caller, ...]
     takes: dict[str, Any]
     answers: dict[int, Any]
     answer_type: str
@@ -52,7 +53,7 @@ class Routes:
         path: str,
         *,
         summary: str,
-        caller: Caller | None = None,
+        caller: Caller | tuple[Caller, ...] = (),
         takes: dict[str, Any] | type[pydantic.BaseModel] | None = None,
         answers: dict[int, Any],
         answer_type: str = JSON_CONTENT_TYPE,
@@ -62,7 +63,7 @@ class Routes:
     ) -> Callable[[Handler], Handler]:
         """Declare a handler; its docstring becomes the operation's description.
 
-        `idempotent`: the call needs an Idempotency-Key.
+        `caller`: who may call; a tuple where several kinds may. `idempotent`: the call needs an Idempotency-Key.
         """
 
         def declare(handler: Handler) -> Handler:
@@ -73,7 +74,7 @@ class Routes:
                     handler=handler,
                     summary=summary,
                     tag=self.tag,
-                    caller=caller,
+                    callers=caller if isinstance(caller, tuple) else (caller,),
                     takes={JSON_CONTENT_TYPE: takes} if isinstance(takes, type) else takes or {},
                     answers=answers,
                     answer_type=answer_type,

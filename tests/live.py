@@ -62,6 +62,10 @@ class Live:
     base_url: str
     credentials: dict[str | None, AuthBase | None]
 
+    def credential(self, callers: tuple[str, ...]) -> AuthBase | None:
+        """Of the first of those who may call."""
+        return self.credentials[callers[0] if callers else None]
+
     def leaving(self) -> AuthBase:
         """The credential of a session that may be ended."""
         return Bearer(self._post("/v1/sessions", None, {"wechat_code": "leaving"})["token"])

@@ -123,4 +123,4 @@ def test_probes_are_asked_without_credentials() -> None:
     from service.probes import routes
 
     assert {endpoint.path for endpoint in routes.endpoints} == {"/livez", "/readyz", "/metrics"}
-    assert all(endpoint.caller is None for endpoint in routes.endpoints)
+    assert all(endpoint.callers == () for endpoint in routes.endpoints)
