@@ -1,13 +1,13 @@
 """Pay-codes and redemptions on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.common import Answer, Coins, MerchantId, MerchantName, Request
+from schemas.common import Answer, Coins, MerchantId, MerchantName, OfferId, Request
 
 PAY_CODE_DIGITS = 18
 
@@ -16,14 +16,8 @@ PayCodeDigits = Annotated[
     StringConstraints(strict=True, pattern=rf"^[0-9]{{{PAY_CODE_DIGITS}}}$"),
     Field(description="As the resident's screen shows it: 18 digits, without spaces"),
 ]
-RedemptionState = Literal["captured"]
-
-
-def _only_true(value: object) -> object:
-    # Literal[True] alone would take the number 1, which equals it.
-    if value is not True:
-        raise PydanticCustomError("literal_error", "Send true: this version takes coins at once, and holds none")
-    return value
+RedemptionState = Literal["authorised", "captured", "voided", "expired", "refunded"]
+Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, strip_whitespace=True)]
 
 
 class PayCode(Answer):
@@ -33,19 +27,70 @@ class PayCode(Answer):
     expires_at: datetime
 
 
-class OwnRedemptionRequest(Request):
+def _given(value: object) -> object:
+    # Only what is sent comes here: absent is one way to leave it out, and null would be a second.
+    if value is None:
+        raise PydanticCustomError("null", "Leave it out instead of sending null")
+    return value
+
+
+def _without_null(schema: dict[str, Any]) -> None:
+    schema.pop("default")
+    value, _null = schema.pop("anyOf")
+    schema |= value | schema
+
+
+class _Priced(Request):
+    """Either so many coins, or an offer at the price it has at this moment."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"oneOf": [{"required": ["coins"]}, {"required": ["offer_id"]}]},
+    )
+
+    coins: Annotated[Coins | None, BeforeValidator(_given)] = Field(None, json_schema_extra=_without_null)
+    offer_id: Annotated[OfferId | None, BeforeValidator(_given)] = Field(
+        None, description="One piece of this offer, at its price", json_schema_extra=_without_null
+    )
+
+    @model_validator(mode="after")
+    def _has_one_price(self) -> "_Priced":
+        if (self.coins is None) == (self.offer_id is None):
+            raise PydanticCustomError("one_price", "Send either coins or offer_id")
+        return self
+
+
+class OwnRedemptionRequest(_Priced):
     """A resident has scanned the merchant's code."""
 
     merchant_id: MerchantId
-    coins: Coins
 
 
-class PayCodeRedemptionRequest(Request):
+class PayCodeRedemptionRequest(_Priced):
     """A merchant has scanned the resident's pay-code."""
 
     pay_code: PayCodeDigits
-    coins: Coins
-    capture: Annotated[Literal[True], BeforeValidator(_only_true)] = Field(description="Take the coins at once")
+    capture: Annotated[bool, Field(strict=True)] = Field(
+        description="true takes the coins at once; false holds them until they are captured, voided or expire"
+    )
+
+
+class CaptureRequest(Request):
+    """Take what is held, or part of it; the rest is the resident's again."""
+
+    coins: Coins | None = Field(None, description="Absent: all that is held")
+
+
+class VoidRequest(Request):
+    """Nothing to say: all that is held is the resident's again."""
+
+
+class RefundRequest(Request):
+    """Give back what was captured, or part of it."""
+
+    coins: Coins | None = Field(None, description="Absent: all that is not refunded yet")
+    reason: Reason | None = Field(None, description="The resident reads it on their statement")
 
 
 class OwnRedemption(Answer):
@@ -55,6 +100,7 @@ class OwnRedemption(Answer):
     state: RedemptionState
     merchant: MerchantName
     coins: Coins
+    offer_id: OfferId | None
     balance_coins: int = Field(description="What the resident can spend now")
     created_at: datetime
 
@@ -63,6 +109,16 @@ class MerchantRedemption(Answer):
     """What the merchant is told: not who the resident is, nor what they have."""
 
     id: UUID
-    state: RedemptionState
-    coins: Coins
+    state: RedemptionState = Field(description="`expired` from `expires_at` on; `refunded` when all of it is")
+    coins: Coins = Field(description="As granted")
+    captured_coins: int = Field(ge=0)
+    refunded_coins: int = Field(ge=0)
+    offer_id: OfferId | None
+    machine_id: str | None
+    expires_at: datetime | None = Field(description="When a hold frees its coins; null where they were taken at once")
     created_at: datetime
+
+    @classmethod
+    def of(cls, **values: Any) -> "MerchantRedemption":
+        """Without validation: what the service built is what it says."""
+        return cls.model_construct(**values)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import violated_constraint
-from service.errors import ApiKeyUnknown, MachineUnknown, MerchantUnknown, ValidationFailed
+from service.errors import ApiKeyUnknown, MerchantUnknown, ValidationFailed
 from service.secrets import new_token, token_hash
 from service.tables import api_key
 
@@ -23,15 +23,13 @@ async def create_api_key(
     role: Role,
     name: str,
     merchant_id: str | None = None,
-    machine_id: str | None = None,
     demo: bool = False,
 ) -> str:
     """A new key, given back this once: the database keeps its hash. `name` tells people whose it is.
 
-    Raises ValidationFailed where role and merchant do not fit, MerchantUnknown, or MachineUnknown where the machine is
-    not this merchant's; the caller rolls back.
+    Raises ValidationFailed where role and merchant do not fit, or MerchantUnknown; the caller rolls back.
     """
-    if (role == "merchant") != (merchant_id is not None) or (machine_id is not None and merchant_id is None):
+    if (role == "merchant") != (merchant_id is not None):
         raise ValidationFailed("A key with the role merchant names its merchant; a key with another role names none.")
     secret = new_token(PREFIX)
     try:
@@ -41,15 +39,12 @@ async def create_api_key(
                 role=role,
                 name=name,
                 merchant_id=merchant_id,
-                machine_id=machine_id,
                 demo=demo,
             )
         )
     except IntegrityError as error:
         if violated_constraint(error) == "fk_api_key_merchant_id_merchant":
             raise MerchantUnknown(f"There is no merchant {merchant_id}.") from None
-        if violated_constraint(error) == "fk_api_key_machine_id_machine":
-            raise MachineUnknown(f"The merchant {merchant_id} has no machine {machine_id}.") from None
         raise
     return secret
 
@@ -61,7 +56,6 @@ async def list_api_keys(connection: AsyncConnection) -> Sequence[Any]:
         api_key.c.role,
         api_key.c.name,
         api_key.c.merchant_id,
-        api_key.c.machine_id,
         api_key.c.created_at,
         api_key.c.revoked_at,
     ).order_by(api_key.c.created_at)

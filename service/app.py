@@ -21,6 +21,9 @@ from service.metrics import Metrics
 from service.migrating import head_revision
 from service.recovery import embedded_kept_running
 from service.redemption import routes as redemption
+from service.redemption.committing import Committing
+from service.redemption.committing import is_retryable as is_retryable_command
+from service.redemption.sweeping import sweep_forever
 from service.reference import Reference
 from service.residents import routes as residents
 from service.residents.waiting import credit_waiting_forever
@@ -81,7 +84,23 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
                 ),
                 is_poison=is_poison,
                 is_retryable=is_retryable,
-                observer=app[keys.METRICS],
+                observer=app[keys.METRICS].group_commit("weigh_events"),
+            )
+        )
+        committing = Committing(writers, reference, zone=settings.business_timezone, demo=settings.demo)
+        commands = app[redemption.COMMANDS] = await stack.enter_async_context(
+            GroupCommit(
+                committing.commit,
+                limits=Limits(
+                    writers=settings.redemption_writers,
+                    batch_items_max=settings.redemption_batch_items_max,
+                    queue_items_max=settings.redemption_queue_items_max,
+                    retry_seconds_max=settings.groupcommit_retry_seconds_max,
+                    companion_items_min=settings.redemption_companion_items_min,
+                ),
+                is_poison=is_poison,
+                is_retryable=is_retryable_command,
+                observer=app[keys.METRICS].group_commit("redemptions"),
             )
         )
         bounds = rules.Bounds(
@@ -112,11 +131,23 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
             )
         )
         await stack.enter_async_context(_background(fold_forever(engine, settings)))
+        await stack.enter_async_context(
+            _background(
+                sweep_forever(
+                    committing,
+                    interval_seconds=settings.hold_sweep_interval_seconds,
+                    swept=app[keys.METRICS].count_expired_holds,
+                )
+            )
+        )
         await stack.enter_async_context(_background(reference.refresh_forever(settings.reference_poll_seconds)))
         await stack.enter_async_context(
             _background(
                 app[keys.METRICS].sample_forever(
-                    queued_items=lambda: group_commit.queued_items,
+                    queued_items={
+                        "weigh_events": lambda: group_commit.queued_items,
+                        "redemptions": lambda: commands.queued_items,
+                    },
                     pools={"engine": lambda: engine_use(engine), "writers": lambda: (writers.used, writers.idle)},
                 )
             )

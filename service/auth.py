@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.signatures import SignatureError, parse_signature_headers, verify_request
 from schemas.usual_signature import is_signed_as_usual, usual_signature
 from service.errors import BinSuspended, Forbidden, KeyUnknown, SignatureRefused, TokenInvalid
-from service.reference import BinSigner, Reference
+from service.reference import BinSigner, Device, Reference, Signers
 from service.secrets import token_hash
 from service.tables import api_key, session
 
@@ -33,15 +33,24 @@ class Resident:
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """A merchant, or one of its machines."""
-
     id: str
-    machine_id: str | None
 
     @property
     def actor(self) -> str:
-        """A machine's keys are its own: two machines may both count from 1."""
-        return f"merchant:{self.id}" if self.machine_id is None else f"machine:{self.machine_id}"
+        return f"merchant:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A merchant's device, which signs."""
+
+    id: str
+    merchant_id: str
+
+    @property
+    def actor(self) -> str:
+        """Its idempotency keys are its own: two machines may both count from 1."""
+        return f"machine:{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +70,51 @@ async def authenticate_bin(
 
     Raises SignatureRefused with the profile's code, KeyUnknown, or BinSuspended.
     """
-    now = time.time()
-    signer = _usual_signer(request, body, reference, int(now), tolerance_seconds)
-    if signer is None:
-        signer = await _any_signer(request, body, reference, int(now), tolerance_seconds)
-    if not signer.valid_at(now):
-        raise KeyUnknown
+    signer = await _signer(request, body, reference.bins, tolerance_seconds)
     if signer.suspended:
         raise BinSuspended
     return signer
 
 
+def is_signed(request: web.Request) -> bool:
+    """Whether a machine speaks, where a merchant may too. Raises SignatureRefused for a request that says both."""
+    signed = SIGNATURE_FIELDS[0] in request.headers
+    if signed and hdrs.AUTHORIZATION in request.headers:
+        raise SignatureRefused("two_credentials", "Send a signature or an API key, not both.")
+    return signed
+
+
+async def authenticate_machine(
+    request: web.Request, body: bytes, reference: Reference, tolerance_seconds: int
+) -> Machine:
+    """The machine whose key signed this request and body, in the bins' profile.
+
+    Raises SignatureRefused with the profile's code, or KeyUnknown.
+    """
+    signer = await _signer(request, body, reference.machines, tolerance_seconds)
+    return Machine(signer.machine_id, signer.merchant_id)
+
+
+async def _signer(request: web.Request, body: bytes, signers: Signers[Device], tolerance_seconds: int) -> Device:
+    now = time.time()
+    signer = _usual_signer(request, body, signers, int(now), tolerance_seconds)
+    if signer is None:
+        signer = await _any_signer(request, body, signers, int(now), tolerance_seconds)
+    if not signer.valid_at(now):
+        raise KeyUnknown
+    return signer
+
+
 def _usual_signer(
-    request: web.Request, body: bytes, reference: Reference, now: int, tolerance_seconds: int
-) -> BinSigner | None:
+    request: web.Request, body: bytes, signers: Signers[Device], now: int, tolerance_seconds: int
+) -> Device | None:
     """The signer of a request in the usual form by a remembered key; None leaves the decision to the long way."""
     headers = request.headers
     inputs, signatures, digests = (headers.getall(name, ()) for name in SIGNATURE_FIELDS)
     if not len(inputs) == len(signatures) == len(digests) == 1:
         return None
     usual = usual_signature(inputs[0])
-    signer = None if usual is None else reference.known_signer(usual.keyid)
+    signer = None if usual is None else signers.known(usual.keyid)
     if usual is None or signer is None:
         return None
     accepted = is_signed_as_usual(
@@ -99,14 +132,14 @@ def _usual_signer(
 
 
 async def _any_signer(
-    request: web.Request, body: bytes, reference: Reference, now: int, tolerance_seconds: int
-) -> BinSigner:
+    request: web.Request, body: bytes, signers: Signers[Device], now: int, tolerance_seconds: int
+) -> Device:
     headers = request.headers
     try:
         # A repeated field is one value with commas (RFC 9110 §5.3), which is more than one signature.
         inputs, signatures = (", ".join(headers.getall(name, ())) for name in SIGNATURE_FIELDS[:2])
         parsed = parse_signature_headers(inputs, signatures)
-        signer = reference.known_signer(parsed.keyid) or await reference.signer(parsed.keyid)
+        signer = signers.known(parsed.keyid) or await signers.find(parsed.keyid)
         if signer is None:
             raise KeyUnknown
         verify_request(
@@ -156,7 +189,7 @@ async def authenticate_merchant(connection: AsyncConnection, token: str, *, demo
     row = await _api_key(connection, token, demo=demo)
     if row.merchant_id is None:
         raise Forbidden("This is an operator's key; a merchant's is needed.")
-    return Merchant(row.merchant_id, row.machine_id)
+    return Merchant(row.merchant_id)
 
 
 async def authenticate_operator(
@@ -172,7 +205,7 @@ async def authenticate_operator(
 async def _api_key(connection: AsyncConnection, token: str, *, demo: bool) -> Any:
     row = (
         await connection.execute(
-            sa.select(api_key.c.id, api_key.c.role, api_key.c.merchant_id, api_key.c.machine_id).where(
+            sa.select(api_key.c.id, api_key.c.role, api_key.c.merchant_id).where(
                 api_key.c.key_hash == token_hash(token),
                 api_key.c.revoked_at.is_(None),
                 api_key.c.demo.is_(False) | sa.literal(demo),

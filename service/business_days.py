@@ -1,6 +1,6 @@
 """Business days: where one ends and the next begins, by the clock on the wall. Pure."""
 
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -11,7 +11,7 @@ def business_day(at: datetime, zone: str) -> date:
 
 def day_begins_at(day: date, zone: str) -> datetime:
     """The first moment of `day` in `zone`, in UTC."""
-    return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(timezone.utc)
+    return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
 
 
 def next_day_begins_at(at: datetime, zone: str) -> datetime:

@@ -47,21 +47,27 @@ class Metrics:
         self._redemptions = Counter(
             "tanbi_redemptions", "Redemptions answered, by outcome", ["outcome"], registry=self.registry
         )
+        self._expired_holds = Counter(
+            "tanbi_expired_holds", "Holds that the sweeper found expired", registry=self.registry
+        )
         self._batch_size = Histogram(
             "tanbi_groupcommit_batch_size",
             "Items committed together",
+            ["queue"],
             buckets=BATCH_BUCKETS,
             registry=self.registry,
         )
         self._batch_wait = Histogram(
             "tanbi_groupcommit_wait_seconds",
             "From the first item's arrival to its commit",
+            ["queue"],
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
         self._queue_depth = Gauge(
             "tanbi_groupcommit_queue_depth",
             "Items waiting for a writer",
+            ["queue"],
             multiprocess_mode="livesum",
             registry=self.registry,
         )
@@ -100,12 +106,15 @@ class Metrics:
             self._noted_outcomes[outcome["outcome"]] += 1
 
     def count_redemption(self, outcome: str) -> None:
-        """`captured`, or the code of the problem it was declined with."""
+        """`authorised`, `captured`, `voided` or `refunded`, or the code of the problem it was declined with."""
         self._redemptions.labels(outcome).inc()
 
-    def batch_committed(self, items: int, longest_wait_seconds: float) -> None:
-        self._batch_size.observe(items)
-        self._batch_wait.observe(longest_wait_seconds)
+    def group_commit(self, queue: str) -> "BatchMetrics":
+        """What the group commit of this queue tells of itself."""
+        return BatchMetrics(self._batch_size.labels(queue), self._batch_wait.labels(queue))
+
+    def count_expired_holds(self, holds: int) -> None:
+        self._expired_holds.inc(holds)
 
     def count_scrape_error(self) -> None:
         self._scrape_errors.inc()
@@ -126,7 +135,7 @@ class Metrics:
         self._noted_answers.clear()
 
     async def sample_forever(
-        self, *, queued_items: Callable[[], int], pools: Mapping[str, Callable[[], tuple[int, int]]]
+        self, *, queued_items: Mapping[str, Callable[[], int]], pools: Mapping[str, Callable[[], tuple[int, int]]]
     ) -> None:
         """Look at what has a state instead of events, four times a second; `pools` give connections in use and idle."""
         while True:
@@ -134,7 +143,8 @@ class Metrics:
             await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
             self._loop_lag.set(max(0.0, time.perf_counter() - due))
             self.count_noted()
-            self._queue_depth.set(queued_items())
+            for queue, items in queued_items.items():
+                self._queue_depth.labels(queue).set(items())
             for name, pool in pools.items():
                 for state, connections in zip(("in_use", "idle"), pool(), strict=True):
                     self._pool_connections.labels(name, state).set(connections)
@@ -155,6 +165,18 @@ class Metrics:
         shared = CollectorRegistry()
         MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
         return shared
+
+
+class BatchMetrics:
+    """Histograms of one queue."""
+
+    def __init__(self, size: Histogram, wait: Histogram) -> None:
+        self._size = size
+        self._wait = wait
+
+    def batch_committed(self, items: int, longest_wait_seconds: float) -> None:
+        self._size.observe(items)
+        self._wait.observe(longest_wait_seconds)
 
 
 class _Scrape(Collector):

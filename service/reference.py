@@ -5,8 +5,10 @@ import contextlib
 import logging
 import math
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
@@ -17,7 +19,7 @@ from service.db import is_retryable
 from service.errors import KeyUnreadable
 from service.limits import LimitRow, Limits
 from service.secrets import Keyring
-from service.tables import bin_, bin_key, material, reference_revision, spending_limit, tariff
+from service.tables import bin_, bin_key, machine, machine_key, material, reference_revision, spending_limit, tariff
 from service.tariffs import Tariffs
 
 logger = logging.getLogger(__name__)
@@ -30,11 +32,9 @@ LOOKUPS_AT_ONCE_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
-class BinSigner:
-    """A bin's key as its record says: who signs with it, and how."""
+class Signer:
+    """A key as its record says, and when it is good."""
 
-    bin_id: str
-    suspended: bool
     key: VerifyKey
     # Unix seconds.
     valid_from: float
@@ -42,6 +42,67 @@ class BinSigner:
 
     def valid_at(self, when: float) -> bool:
         return self.valid_from <= when < self.valid_until
+
+
+@dataclass(frozen=True, slots=True)
+class BinSigner(Signer):
+    """A bin's key: who signs with it, and whether it may."""
+
+    bin_id: str
+    suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSigner(Signer):
+    """A machine's key, and whose machine it is."""
+
+    machine_id: str
+    merchant_id: str
+
+
+Device = TypeVar("Device", bound=Signer)
+
+
+class Signers(Generic[Device]):
+    """Keys of one kind of device, remembered by their keyid until they are forgotten. A bin's and a machine's of the
+    same keyid are two keys: each is asked for only where its kind of device may call."""
+
+    def __init__(self, engine: AsyncEngine, read: Callable[[AsyncConnection, str], Awaitable[Device | None]]) -> None:
+        self._engine = engine
+        self._read = read
+        self._known: dict[str, Device] = {}
+        self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE_MAX)
+        self._reading: dict[str, asyncio.Task[Device | None]] = {}
+        self._forgotten = 0
+
+    def forget(self) -> None:
+        self._known.clear()
+        self._forgotten += 1
+
+    def known(self, keyid: str) -> Device | None:
+        """Without a look at the database, for the hot path."""
+        return self._known.get(keyid)
+
+    async def find(self, keyid: str) -> Device | None:
+        """The key's record, or None where there is none that this service accepts. Raises KeyUnreadable."""
+        remembered = self._known.get(keyid)
+        if remembered is not None:
+            return remembered
+        # Read once for all who wait: a bin that sends its backlog after a change would ask a hundred times at once.
+        reading = self._reading.get(keyid)
+        if reading is None:
+            reading = self._reading[keyid] = asyncio.create_task(self._find(keyid))
+            reading.add_done_callback(lambda _: self._reading.pop(keyid, None))
+        return await asyncio.shield(reading)
+
+    async def _find(self, keyid: str) -> Device | None:
+        forgotten = self._forgotten
+        async with self._lookups, self._engine.connect() as connection:
+            signer = await self._read(connection, keyid)
+        # A change between the read and here must not be remembered as the old state.
+        if signer is not None and forgotten == self._forgotten and len(self._known) < SIGNERS_MAX:
+            self._known[keyid] = signer
+        return signer
 
 
 class Reference:
@@ -55,9 +116,8 @@ class Reference:
         self._engine = engine
         self._keyring = keyring
         self._demo = demo
-        self._signers: dict[str, BinSigner] = {}
-        self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE_MAX)
-        self._reading: dict[str, asyncio.Task[BinSigner | None]] = {}
+        self.bins = Signers(engine, self._read_bin)
+        self.machines = Signers(engine, self._read_machine)
         self._revision = -1
         self.tariffs = Tariffs({})
         self.limits = Limits(())
@@ -69,7 +129,8 @@ class Reference:
             if revision != self._revision:
                 self.tariffs = await read_tariffs(connection)
                 self.limits = await read_limits(connection)
-                self._signers.clear()
+                self.bins.forget()
+                self.machines.forget()
                 self._revision = revision
 
     async def refresh_at_start(self, seconds_max: float) -> None:
@@ -92,47 +153,35 @@ class Reference:
                 if not is_retryable(error) and not isinstance(error, sa.exc.TimeoutError):
                     logger.exception("reference data could not be read")
 
-    def known_signer(self, keyid: str) -> BinSigner | None:
-        """Without a look at the database, for the hot path."""
-        return self._signers.get(keyid)
-
-    async def signer(self, keyid: str) -> BinSigner | None:
-        """The key's record, or None where there is none that this service accepts."""
-        remembered = self._signers.get(keyid)
-        if remembered is not None:
-            return remembered
-        # Read once for all who wait: a bin that sends its backlog after a change would ask a hundred times at once.
-        reading = self._reading.get(keyid)
-        if reading is None:
-            reading = self._reading[keyid] = asyncio.create_task(self._read_signer(keyid))
-            reading.add_done_callback(lambda _: self._reading.pop(keyid, None))
-        return await asyncio.shield(reading)
-
-    async def _read_signer(self, keyid: str) -> BinSigner | None:
-        revision = self._revision
-        async with self._lookups, self._engine.connect() as connection:
-            row = (
-                await connection.execute(
-                    sa.select(bin_key, bin_.c.state)
-                    .join(bin_, bin_.c.id == bin_key.c.bin_id)
-                    .where(bin_key.c.id == keyid, bin_key.c.demo.is_(False) | sa.literal(self._demo))
-                )
-            ).one_or_none()
+    async def _read_bin(self, connection: AsyncConnection, keyid: str) -> BinSigner | None:
+        row = (
+            await connection.execute(
+                sa.select(bin_key, bin_.c.state)
+                .join(bin_, bin_.c.id == bin_key.c.bin_id)
+                .where(bin_key.c.id == keyid, bin_key.c.demo.is_(False) | sa.literal(self._demo))
+            )
+        ).one_or_none()
         if row is None:
             return None
+        return BinSigner(*self._key_of(row), bin_id=row.bin_id, suspended=row.state != "active")
+
+    async def _read_machine(self, connection: AsyncConnection, keyid: str) -> MachineSigner | None:
+        row = (
+            await connection.execute(
+                sa.select(machine_key, machine.c.merchant_id)
+                .join(machine, machine.c.id == machine_key.c.machine_id)
+                .where(machine_key.c.id == keyid, machine_key.c.demo.is_(False) | sa.literal(self._demo))
+            )
+        ).one_or_none()
+        if row is None:
+            return None
+        return MachineSigner(*self._key_of(row), machine_id=row.machine_id, merchant_id=row.merchant_id)
+
+    def _key_of(self, row: Any) -> tuple[VerifyKey, float, float]:
         algorithm = Algorithm(row.algorithm)
-        key = row.key if algorithm is Algorithm.ED25519 else self._decrypted(keyid, row.key)
-        signer = BinSigner(
-            bin_id=row.bin_id,
-            suspended=row.state != "active",
-            key=VerifyKey(keyid, algorithm, key),
-            valid_from=row.valid_from.timestamp(),
-            valid_until=math.inf if row.valid_until is None else row.valid_until.timestamp(),
-        )
-        # A change between the read and here must not be remembered as the old state.
-        if revision == self._revision and len(self._signers) < SIGNERS_MAX:
-            self._signers[keyid] = signer
-        return signer
+        key = row.key if algorithm is Algorithm.ED25519 else self._decrypted(row.id, row.key)
+        valid_until = math.inf if row.valid_until is None else row.valid_until.timestamp()
+        return VerifyKey(row.id, algorithm, key), row.valid_from.timestamp(), valid_until
 
     def _decrypted(self, keyid: str, stored: bytes) -> bytes:
         with contextlib.suppress(InvalidTag):

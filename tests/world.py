@@ -5,17 +5,19 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.signatures import Algorithm, SigningKey, sign_request
 from service.api_keys import create_api_key
-from service.db import transaction
-from service.ledger.queries import open_wallet
+from service.db import DriverConnection, transaction
+from service.ledger.book import Wallet
+from service.ledger.queries import lock_wallets, open_wallet
+from service.ledger.queries import post as post_book
 from service.redemption.merchants import add_merchant
 from service.residents import sessions
 from service.secrets import Keyring
@@ -83,6 +85,25 @@ async def add_shop(engine: AsyncEngine, merchant_id: str = "NK-M-01") -> str:
     async with transaction(engine) as connection:
         await add_merchant(connection, merchant_id=merchant_id, name="学府便利店", name_en="Xuefu Store")
         return await create_api_key(connection, role="merchant", name="till", merchant_id=merchant_id)
+
+
+async def driver_connection(connection: AsyncConnection) -> DriverConnection:
+    """The driver's connection beneath one of the engine's, in the same transaction."""
+    # SQLAlchemy begins at its first statement, not before.
+    await connection.execute(sa.text("SELECT 1"))
+    raw: Any = await connection.get_raw_connection()
+    return cast("DriverConnection", raw.driver_connection)
+
+
+async def spend(
+    connection: AsyncConnection, *, owner_id: int, merchant_account_id: int, coins: int, redemption_id: uuid.UUID
+) -> Wallet:
+    """Coins from a resident to a merchant as the ledger posts them, without a redemption; the wallet after it."""
+    driver = await driver_connection(connection)
+    book = await lock_wallets(driver, [owner_id])
+    book.spend(owner_id, merchant_account_id, coins, redemption_id)
+    await post_book(driver, book)
+    return book.wallet(owner_id)
 
 
 async def earn(client: TestClient[Any, Any], world: World, coins: int) -> None:

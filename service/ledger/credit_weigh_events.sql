@@ -50,7 +50,7 @@ WITH event AS (
     SET posted = wallet.posted + locked.coins
     FROM locked
     WHERE wallet.owner_id = locked.owner_id
-    RETURNING wallet.owner_id, wallet.posted - wallet.held AS balance
+    RETURNING wallet.owner_id, wallet.posted - wallet.held AS balance, wallet.held
 ), posted AS (
     INSERT INTO transfer (owner_id, kind, debit_account_id, credit_account_id, coins, bin_id, event_id)
     SELECT resident_id, 'credit', 1, resident_id, coins, bin_id, event_id
@@ -61,5 +61,10 @@ SELECT bin_id, event_id, resident_id, NULL::bigint AS balance
 FROM claimed
 UNION ALL
 -- Not joined: the planner cannot know how many events a batch has, and would compare each with each.
-SELECT NULL, NULL, owner_id, balance
+SELECT NULL, NULL, owner_id,
+       -- A hold whose time is over holds nothing, whether or not that is written down yet.
+       CASE WHEN held = 0 THEN balance
+            ELSE balance + (SELECT coalesce(sum(hold.coins), 0)::bigint
+                            FROM hold
+                            WHERE hold.owner_id = credited.owner_id AND hold.expires_at <= now()) END
 FROM credited

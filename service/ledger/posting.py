@@ -1,32 +1,9 @@
 """Moving coins: each function inserts a transfer and changes the wallet it touches, in the caller's transaction."""
 
-from uuid import UUID
-
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.errors import InsufficientCoins, NotFound, TransferReversed
 from service.ledger import queries
-from service.ledger.queries import Wallet
-
-
-async def post_redemption(
-    connection: AsyncConnection, *, owner_id: int, merchant_account_id: int, coins: int, redemption_id: UUID
-) -> Wallet:
-    """Coins from a resident to a merchant; the wallet after it.
-
-    Raises InsufficientCoins, with nothing changed. Its text names no figure, since a merchant may read it; its
-    `available_coins` is for the resident.
-    """
-    wallet, moved = await queries.post_redemption(
-        connection,
-        owner_id=owner_id,
-        merchant_account_id=merchant_account_id,
-        coins=coins,
-        redemption_id=redemption_id,
-    )
-    if not moved:
-        raise InsufficientCoins(available_coins=wallet.available)
-    return wallet
 
 
 async def reverse_transfer(connection: AsyncConnection, *, owner_id: int, transfer_id: int, reason: str) -> int:

@@ -1,18 +1,17 @@
 """SQL of the ledger, one function a statement. Nothing else in the service writes wallets or transfers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from importlib import resources
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import DriverConnection
-from service.tables import account, merchant, transfer, wallet, weigh_event
+from service.ledger.book import Book, Hold, Wallet
+from service.tables import account, hold, merchant, transfer, wallet, weigh_event
 
 CREDIT_WEIGH_EVENTS = resources.files("service.ledger").joinpath("credit_weigh_events.sql").read_text()
 CREDIT_WAITING = sa.text(resources.files("service.ledger").joinpath("credit_waiting.sql").read_text()).bindparams(
@@ -20,24 +19,26 @@ CREDIT_WAITING = sa.text(resources.files("service.ledger").joinpath("credit_wait
     sa.bindparam("waiting_max", type_=sa.Interval),
     sa.bindparam("demo", type_=sa.Boolean),
 )
-POST_REDEMPTION = sa.text(resources.files("service.ledger").joinpath("post_redemption.sql").read_text()).bindparams(
-    sa.bindparam("owner_id", type_=sa.BigInteger),
-    sa.bindparam("merchant_account_id", type_=sa.BigInteger),
-    sa.bindparam("coins", type_=sa.BigInteger),
-    sa.bindparam("redemption_id", type_=sa.Uuid),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Wallet:
-    """Coins of one resident."""
-
-    posted: int
-    held: int
-
-    @property
-    def available(self) -> int:
-        return self.posted - self.held
+POST = resources.files("service.ledger").joinpath("post.sql").read_text()
+# The clock is read above the locks: no decision is older than the last of them.
+LOCK_WALLETS = """
+SELECT owner_id, posted, held, clock_timestamp() AS at
+FROM (SELECT owner_id, posted, held
+      FROM wallet
+      WHERE owner_id = ANY($1)
+      ORDER BY owner_id
+      FOR NO KEY UPDATE) AS locked
+"""
+# Wallets that are locked are being seen to by whoever locked them.
+LOCK_DUE_WALLETS = """
+SELECT owner_id, posted, held, clock_timestamp() AS at
+FROM (SELECT owner_id, posted, held
+      FROM wallet
+      WHERE owner_id IN (SELECT owner_id FROM hold WHERE expires_at <= now() ORDER BY expires_at LIMIT $1)
+      ORDER BY owner_id
+      FOR NO KEY UPDATE SKIP LOCKED) AS locked
+"""
+OPEN_HOLDS = "SELECT owner_id, redemption_id, coins, held_at, expires_at FROM hold WHERE owner_id = ANY($1)"
 
 
 async def credit_weigh_events(
@@ -94,8 +95,18 @@ async def open_merchant_account(connection: AsyncConnection) -> int:
 
 
 async def read_wallet(connection: AsyncConnection, owner_id: int) -> Wallet:
+    """As it is at this moment: a hold whose time is over holds nothing, whether or not that is written down yet."""
+    due = (
+        sa.select(sa.func.coalesce(sa.func.sum(hold.c.coins), 0))
+        .where(hold.c.owner_id == owner_id, hold.c.expires_at <= sa.func.clock_timestamp())
+        .scalar_subquery()
+    )
     row = (
-        await connection.execute(sa.select(wallet.c.posted, wallet.c.held).where(wallet.c.owner_id == owner_id))
+        await connection.execute(
+            sa.select(wallet.c.posted, sa.cast(wallet.c.held - due, sa.BigInteger).label("held")).where(
+                wallet.c.owner_id == owner_id
+            )
+        )
     ).one()
     return Wallet(row.posted, row.held)
 
@@ -131,25 +142,49 @@ async def insert_transfer(connection: AsyncConnection, **values: Any) -> int:
     return transfer_id
 
 
-async def post_redemption(
-    connection: AsyncConnection, *, owner_id: int, merchant_account_id: int, coins: int, redemption_id: UUID
-) -> tuple[Wallet, bool]:
-    """Move coins to a merchant if they are available: the wallet then, and whether they moved; see post_redemption.sql.
+async def lock_wallets(connection: DriverConnection, owner_ids: Sequence[int]) -> Book:
+    """The wallets of these residents and their open holds, locked until the transaction ends."""
+    return await _book(connection, await connection.fetch(LOCK_WALLETS, owner_ids))
 
-    Locks the wallet until the transaction ends.
-    """
-    row = (
-        await connection.execute(
-            POST_REDEMPTION,
-            {
-                "owner_id": owner_id,
-                "merchant_account_id": merchant_account_id,
-                "coins": coins,
-                "redemption_id": redemption_id,
-            },
-        )
-    ).one()
-    return Wallet(row.posted, row.held), row.moved
+
+async def lock_due_wallets(connection: DriverConnection, *, holds_max: int) -> Book:
+    """As lock_wallets, those of the oldest holds whose time is over."""
+    return await _book(connection, await connection.fetch(LOCK_DUE_WALLETS, holds_max))
+
+
+async def _book(connection: DriverConnection, locked: Sequence[asyncpg.Record]) -> Book:
+    wallets = {row["owner_id"]: Wallet(row["posted"], row["held"]) for row in locked}
+    holding = [owner_id for owner_id, wallet in wallets.items() if wallet.held]
+    holds = await connection.fetch(OPEN_HOLDS, holding) if holding else []
+    at = max((row["at"] for row in locked), default=None) or await connection.fetchval("SELECT clock_timestamp()")
+    return Book(at, wallets, [Hold(*row) for row in holds])
+
+
+async def post(connection: DriverConnection, book: Book) -> None:
+    """Write what a book has decided; see post.sql."""
+    if not book.changed:
+        return
+    wallets = [(owner_id, book.wallet(owner_id)) for owner_id in book.changed]
+    transfers = list(zip(*book.transfers, strict=True)) or [()] * 8
+    await connection.execute(
+        POST,
+        [owner_id for owner_id, _ in wallets],
+        [wallet.posted for _, wallet in wallets],
+        [wallet.held for _, wallet in wallets],
+        *transfers,
+        [hold.owner_id for hold in book.placed],
+        [hold.redemption_id for hold in book.placed],
+        [hold.coins for hold in book.placed],
+        [hold.expires_at for hold in book.placed],
+        [resolution.hold.owner_id for resolution in book.resolved],
+        [resolution.hold.redemption_id for resolution in book.resolved],
+        [resolution.outcome for resolution in book.resolved],
+        [resolution.hold.coins for resolution in book.resolved],
+        [resolution.captured_coins for resolution in book.resolved],
+        [resolution.hold.held_at for resolution in book.resolved],
+        [resolution.hold.expires_at for resolution in book.resolved],
+        book.at,
+    )
 
 
 async def read_transfer(connection: AsyncConnection, owner_id: int, transfer_id: int) -> sa.Row[Any] | None:

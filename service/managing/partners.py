@@ -85,11 +85,11 @@ def key_create(
 @key_app.command("list")
 def key_list(data: DataOption = None) -> None:
     """Show all API keys by id, role and name; never the keys themselves."""
-    table = Table("Id", "Role", "Name", "Merchant", "Machine", "Created", "Revoked")
+    table = Table("Id", "Role", "Name", "Merchant", "Created", "Revoked")
     for row in in_transaction(data, lambda connection, _: api_keys.list_api_keys(connection)):
         revoked = "" if row.revoked_at is None else row.revoked_at.isoformat(timespec="seconds")
         created = row.created_at.isoformat(timespec="seconds")
-        table.add_row(str(row.id), row.role, row.name, row.merchant_id or "", row.machine_id or "", created, revoked)
+        table.add_row(str(row.id), row.role, row.name, row.merchant_id or "", created, revoked)
     console.print(table)
 
 

@@ -8,14 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.tables import merchant, pay_code, redemption
-
-
-async def find_merchant(connection: AsyncConnection, merchant_id: str) -> Any | None:
-    """A merchant's name and account."""
-    return (
-        await connection.execute(sa.select(merchant.c.name, merchant.c.account_id).where(merchant.c.id == merchant_id))
-    ).one_or_none()
+from service.auth import Machine, Merchant
+from service.tables import hold, hold_resolution, pay_code, redemption, transfer
 
 
 async def replace_pay_code(
@@ -51,46 +45,52 @@ async def tidy_pay_codes(connection: AsyncConnection, *, kept: timedelta, rows_m
     await connection.execute(sa.delete(pay_code).where(pay_code.c.digest.in_(old)))
 
 
-async def use_pay_code(connection: AsyncConnection, *, digest: bytes, merchant_id: str) -> Any | None:
-    """Claim a code that is good: its owner and the merchant's account; None, and nothing changed, for any other.
-
-    Locks the code until the transaction ends, so that of those who present it at once the others wait to see whether
-    the first succeeds. It must be good when the transaction begins; waiting does not age it.
-    """
-    account_id = sa.select(merchant.c.account_id).where(merchant.c.id == merchant_id).scalar_subquery()
-    return (
-        await connection.execute(
-            sa.update(pay_code)
-            .where(pay_code.c.digest == digest, pay_code.c.used_at.is_(None), pay_code.c.expires_at > sa.func.now())
-            .values(used_at=sa.func.now())
-            .returning(pay_code.c.owner_id, account_id.label("account_id"))
+async def find_redemption(connection: AsyncConnection, redemption_id: UUID, caller: Merchant | Machine) -> Any | None:
+    """A merchant's own redemption, or a machine's own, as it stands at this moment: state, captured_coins,
+    refunded_coins and what was granted."""
+    captured, refund = transfer.alias("captured"), transfer.alias("refund")
+    of = redemption.c
+    refunded_coins = (
+        sa.select(sa.cast(sa.func.coalesce(sa.func.sum(refund.c.coins), 0), sa.BigInteger))
+        .where(refund.c.kind == "refund", refund.c.owner_id == of.owner_id, refund.c.redemption_id == of.id)
+        .scalar_subquery()
+    )
+    state = sa.case(
+        (sa.and_(captured.c.id.is_not(None), refunded_coins == captured.c.coins), "refunded"),
+        (captured.c.id.is_not(None), "captured"),
+        # From its time on, whether or not that is written down yet.
+        (hold.c.expires_at <= sa.func.clock_timestamp(), "expired"),
+        (hold.c.expires_at.is_not(None), "authorised"),
+        else_=hold_resolution.c.outcome,
+    )
+    query = (
+        sa.select(
+            of.id,
+            state.label("state"),
+            of.coins,
+            sa.func.coalesce(captured.c.coins, 0).label("captured_coins"),
+            refunded_coins.label("refunded_coins"),
+            of.offer_id,
+            of.machine_id,
+            of.expires_at,
+            of.created_at,
         )
-    ).one_or_none()
-
-
-async def pay_code_is_used(connection: AsyncConnection, digest: bytes) -> bool | None:
-    """None for a code that is not there. Asked after use_pay_code, so that what made it fail is seen."""
-    return (
-        await connection.execute(sa.select(pay_code.c.used_at.is_not(None)).where(pay_code.c.digest == digest))
-    ).scalar_one_or_none()
-
-
-async def insert_redemption(connection: AsyncConnection, **values: Any) -> datetime:
-    """A redemption that is captured; when."""
-    created_at: datetime = (
-        await connection.execute(
-            sa.insert(redemption).values(state="captured", **values).returning(redemption.c.created_at)
+        .select_from(redemption)
+        .outerjoin(hold, sa.and_(hold.c.owner_id == of.owner_id, hold.c.redemption_id == of.id))
+        .outerjoin(
+            hold_resolution,
+            sa.and_(hold_resolution.c.owner_id == of.owner_id, hold_resolution.c.redemption_id == of.id),
         )
-    ).scalar_one()
-    return created_at
-
-
-async def find_redemption(connection: AsyncConnection, redemption_id: UUID, merchant_id: str) -> Any | None:
-    """A merchant's own redemption."""
-    return (
-        await connection.execute(
-            sa.select(redemption.c.id, redemption.c.state, redemption.c.coins, redemption.c.created_at).where(
-                redemption.c.id == redemption_id, redemption.c.merchant_id == merchant_id
-            )
+        .outerjoin(
+            captured,
+            sa.and_(
+                captured.c.kind == "redemption", captured.c.owner_id == of.owner_id, captured.c.redemption_id == of.id
+            ),
         )
-    ).one_or_none()
+        .where(of.id == redemption_id)
+    )
+    if isinstance(caller, Machine):
+        query = query.where(of.machine_id == caller.id)
+    else:
+        query = query.where(of.merchant_id == caller.id)
+    return (await connection.execute(query)).one_or_none()

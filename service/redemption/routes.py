@@ -6,33 +6,77 @@ from uuid import UUID
 from aiohttp import web
 
 from schemas.redemptions import (
+    CaptureRequest,
     MerchantRedemption,
     OwnRedemption,
     OwnRedemptionRequest,
     PayCode,
     PayCodeRedemptionRequest,
+    RefundRequest,
+    VoidRequest,
 )
-from service.auth import authenticate_merchant, authenticate_resident, bearer_token
+from service.auth import (
+    Machine,
+    Merchant,
+    authenticate_machine,
+    authenticate_merchant,
+    authenticate_resident,
+    bearer_token,
+    is_signed,
+)
 from service.db import transaction
 from service.errors import (
+    AboveCaptured,
+    AboveHeld,
+    AlreadyCaptured,
     DatabaseUnavailable,
+    Draining,
     Forbidden,
+    HoldExpired,
+    HoldVoided,
     InsufficientCoins,
+    KeyUnknown,
+    MerchantDayLimit,
     MerchantUnknown,
+    NotCaptured,
+    OfferDayLimit,
+    OfferUnknown,
+    OutOfStock,
     PayCodeExpired,
     PayCodeUnknown,
     PayCodeUsed,
+    QueueFull,
+    RedemptionLimit,
     RedemptionUnknown,
+    ResidentDayLimit,
+    SignatureRefused,
     TokenInvalid,
 )
-from service.idempotency import KEYED_WRITE, StoredAnswer, answer_once, read_keyed
-from service.keys import ENGINE, KEYRING, METRICS, SETTINGS
+from service.groupcommit import GroupCommit, Poisoned
+from service.idempotency import KEYED_WRITE, StoredAnswer, read_keyed
+from service.keys import ENGINE, KEYRING, METRICS, REFERENCE, SETTINGS
 from service.redemption import queries
+from service.redemption.commands import ApiKey, Asker, Capture, Command, Refund, SessionToken, Spend, Void, Wanted
+from service.redemption.committing import Decided
 from service.redemption.pay_codes import issue_pay_code
-from service.redemption.redeeming import redeem_own, redeem_pay_code
 from service.routing import Routes, json_response, read_model
+from service.secrets import token_hash
 
 routes = Routes("redemption")
+
+COMMANDS: web.AppKey[GroupCommit[Command, Decided]] = web.AppKey("commands", GroupCommit)
+
+WRITE = (*KEYED_WRITE, QueueFull, Draining)
+SIGNED_WRITE = (*WRITE, SignatureRefused, KeyUnknown, Forbidden)
+SPENDING = (
+    InsufficientCoins,
+    OfferUnknown,
+    OutOfStock,
+    OfferDayLimit,
+    RedemptionLimit,
+    ResidentDayLimit,
+    MerchantDayLimit,
+)
 
 
 @routes.route(
@@ -69,79 +113,128 @@ async def post_pay_code(request: web.Request) -> web.Response:
     caller="resident",
     takes=OwnRedemptionRequest,
     answers={201: OwnRedemption},
-    problems=(*KEYED_WRITE, MerchantUnknown, InsufficientCoins),
+    problems=(*WRITE, MerchantUnknown, *SPENDING),
     idempotent=True,
 )
 async def post_own_redemption(request: web.Request) -> web.Response:
     """The resident has scanned the merchant's code. The coins are taken at once. The same Idempotency-Key with the same
     bytes hears the first answer again, a decline too."""
-    settings = request.app[SETTINGS]
-    token = bearer_token(request)
-    wanted = await read_model(request, OwnRedemptionRequest, settings)
-    keyed = await read_keyed(request)
-    async with transaction(request.app[ENGINE]) as connection:
-        resident = await authenticate_resident(connection, token, demo=settings.demo)
-        answer = await answer_once(
-            connection, actor=resident.actor, keyed=keyed, work=lambda: redeem_own(connection, resident, wanted)
-        )
-    return _counted(request, answer)
+    asker = SessionToken(token_hash(bearer_token(request)))
+    wanted = await read_model(request, OwnRedemptionRequest, request.app[SETTINGS])
+    spend = Spend(wanted.merchant_id, None, wanted.coins, wanted.offer_id, capture=True)
+    return await _command(request, asker, spend, "captured")
 
 
 @routes.route(
     "POST",
     "/v1/redemptions",
-    summary="Take coins by a resident's pay-code",
-    caller="merchant",
+    summary="Take or hold coins by a resident's pay-code",
+    caller=("merchant", "machine"),
     takes=PayCodeRedemptionRequest,
     answers={201: MerchantRedemption},
-    problems=(*KEYED_WRITE, Forbidden, PayCodeUnknown, PayCodeExpired, PayCodeUsed, InsufficientCoins),
+    problems=(*SIGNED_WRITE, PayCodeUnknown, PayCodeExpired, PayCodeUsed, *SPENDING),
     idempotent=True,
 )
 async def post_pay_code_redemption(request: web.Request) -> web.Response:
-    """The merchant, or its machine, has scanned the resident's code. The coins are taken at once. A code pays once; one
-    that was declined stays good until it expires. The same Idempotency-Key with the same bytes hears the first answer
-    again, a decline too."""
-    settings = request.app[SETTINGS]
-    token = bearer_token(request)
-    wanted = await read_model(request, PayCodeRedemptionRequest, settings)
-    keyed = await read_keyed(request)
+    """The merchant, or its machine, has scanned the resident's code. With `capture` true the coins are taken at once;
+    with false they are held until `expires_at`, to be captured or voided by then. One code pays once; one that was
+    declined is as good as before."""
+    asker = await _asker(request)
+    wanted = await read_model(request, PayCodeRedemptionRequest, request.app[SETTINGS])
     digest = request.app[KEYRING].pay_code_digest(wanted.pay_code)
-    async with transaction(request.app[ENGINE]) as connection:
-        merchant = await authenticate_merchant(connection, token, demo=settings.demo)
-        answer = await answer_once(
-            connection,
-            actor=merchant.actor,
-            keyed=keyed,
-            work=lambda: redeem_pay_code(connection, merchant, digest, wanted.coins),
-        )
-    return _counted(request, answer)
+    spend = Spend(None, digest, wanted.coins, wanted.offer_id, wanted.capture)
+    return await _command(request, asker, spend, "captured" if wanted.capture else "authorised")
+
+
+@routes.route(
+    "POST",
+    "/v1/redemptions/{id}/capture",
+    summary="Take what is held, or part of it",
+    caller=("merchant", "machine"),
+    takes=CaptureRequest,
+    answers={200: MerchantRedemption},
+    problems=(*SIGNED_WRITE, RedemptionUnknown, HoldExpired, HoldVoided, AlreadyCaptured, AboveHeld),
+    idempotent=True,
+)
+async def post_capture(request: web.Request) -> web.Response:
+    """Until `expires_at`; what is not taken is the resident's again. A hold is captured once. The machine that asked
+    for the hold may tell later what it gave out, within its merchant's grace."""
+    asker = await _asker(request)
+    wanted = await read_model(request, CaptureRequest, request.app[SETTINGS])
+    return await _command(request, asker, Capture(_redemption_id(request), wanted.coins), "captured")
+
+
+@routes.route(
+    "POST",
+    "/v1/redemptions/{id}/void",
+    summary="Give back what is held",
+    caller=("merchant", "machine"),
+    takes=VoidRequest,
+    answers={200: MerchantRedemption},
+    problems=(*SIGNED_WRITE, RedemptionUnknown, HoldExpired, HoldVoided, AlreadyCaptured),
+    idempotent=True,
+)
+async def post_void(request: web.Request) -> web.Response:
+    """Nothing was given out: all that is held is the resident's again. Send `{}`."""
+    asker = await _asker(request)
+    await read_model(request, VoidRequest, request.app[SETTINGS])
+    return await _command(request, asker, Void(_redemption_id(request)), "voided")
+
+
+@routes.route(
+    "POST",
+    "/v1/redemptions/{id}/refund",
+    summary="Give back what was captured, or part of it",
+    caller="merchant",
+    takes=RefundRequest,
+    answers={200: MerchantRedemption},
+    problems=(*WRITE, Forbidden, RedemptionUnknown, NotCaptured, AboveCaptured),
+    idempotent=True,
+)
+async def post_refund(request: web.Request) -> web.Response:
+    """As often as wanted, until all that was captured is given back. Machines do not."""
+    asker = await _asker(request)
+    wanted = await read_model(request, RefundRequest, request.app[SETTINGS])
+    return await _command(request, asker, Refund(_redemption_id(request), wanted.coins, wanted.reason), "refunded")
 
 
 @routes.route(
     "GET",
     "/v1/redemptions/{id}",
     summary="Look up a redemption",
-    caller="merchant",
+    caller=("merchant", "machine"),
     answers={200: MerchantRedemption},
-    problems=(TokenInvalid, Forbidden, RedemptionUnknown, DatabaseUnavailable),
+    problems=(TokenInvalid, SignatureRefused, KeyUnknown, Forbidden, RedemptionUnknown, DatabaseUnavailable),
 )
 async def get_redemption(request: web.Request) -> web.Response:
-    """The merchant's own only. Another merchant's, one that is not there and an id that cannot be one are all 404: the
-    answer does not tell which."""
-    token = bearer_token(request)
+    """The merchant's own only, a machine's its own only. Another's, one that is not there and an id that cannot be one
+    are all 404: the answer does not tell which."""
+    asker = await _asker(request)
+    token = None if isinstance(asker, Machine) else bearer_token(request)
     async with transaction(request.app[ENGINE]) as connection:
-        merchant = await authenticate_merchant(connection, token, demo=request.app[SETTINGS].demo)
-        redemption_id = _redemption_id(request.match_info["id"])
-        if redemption_id is None:
-            raise RedemptionUnknown
-        found = await queries.find_redemption(connection, redemption_id, merchant.id)
+        caller: Merchant | Machine
+        if isinstance(asker, Machine):
+            caller = asker
+        else:
+            caller = await authenticate_merchant(connection, token or "", demo=request.app[SETTINGS].demo)
+        redemption_id = _redemption_id(request)
+        found = None if redemption_id is None else await queries.find_redemption(connection, redemption_id, caller)
     if found is None:
         raise RedemptionUnknown
     return json_response(MerchantRedemption.model_validate(found, from_attributes=True))
 
 
-def _redemption_id(text: str) -> UUID | None:
+async def _asker(request: web.Request) -> Asker:
+    """A machine by its signature, checked here, or a merchant by its key, which the transaction looks up."""
+    if not is_signed(request):
+        return ApiKey(token_hash(bearer_token(request)))
+    tolerance_seconds = request.app[SETTINGS].signature_tolerance_seconds
+    return await authenticate_machine(request, await request.read(), request.app[REFERENCE], tolerance_seconds)
+
+
+def _redemption_id(request: web.Request) -> UUID | None:
     """None for what no redemption has: UUID() alone would take braces, `urn:uuid:` and hyphens anywhere."""
+    text = request.match_info["id"]
     try:
         value = UUID(text)
     except ValueError:
@@ -149,8 +242,14 @@ def _redemption_id(text: str) -> UUID | None:
     return value if str(value) == text.lower() else None
 
 
-def _counted(request: web.Request, answer: StoredAnswer) -> web.Response:
-    """Once an intent: a replay is the same redemption told again."""
-    if not answer.replayed:
-        request.app[METRICS].count_redemption(answer.code or "captured")
-    return answer.response()
+async def _command(request: web.Request, asker: Asker, wanted: Wanted, success: str) -> web.Response:
+    keyed = await read_keyed(request)
+    (decided,) = await request.app[COMMANDS].submit([Command(asker, keyed, wanted)])
+    if isinstance(decided, Poisoned):
+        raise decided.error
+    if not isinstance(decided, StoredAnswer):
+        raise decided
+    # Once an intent: a replay is the same told again.
+    if not decided.replayed:
+        request.app[METRICS].count_redemption(decided.code or success)
+    return decided.response()

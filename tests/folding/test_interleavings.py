@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from service.db import create_engine, transaction
 from service.errors import InsufficientCoins
 from service.folding.worker import check_imbalance, fold_forever, tick
-from service.ledger.posting import post_redemption
 from service.settings import Settings
 from service.tables import coin_volume, resident_volume, volume
 from service.weighing.pending import PendingEvent
@@ -33,6 +32,7 @@ from tests.folding.drops import (
     rows,
     write,
 )
+from tests.world import spend
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 MATERIALS = ("paper", "plastic", "metal")
@@ -94,7 +94,7 @@ class Writer:
 
     async def redeem(self, merchant_account_id: int, coins: int) -> None:
         try:
-            await post_redemption(
+            await spend(
                 self.connection,
                 owner_id=self.resident_id,
                 merchant_account_id=merchant_account_id,

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.db import transaction
 from service.folding.rebuild import rebuild
 from service.folding.worker import PositionLost, tick
-from service.ledger.posting import post_redemption
 from service.settings import Settings
 from service.tables import coin_volume, fold_position, resident_volume, transfer, volume, weigh_event
 from tests.folding.drops import (
@@ -24,6 +23,7 @@ from tests.folding.drops import (
     rows,
     write,
 )
+from tests.world import spend
 
 TABLES = (
     (volume, ("day", "site_id", "material_id")),
@@ -45,7 +45,7 @@ async def busy_day(engine: AsyncEngine, place: Place) -> None:
     async with transaction(engine) as connection:
         await bind(connection, card, place.resident_id)
         await credit_waiting_for(connection, card)
-        await post_redemption(
+        await spend(
             connection,
             owner_id=place.resident_id,
             merchant_account_id=place.merchant_account_id,

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from service.db import create_engine, transaction
 from service.folding import queries
 from service.folding.worker import PositionLost, check_imbalance, fold_forever, tick
-from service.ledger.posting import post_redemption, reverse_transfer
+from service.ledger.posting import reverse_transfer
 from service.settings import Settings
 from service.tables import coin_volume, fold_position, resident_volume, transfer, volume, wallet, weigh_event
 from tests.folding.drops import (
@@ -30,6 +30,7 @@ from tests.folding.drops import (
     until,
     write,
 )
+from tests.world import spend
 
 DAY = date(2026, 3, 1)
 TERMINATE = sa.text(
@@ -235,7 +236,7 @@ async def test_coins_are_summed_by_kind_and_the_account_on_the_other_side(
 ) -> None:
     await commit_drops(engine, drop(grams=1000, card=place.card), drop(grams=2000, card=place.card))
     async with transaction(engine) as connection:
-        await post_redemption(
+        await spend(
             connection,
             owner_id=place.resident_id,
             merchant_account_id=place.merchant_account_id,

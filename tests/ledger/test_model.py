@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.weigh_events import Outcome
 from service.db import Writers, create_engine, transaction
 from service.errors import CardTaken, InsufficientCoins, TransferReversed
-from service.ledger.posting import post_redemption, reverse_transfer
+from service.ledger.posting import reverse_transfer
 from service.ledger.queries import open_merchant_account, read_wallet
 from service.residents.cards import bind_card, credit_bound_card
 from service.residents.residents import register_resident
@@ -28,7 +28,7 @@ from service.settings import Settings
 from service.tables import ISSUER_ACCOUNT_ID, transfer
 from service.weighing.crediting import credit
 from service.weighing.pending import PendingEvent, Settled
-from tests.world import build_world
+from tests.world import build_world, spend
 
 Value = TypeVar("Value")
 
@@ -122,7 +122,7 @@ class Ledger(RuleBasedStateMachine):
 
     async def _redeem(self, resident: int, coins: int) -> None:
         async with transaction(self.engine) as connection:
-            await post_redemption(
+            await spend(
                 connection,
                 owner_id=self.ids[resident],
                 merchant_account_id=self.merchant_account_id,

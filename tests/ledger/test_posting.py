@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.db import transaction, violated_constraint
 from service.errors import InsufficientCoins, NotFound, TransferReversed
-from service.ledger.posting import post_redemption, reverse_transfer
-from service.ledger.queries import Wallet, insert_transfer, move_posted, open_merchant_account, open_wallet, read_wallet
+from service.ledger.book import Wallet
+from service.ledger.posting import reverse_transfer
+from service.ledger.queries import insert_transfer, move_posted, open_merchant_account, open_wallet, read_wallet
 from service.tables import ISSUER_ACCOUNT_ID, transfer, wallet
+from tests.world import spend
 
 MISTAKE = "bin NK-0001 weighed the box as well"
 
@@ -35,7 +37,7 @@ async def credit(connection: AsyncConnection, owner_id: int, coins: int) -> int:
 
 
 async def redeem(connection: AsyncConnection, owner_id: int, merchant_account_id: int, coins: int) -> Wallet:
-    return await post_redemption(
+    return await spend(
         connection,
         owner_id=owner_id,
         merchant_account_id=merchant_account_id,
@@ -70,7 +72,7 @@ async def test_a_redemption_moves_coins_from_the_resident_to_the_merchant(
 ) -> None:
     owner_id, merchant_account_id = accounts
     redemption_id = uuid.uuid4()
-    after = await post_redemption(
+    after = await spend(
         connection, owner_id=owner_id, merchant_account_id=merchant_account_id, coins=120, redemption_id=redemption_id
     )
     assert after == await read_wallet(connection, owner_id) == Wallet(posted=380, held=0)

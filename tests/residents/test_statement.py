@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.cursors import encode_cursor
 from service.db import transaction
-from service.ledger.posting import post_redemption, reverse_transfer
+from service.ledger.posting import reverse_transfer
 from service.ledger.queries import open_merchant_account
 from service.tables import merchant
 from tests.residents.conftest import Client, bearer_of, register
-from tests.world import World, post, weigh_event
+from tests.world import World, post, spend, weigh_event
 
 PATH = "/v1/me/transfers"
 
@@ -29,7 +29,7 @@ async def test_each_transfer_says_what_moved_the_coins(
         await connection.execute(
             sa.insert(merchant).values(id="NK-M-01", account_id=account_id, name="水站", name_en="Water")
         )
-        await post_redemption(
+        await spend(
             connection,
             owner_id=world.resident_id,
             merchant_account_id=account_id,
