@@ -14,6 +14,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -639,6 +640,8 @@ webhook_endpoint = Table(
     created_at(),
     demo(),
     CheckConstraint("(disabled_at IS NULL) = (disabled_because IS NULL)", name="disabled"),
+    # The same URL registered again is the same endpoint with a new secret.
+    Index("uq_webhook_endpoint_url", "merchant_id", "url", unique=True, postgresql_where=text("disabled_at IS NULL")),
 )
 
 # The outbox: written in the transaction of what it tells, for merchants that have an endpoint.
@@ -651,13 +654,18 @@ webhook_message = Table(
     # The JSON as it is sent: what is signed are these bytes.
     Column("payload", Text, nullable=False),
     created_at(),
-    Index(None, "merchant_id", "created_at"),
+    # The order in which a merchant's messages are listed.
+    Column("number", BigInteger, Identity(always=True), nullable=False),
+    Index(None, "merchant_id", "number"),
+    # By age, for what is not kept any longer.
+    Index(None, "created_at"),
 )
 
 webhook_delivery = Table(
     "webhook_delivery",
     metadata,
-    Column("message_id", Uuid, primary_key=True),
+    Column("message_id", Uuid, ForeignKey("webhook_message.id", ondelete="CASCADE"), primary_key=True),
+    # No foreign key: it would lock one row for all redemptions of a merchant. Endpoints are never deleted.
     Column("endpoint_id", Uuid, primary_key=True),
     Column("state", Text, nullable=False, server_default="waiting"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
@@ -665,7 +673,8 @@ webhook_delivery = Table(
     Column("settled_at", Instant),
     CheckConstraint("state IN ('waiting', 'delivered', 'failed')", name="state"),
     CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name="settled"),
-    Index("ix_webhook_delivery_waiting", "next_attempt_at", postgresql_where=text("state = 'waiting'")),
+    # Per endpoint, so that what one leaves waiting is not read for another.
+    Index("ix_webhook_delivery_waiting", "endpoint_id", "next_attempt_at", postgresql_where=text("state = 'waiting'")),
 )
 
 # Each attempt, for the merchant who asks what was sent and what they answered.
@@ -681,6 +690,11 @@ webhook_attempt = Table(
     Column("status", SmallInteger),
     Column("error", Text),
     Index(None, "message_id", "endpoint_id"),
+    ForeignKeyConstraint(
+        ["message_id", "endpoint_id"],
+        ["webhook_delivery.message_id", "webhook_delivery.endpoint_id"],
+        ondelete="CASCADE",
+    ),
     CheckConstraint("num_nonnulls(status, error) = 1", name="answer"),
 )
 

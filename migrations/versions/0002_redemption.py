@@ -27,8 +27,9 @@ PRIVILEGES = {
     "uncovered_capture": "INSERT",
     "webhook_attempt": "INSERT",
     "webhook_delivery": "INSERT, UPDATE (state, attempts, next_attempt_at, settled_at)",
-    "webhook_endpoint": "INSERT, UPDATE (disabled_at, disabled_because)",
-    "webhook_message": "INSERT",
+    "webhook_endpoint": "INSERT, UPDATE (secret, disabled_at, disabled_because)",
+    # What is deleted takes its deliveries and attempts along.
+    "webhook_message": "INSERT, DELETE",
 }
 
 
@@ -409,6 +410,13 @@ def create_webhooks() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoint")),
     )
     op.create_index(op.f("ix_webhook_endpoint_merchant_id"), "webhook_endpoint", ["merchant_id"], unique=False)
+    op.create_index(
+        "uq_webhook_endpoint_url",
+        "webhook_endpoint",
+        ["merchant_id", "url"],
+        unique=True,
+        postgresql_where=sa.text("disabled_at IS NULL"),
+    )
     op.create_table(
         "webhook_message",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -416,12 +424,14 @@ def create_webhooks() -> None:
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("number", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_message")),
     )
+    op.create_index(op.f("ix_webhook_message_created_at"), "webhook_message", ["created_at"], unique=False)
     op.create_index(
-        op.f("ix_webhook_message_merchant_id_created_at"),
+        op.f("ix_webhook_message_merchant_id_number"),
         "webhook_message",
-        ["merchant_id", "created_at"],
+        ["merchant_id", "number"],
         unique=False,
     )
     op.create_table(
@@ -434,12 +444,18 @@ def create_webhooks() -> None:
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("(state = 'waiting') = (settled_at IS NULL)", name=op.f("ck_webhook_delivery_settled")),
         sa.CheckConstraint("state IN ('waiting', 'delivered', 'failed')", name=op.f("ck_webhook_delivery_state")),
+        sa.ForeignKeyConstraint(
+            ["message_id"],
+            ["webhook_message.id"],
+            name=op.f("fk_webhook_delivery_message_id_webhook_message"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("message_id", "endpoint_id", name=op.f("pk_webhook_delivery")),
     )
     op.create_index(
         "ix_webhook_delivery_waiting",
         "webhook_delivery",
-        ["next_attempt_at"],
+        ["endpoint_id", "next_attempt_at"],
         unique=False,
         postgresql_where=sa.text("state = 'waiting'"),
     )
@@ -453,6 +469,12 @@ def create_webhooks() -> None:
         sa.Column("status", sa.SmallInteger(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.CheckConstraint("num_nonnulls(status, error) = 1", name=op.f("ck_webhook_attempt_answer")),
+        sa.ForeignKeyConstraint(
+            ["message_id", "endpoint_id"],
+            ["webhook_delivery.message_id", "webhook_delivery.endpoint_id"],
+            name=op.f("fk_webhook_attempt_message_id_webhook_delivery"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_attempt")),
     )
     op.create_index(
