@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from schemas.signatures import Algorithm
+from service.errors import ValidationFailed
 from service.managing.running import (
     NOT_SHOWN_AGAIN,
     DataOption,
@@ -19,13 +20,24 @@ from service.managing.running import (
 )
 from service.secrets import Keyring
 from service.weighing.bins import Scale, add_bin, resume_bin, suspend_bin
-from service.weighing.places import AreaKind, SiteKind, add_area, add_material, add_site, set_tariff
+from service.weighing.places import (
+    AreaKind,
+    Position,
+    SiteKind,
+    add_area,
+    add_material,
+    add_site,
+    place_site,
+    set_tariff,
+)
 
 area_app = typer.Typer(help="Areas: city, district, subdistrict (街道), community (社区).", no_args_is_help=True)
 site_app = typer.Typer(help="Sites, where bins stand.", no_args_is_help=True)
 material_app = typer.Typer(help="Materials.", no_args_is_help=True)
 tariff_app = typer.Typer(help="Tariffs: coins per kilogram.", no_args_is_help=True)
 bin_app = typer.Typer(help="Smart bins.", no_args_is_help=True)
+
+POSITION = "Degrees, WGS 84 (not GCJ-02, as Chinese maps show them), such as 39.1041"
 
 
 @area_app.command("add")
@@ -54,16 +66,33 @@ def site_add(
     kind: Annotated[SiteKind, typer.Option()],
     name: NameOption,
     name_en: NameEnOption,
+    latitude: Annotated[float | None, typer.Option(help=f"{POSITION}, with --longitude.")] = None,
+    longitude: Annotated[float | None, typer.Option()] = None,
     data: DataOption = None,
 ) -> None:
     """Add a site."""
+    if (latitude is None) != (longitude is None):
+        raise ValidationFailed("Give --latitude and --longitude together, or neither.")
+    position = None if latitude is None or longitude is None else Position(latitude, longitude)
     in_transaction(
         data,
         lambda connection, _: add_site(
-            connection, site_id=site_id, area_id=area, kind=kind, name=name, name_en=name_en
+            connection, site_id=site_id, area_id=area, kind=kind, name=name, name_en=name_en, position=position
         ),
     )
     console.print(f"Site {site_id} is there.")
+
+
+@site_app.command("place")
+def site_place(
+    site_id: Annotated[str, typer.Argument()],
+    latitude: Annotated[float, typer.Argument(help=f"{POSITION}.")],
+    longitude: Annotated[float, typer.Argument()],
+    data: DataOption = None,
+) -> None:
+    """Say where a site is, so that residents find the nearest one."""
+    in_transaction(data, lambda connection, _: place_site(connection, site_id, Position(latitude, longitude)))
+    console.print(f"Site {site_id} is at {latitude}, {longitude}.")
 
 
 @material_app.command("add")

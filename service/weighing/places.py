@@ -1,7 +1,7 @@
 """Areas and sites, materials and tariffs, as operators set them up."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +14,7 @@ from service.errors import (
     MaterialExists,
     MaterialUnknown,
     SiteExists,
+    SiteUnknown,
     TariffInThePast,
     ValidationFailed,
 )
@@ -23,8 +24,17 @@ from service.tables import area, material, site, tariff
 AreaKind = Literal["city", "district", "subdistrict", "community"]
 SiteKind = Literal["community", "commercial", "industrial", "scenic"]
 
+POSITION_NOT_ON_EARTH = "A latitude is from -90 to 90 degrees, a longitude from -180 to 180."
+
 # Every process has read a new tariff by then: none credits an event by the old one after the new one holds.
 TARIFF_LEAD = timedelta(minutes=1)
+
+
+class Position(NamedTuple):
+    """Degrees, WGS 84."""
+
+    latitude: float
+    longitude: float
 
 
 async def add_area(
@@ -47,19 +57,44 @@ async def add_area(
 
 
 async def add_site(
-    connection: AsyncConnection, *, site_id: str, area_id: str, kind: SiteKind, name: str, name_en: str
+    connection: AsyncConnection,
+    *,
+    site_id: str,
+    area_id: str,
+    kind: SiteKind,
+    name: str,
+    name_en: str,
+    position: Position | None = None,
 ) -> None:
-    """Raises SiteExists or AreaUnknown."""
+    """Raises SiteExists, AreaUnknown, or ValidationFailed for a position that is not on earth."""
+    values = {"id": site_id, "area_id": area_id, "kind": kind, "name": name, "name_en": name_en}
+    if position is not None:
+        values |= position._asdict()
     try:
-        await connection.execute(
-            sa.insert(site).values(id=site_id, area_id=area_id, kind=kind, name=name, name_en=name_en)
+        await connection.execute(sa.insert(site).values(values))
+    except IntegrityError as error:
+        match violated_constraint(error):
+            case "pk_site":
+                raise SiteExists(f"There is a site {site_id} already.") from None
+            case "fk_site_area_id_area":
+                raise AreaUnknown(f"There is no area {area_id}.") from None
+            case "ck_site_position":
+                raise ValidationFailed(POSITION_NOT_ON_EARTH) from None
+        raise
+
+
+async def place_site(connection: AsyncConnection, site_id: str, position: Position) -> None:
+    """Where a site is, measured now or measured better. Raises SiteUnknown or ValidationFailed."""
+    try:
+        placed = await connection.execute(
+            sa.update(site).where(site.c.id == site_id).values(position._asdict()).returning(site.c.id)
         )
     except IntegrityError as error:
-        if violated_constraint(error) == "pk_site":
-            raise SiteExists(f"There is a site {site_id} already.") from None
-        if violated_constraint(error) == "fk_site_area_id_area":
-            raise AreaUnknown(f"There is no area {area_id}.") from None
+        if violated_constraint(error) == "ck_site_position":
+            raise ValidationFailed(POSITION_NOT_ON_EARTH) from None
         raise
+    if placed.one_or_none() is None:
+        raise SiteUnknown(f"There is no site {site_id}.")
 
 
 async def add_material(connection: AsyncConnection, *, material_id: str, name: str, name_en: str) -> None:
