@@ -2,13 +2,25 @@
 
 import base64
 import re
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
 
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 CURSOR_PATTERN = r"^[A-Za-z0-9_-]{11}$"
+MOMENT_CURSOR_PATTERN = r"^[A-Za-z0-9_-]{32}$"
 _ID_BYTES = 8
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Moment(NamedTuple):
+    """Where a row stands in a list by time: when it was made, and its id among those of the same microsecond."""
+
+    at: datetime
+    id: UUID
 
 
 def encode_cursor(last_id: int) -> str:
@@ -22,22 +34,44 @@ def decode_cursor(cursor: object) -> int:
         last_id = int.from_bytes(base64.urlsafe_b64decode(cursor + "="), "big")
         if last_id < 2**63 and encode_cursor(last_id) == cursor:
             return last_id
-    raise PydanticCustomError("cursor", "This is no cursor of this list; begin without one, then send next_cursor.")
+    raise _refused()
 
 
-Cursor = Annotated[
-    int,
-    BeforeValidator(decode_cursor),
-    WithJsonSchema(
-        {"type": "string", "pattern": CURSOR_PATTERN, "description": "next_cursor of the page before, unchanged"}
-    ),
-]
-NextCursor = Annotated[
-    str | None,
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "string", "pattern": CURSOR_PATTERN}, {"type": "null"}],
-            "description": "Send it as cursor for the next page; null on the last one",
-        }
-    ),
-]
+def encode_moment_cursor(at: datetime, row_id: UUID) -> str:
+    """Where the page after the row made then (from 1970 on) with this id begins: 32 characters of base64url."""
+    microseconds = (at - _EPOCH) // _MICROSECOND
+    return base64.urlsafe_b64encode(microseconds.to_bytes(_ID_BYTES, "big") + row_id.bytes).decode()
+
+
+def decode_moment_cursor(cursor: object) -> Moment:
+    """What encode_moment_cursor was given; whatever it cannot have made is refused."""
+    if isinstance(cursor, str) and re.fullmatch(MOMENT_CURSOR_PATTERN[1:-1], cursor):
+        decoded = base64.urlsafe_b64decode(cursor)
+        try:
+            at = _EPOCH + timedelta(microseconds=int.from_bytes(decoded[:_ID_BYTES], "big"))
+        except OverflowError:
+            raise _refused() from None
+        return Moment(at, UUID(bytes=decoded[_ID_BYTES:]))
+    raise _refused()
+
+
+def _refused() -> PydanticCustomError:
+    return PydanticCustomError("cursor", "This is no cursor of this list; begin without one, then send next_cursor.")
+
+
+def _next(pattern: str) -> dict[str, Any]:
+    return {
+        "anyOf": [{"type": "string", "pattern": pattern}, {"type": "null"}],
+        "description": "Send it as cursor for the next page; null on the last one",
+    }
+
+
+def _given(pattern: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": pattern, "description": "next_cursor of the page before, unchanged"}
+
+
+Cursor = Annotated[int, BeforeValidator(decode_cursor), WithJsonSchema(_given(CURSOR_PATTERN))]
+NextCursor = Annotated[str | None, WithJsonSchema(_next(CURSOR_PATTERN))]
+# Of lists in the order of time, whose rows have UUIDs.
+MomentCursor = Annotated[Moment, BeforeValidator(decode_moment_cursor), WithJsonSchema(_given(MOMENT_CURSOR_PATTERN))]
+NextMomentCursor = Annotated[str | None, WithJsonSchema(_next(MOMENT_CURSOR_PATTERN))]

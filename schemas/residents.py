@@ -5,12 +5,15 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from schemas.common import Answer, MaterialId, MerchantName, Request
-from schemas.cursors import Cursor, NextCursor
+from schemas.common import Answer, Coins, MaterialId, MerchantName, OfferId, Request
+from schemas.cursors import Cursor, MomentCursor, NextCursor, NextMomentCursor
+from schemas.redemptions import RedemptionState
 from schemas.weigh_events import CredentialValue
 
 TRANSFERS_LIMIT_DEFAULT = 20
 TRANSFERS_LIMIT_MAX = 100
+REDEMPTIONS_LIMIT_DEFAULT = 20
+REDEMPTIONS_LIMIT_MAX = 100
 
 
 class LogIn(Request):
@@ -44,12 +47,23 @@ class Co2e(Answer):
     materials_without_factor: list[MaterialId] = Field(description="Weighed, but not counted: the set has no factor")
 
 
+class Expiring(Answer):
+    """Coins that have an end. The oldest are spent first."""
+
+    coins: int
+    expires_at: AwareDatetime = Field(
+        description="The first moment at which they are no longer good: the beginning of a business day. They can be"
+        " spent until they are taken, shortly after"
+    )
+
+
 class Me(Answer):
     """Coins are as of now; weights are added up within about two seconds of a drop."""
 
     resident_id: int
     balance_coins: int = Field(description="What can be spent now")
     held_coins: int = Field(description="Set aside for redemptions that are not finished; not part of balance_coins")
+    expiring: Expiring | None = Field(description="What expires next, and when; null where nothing ever will")
     lifetime_grams: int
     materials: list[MaterialWeight]
     co2e: Co2e
@@ -84,15 +98,58 @@ class RedemptionTransfer(_Transfer):
     redemption_id: UUID
 
 
+class RefundTransfer(_Transfer):
+    """A merchant gave back coins of a redemption."""
+
+    kind: Literal["refund"]
+    merchant: MerchantName
+    redemption_id: UUID
+    reverses_id: int = Field(description="The transfer that had taken them")
+    reason: str | None
+
+
+class CoverTransfer(_Transfer):
+    """The scheme paid for the resident: a machine told late what it had given out, and the coins that had been held for
+    it were spent meanwhile. The redemption follows."""
+
+    kind: Literal["cover"]
+    merchant: MerchantName
+    redemption_id: UUID
+
+
+class ExpiryTransfer(_Transfer):
+    """Coins that were not spent in their time."""
+
+    kind: Literal["expiry"]
+    reverses_id: int = Field(description="The transfer by which they had come")
+
+
+class AdjustmentTransfer(_Transfer):
+    """A correction that two operators of the scheme have agreed on."""
+
+    kind: Literal["adjustment"]
+    reverses_id: int | None = Field(description="The transfer that it corrects, if it is one")
+    reason: str
+
+
 class ReversalTransfer(_Transfer):
-    """An earlier transfer of this wallet taken back."""
+    """An earlier transfer of this wallet taken back; adjustments took its place."""
 
     kind: Literal["reversal"]
     reverses_id: int
     reason: str
 
 
-Transfer = Annotated[CreditTransfer | RedemptionTransfer | ReversalTransfer, Field(discriminator="kind")]
+Transfer = Annotated[
+    CreditTransfer
+    | RedemptionTransfer
+    | RefundTransfer
+    | CoverTransfer
+    | ExpiryTransfer
+    | AdjustmentTransfer
+    | ReversalTransfer,
+    Field(discriminator="kind"),
+]
 
 
 class Transfers(Answer):
@@ -100,6 +157,33 @@ class Transfers(Answer):
 
     transfers: list[Transfer]
     next_cursor: NextCursor
+
+
+class RedemptionsQuery(Request):
+    limit: Annotated[int, Field(ge=1, le=REDEMPTIONS_LIMIT_MAX)] = REDEMPTIONS_LIMIT_DEFAULT
+    cursor: MomentCursor | None = None
+
+
+class ResidentRedemption(Answer):
+    """One of the resident's redemptions, and what became of it."""
+
+    id: UUID
+    merchant: MerchantName
+    machine_id: str | None
+    coins: Coins = Field(description="As granted")
+    captured_coins: int = Field(ge=0, description="What was taken of them")
+    refunded_coins: int = Field(ge=0, description="What was given back of those")
+    state: RedemptionState = Field(description="`expired` from `expires_at` on; `refunded` when all of it is")
+    expires_at: AwareDatetime | None = Field(description="When a hold frees its coins; null where they went at once")
+    offer_id: OfferId | None
+    created_at: AwareDatetime
+
+
+class ResidentRedemptions(Answer):
+    """Newest first."""
+
+    redemptions: list[ResidentRedemption]
+    next_cursor: NextMomentCursor
 
 
 class BindCard(Request):

@@ -11,12 +11,14 @@ from typing import Any
 from aiohttp import ClientSession, DummyCookieJar, web
 
 from service import keys, probes
+from service.adjustments import routes as adjustments
 from service.answering import add_endpoints
 from service.db import Writers, create_engine, engine_use, is_poison, is_retryable
 from service.docs import routes as documents
 from service.folding.worker import fold_forever
 from service.groupcommit import GroupCommit, Limits
 from service.indicator import routes as indicator
+from service.ledger.expiring import expire_forever
 from service.metrics import Metrics
 from service.migrating import head_revision
 from service.recovery import embedded_kept_running
@@ -39,6 +41,7 @@ ROUTES = (
     residents.routes,
     redemption.routes,
     indicator.routes,
+    adjustments.routes,
     probes.routes,
     documents.routes,
 )
@@ -140,6 +143,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
                 )
             )
         )
+        await stack.enter_async_context(_background(expire_forever(engine, settings)))
         await stack.enter_async_context(_background(reference.refresh_forever(settings.reference_poll_seconds)))
         await stack.enter_async_context(
             _background(

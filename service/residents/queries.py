@@ -8,13 +8,19 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.cursors import Moment
 from service.tables import (
     carbon_factor,
     credential,
+    hold,
+    hold_resolution,
     material,
+    merchant,
+    redemption,
     resident,
     resident_volume,
     session,
+    transfer,
     wallet,
     weigh_event,
 )
@@ -82,8 +88,14 @@ async def overview(
 ) -> Sequence[sa.Row[*tuple[Any, ...]]]:
     """A resident's wallet and number of cards, on a row for each material they brought, with its factor in the set.
 
-    One row without a material where they brought nothing. Weights are as of the last fold.
+    One row without a material where they brought nothing. Weights are as of the last fold. A hold whose time is over
+    holds nothing, whether or not that is written down yet.
     """
+    over = (
+        sa.select(sa.func.coalesce(sa.func.sum(hold.c.coins), 0))
+        .where(hold.c.owner_id == resident_id, hold.c.expires_at <= sa.func.statement_timestamp())
+        .scalar_subquery()
+    )
     card_count = (
         sa.select(sa.func.count())
         .where(credential.c.resident_id == resident_id, credential.c.kind == "card")
@@ -93,7 +105,7 @@ async def overview(
         await connection.execute(
             sa.select(
                 wallet.c.posted,
-                wallet.c.held,
+                sa.cast(wallet.c.held - over, sa.BigInteger).label("held"),
                 card_count.label("card_count"),
                 resident_volume.c.material_id,
                 resident_volume.c.grams,
@@ -206,3 +218,102 @@ async def find_waiting_credentials(
         .scalars()
         .all()
     )
+
+
+async def statement_page(
+    connection: AsyncConnection, owner_id: int, *, before_id: int | None, limit: int
+) -> Sequence[sa.Row[Any]]:
+    """A wallet's transfers, newest first, with what moved the coins: drops by material and grams, merchants by name."""
+    query = (
+        sa.select(
+            transfer.c.id,
+            transfer.c.kind,
+            transfer.c.coins,
+            (transfer.c.credit_account_id == owner_id).label("incoming"),
+            transfer.c.created_at,
+            transfer.c.redemption_id,
+            transfer.c.reverses_id,
+            transfer.c.reason,
+            weigh_event.c.material_id,
+            weigh_event.c.weight_grams,
+            weigh_event.c.occurred_at,
+            merchant.c.id.label("merchant_id"),
+            merchant.c.name.label("merchant_name"),
+        )
+        .select_from(transfer)
+        .outerjoin(
+            weigh_event,
+            sa.and_(weigh_event.c.bin_id == transfer.c.bin_id, weigh_event.c.event_id == transfer.c.event_id),
+        )
+        .outerjoin(
+            redemption,
+            sa.and_(redemption.c.owner_id == transfer.c.owner_id, redemption.c.id == transfer.c.redemption_id),
+        )
+        .outerjoin(merchant, merchant.c.id == redemption.c.merchant_id)
+        .where(transfer.c.owner_id == owner_id)
+        .order_by(transfer.c.id.desc())
+        .limit(limit)
+    )
+    if before_id is not None:
+        query = query.where(transfer.c.id < before_id)
+    return (await connection.execute(query)).all()
+
+
+async def redemptions_page(
+    connection: AsyncConnection, owner_id: int, *, before: Moment | None, limit: int
+) -> Sequence[sa.Row[Any]]:
+    """A resident's redemptions, newest first, each with what became of it: see the table `redemption`."""
+    # Literals, so that the indexes of these kinds of transfers are used.
+    capture = transfer.alias("capture")
+    refund = transfer.alias("refund")
+    refunded = (
+        sa.select(sa.func.coalesce(sa.func.sum(refund.c.coins), 0))
+        .where(
+            refund.c.owner_id == redemption.c.owner_id,
+            refund.c.redemption_id == redemption.c.id,
+            refund.c.kind == sa.literal_column("'refund'"),
+        )
+        .scalar_subquery()
+    )
+    captured = sa.func.coalesce(capture.c.coins, 0)
+    state = sa.case(
+        (capture.c.coins.is_not(None), sa.case((refunded == capture.c.coins, "refunded"), else_="captured")),
+        (hold.c.expires_at <= sa.func.statement_timestamp(), "expired"),
+        (hold.c.expires_at.is_not(None), "authorised"),
+        else_=hold_resolution.c.outcome,
+    )
+    keys = redemption.c.owner_id, redemption.c.id
+    query = (
+        sa.select(
+            redemption.c.id,
+            redemption.c.merchant_id,
+            merchant.c.name.label("merchant_name"),
+            redemption.c.machine_id,
+            redemption.c.coins,
+            captured.label("captured_coins"),
+            sa.cast(refunded, sa.BigInteger).label("refunded_coins"),
+            state.label("state"),
+            redemption.c.expires_at,
+            redemption.c.offer_id,
+            redemption.c.created_at,
+        )
+        .join(merchant, merchant.c.id == redemption.c.merchant_id)
+        .outerjoin(
+            capture,
+            sa.and_(
+                capture.c.owner_id == redemption.c.owner_id,
+                capture.c.redemption_id == redemption.c.id,
+                capture.c.kind == sa.literal_column("'redemption'"),
+            ),
+        )
+        .outerjoin(hold, sa.tuple_(hold.c.owner_id, hold.c.redemption_id) == sa.tuple_(*keys))
+        .outerjoin(
+            hold_resolution, sa.tuple_(hold_resolution.c.owner_id, hold_resolution.c.redemption_id) == sa.tuple_(*keys)
+        )
+        .where(redemption.c.owner_id == owner_id)
+        .order_by(redemption.c.created_at.desc(), redemption.c.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(sa.tuple_(redemption.c.created_at, redemption.c.id) < sa.tuple_(before.at, before.id))
+    return (await connection.execute(query)).all()

@@ -4,7 +4,17 @@ from datetime import timedelta
 
 from aiohttp import hdrs, web
 
-from schemas.residents import BindCard, BoundCard, LogIn, Me, OpenedSession, Transfers, TransfersQuery
+from schemas.residents import (
+    BindCard,
+    BoundCard,
+    LogIn,
+    Me,
+    OpenedSession,
+    RedemptionsQuery,
+    ResidentRedemptions,
+    Transfers,
+    TransfersQuery,
+)
 from service.auth import authenticate_resident, bearer_token
 from service.db import transaction
 from service.errors import (
@@ -24,6 +34,7 @@ from service.errors import (
 from service.keys import ENGINE, KEYRING, SETTINGS
 from service.residents.cards import bind_card, credit_bound_card
 from service.residents.overview import read_overview
+from service.residents.redemptions import read_redemptions
 from service.residents.sessions import close_session, log_in
 from service.residents.statement import read_statement
 from service.residents.wechat import WechatClient
@@ -112,7 +123,9 @@ async def get_me(request: web.Request) -> web.Response:
     token = bearer_token(request)
     async with app[ENGINE].connect() as connection:
         resident = await authenticate_resident(connection, token, demo=settings.demo)
-        me = await read_overview(connection, resident.id, factor_set=settings.co2e_factor_set)
+        me = await read_overview(
+            connection, resident.id, factor_set=settings.co2e_factor_set, zone=settings.business_timezone
+        )
     return _not_stored(json_response(me))
 
 
@@ -133,6 +146,26 @@ async def get_transfers(request: web.Request) -> web.Response:
     async with app[ENGINE].connect() as connection:
         resident = await authenticate_resident(connection, token, demo=app[SETTINGS].demo)
         page = await read_statement(connection, resident.id, before_id=query.cursor, limit=query.limit)
+    return _not_stored(json_response(page))
+
+
+@routes.route(
+    "GET",
+    "/v1/me/redemptions",
+    summary="The resident's redemptions, newest first",
+    caller="resident",
+    query=RedemptionsQuery,
+    answers={200: ResidentRedemptions},
+    problems=(TokenInvalid, ValidationFailed, DatabaseUnavailable),
+)
+async def get_redemptions(request: web.Request) -> web.Response:
+    """What became of each: whether its coins are held, were taken, given back, or are the resident's again."""
+    app = request.app
+    token = bearer_token(request)
+    query = read_query(request, RedemptionsQuery)
+    async with app[ENGINE].connect() as connection:
+        resident = await authenticate_resident(connection, token, demo=app[SETTINGS].demo)
+        page = await read_redemptions(connection, resident.id, before=query.cursor, limit=query.limit)
     return _not_stored(json_response(page))
 
 

@@ -8,12 +8,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.common import MerchantName
 from schemas.cursors import encode_cursor
 from schemas.residents import (
+    AdjustmentTransfer,
+    CoverTransfer,
     CreditTransfer,
+    ExpiryTransfer,
     RedemptionTransfer,
+    RefundTransfer,
     ReversalTransfer,
+    Transfer,
     Transfers,
 )
-from service.ledger.queries import statement_page
+from service.residents.queries import statement_page
 
 
 async def read_statement(
@@ -29,32 +34,37 @@ async def read_statement(
     )
 
 
-def _transfer(row: sa.Row[Any]) -> CreditTransfer | RedemptionTransfer | ReversalTransfer:
-    coins = row.coins if row.incoming else -row.coins
-    if row.kind == "credit":
-        return CreditTransfer(
-            id=row.id,
-            kind="credit",
-            coins=coins,
-            created_at=row.created_at,
-            material=row.material_id,
-            weight_grams=row.weight_grams,
-            occurred_at=row.occurred_at,
-        )
-    if row.kind == "redemption":
-        return RedemptionTransfer(
-            id=row.id,
-            kind="redemption",
-            coins=coins,
-            created_at=row.created_at,
-            merchant=MerchantName(id=row.merchant_id, name=row.merchant_name),
-            redemption_id=row.redemption_id,
-        )
-    return ReversalTransfer(
-        id=row.id,
-        kind="reversal",
-        coins=coins,
-        created_at=row.created_at,
-        reverses_id=row.reverses_id,
-        reason=row.reason,
-    )
+def _transfer(row: sa.Row[Any]) -> Transfer:
+    told = {
+        "id": row.id,
+        "kind": row.kind,
+        "coins": row.coins if row.incoming else -row.coins,
+        "created_at": row.created_at,
+    }
+    match row.kind:
+        case "credit":
+            return CreditTransfer(
+                **told, material=row.material_id, weight_grams=row.weight_grams, occurred_at=row.occurred_at
+            )
+        case "redemption":
+            return RedemptionTransfer(**told, merchant=_merchant(row), redemption_id=row.redemption_id)
+        case "refund":
+            return RefundTransfer(
+                **told,
+                merchant=_merchant(row),
+                redemption_id=row.redemption_id,
+                reverses_id=row.reverses_id,
+                reason=row.reason,
+            )
+        case "cover":
+            return CoverTransfer(**told, merchant=_merchant(row), redemption_id=row.redemption_id)
+        case "expiry":
+            return ExpiryTransfer(**told, reverses_id=row.reverses_id)
+        case "adjustment":
+            return AdjustmentTransfer(**told, reverses_id=row.reverses_id, reason=row.reason)
+        case _:
+            return ReversalTransfer(**told, reverses_id=row.reverses_id, reason=row.reason)
+
+
+def _merchant(row: sa.Row[Any]) -> MerchantName:
+    return MerchantName(id=row.merchant_id, name=row.merchant_name)

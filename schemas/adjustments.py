@@ -1,0 +1,81 @@
+"""Adjustments on the wire: an operator's correction of a wallet, and a second operator's decision on it."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from schemas.common import Answer, Coins, Request
+from schemas.cursors import MomentCursor, NextMomentCursor
+
+ADJUSTMENTS_LIMIT_DEFAULT = 50
+ADJUSTMENTS_LIMIT_MAX = 200
+
+RowId = Annotated[int, Field(strict=True, ge=1, lt=2**63)]
+Words = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+Direction = Annotated[
+    Literal["credit", "debit"], Field(description="credit: coins to the resident; debit: coins from them")
+]
+AdjustmentState = Literal["waiting", "approved", "rejected"]
+
+
+class AdjustmentRequest(Request):
+    """A correction. It changes nothing until another operator approves it."""
+
+    resident_id: RowId
+    direction: Direction
+    coins: Coins
+    reason: Words = Field(description="The resident reads it on their statement")
+    reference: Words = Field(
+        description="What is corrected, for whoever looks it up: a case, a complaint, a weigh event"
+    )
+    corrects_id: RowId | None = Field(None, description="The transfer of this resident that is corrected, if it is one")
+
+
+class ApproveAdjustmentRequest(Request):
+    """Nothing to say: the coins move."""
+
+
+class RejectAdjustmentRequest(Request):
+    """Why not. Whoever requested it withdraws it that way."""
+
+    reason: Words
+
+
+class AdjustmentsQuery(Request):
+    state: AdjustmentState | None = None
+    limit: Annotated[int, Field(ge=1, le=ADJUSTMENTS_LIMIT_MAX)] = ADJUSTMENTS_LIMIT_DEFAULT
+    cursor: MomentCursor | None = None
+
+
+class OperatorName(Answer):
+    """An operator by their API key."""
+
+    key_id: UUID
+    name: str
+
+
+class Adjustment(Answer):
+    """What was requested, by whom, and what another operator decided."""
+
+    id: UUID
+    resident_id: int
+    direction: Direction
+    coins: Coins
+    reason: str
+    reference: str
+    corrects_id: int | None
+    state: AdjustmentState
+    requested_by: OperatorName
+    created_at: AwareDatetime
+    decided_by: OperatorName | None
+    decided_at: AwareDatetime | None
+    decision_reason: str | None = Field(description="Why it was rejected")
+    transfer_id: int | None = Field(description="The transfer that moved the coins; null unless approved")
+
+
+class Adjustments(Answer):
+    """Newest first."""
+
+    adjustments: list[Adjustment]
+    next_cursor: NextMomentCursor

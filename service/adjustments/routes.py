@@ -1,0 +1,183 @@
+"""HTTP of adjustments."""
+
+from uuid import UUID
+
+from aiohttp import hdrs, web
+
+from schemas.adjustments import (
+    Adjustment,
+    AdjustmentRequest,
+    Adjustments,
+    AdjustmentsQuery,
+    ApproveAdjustmentRequest,
+    RejectAdjustmentRequest,
+)
+from service.adjustments.adjusting import (
+    approve_adjustment,
+    read_adjustment,
+    read_adjustments,
+    reject_adjustment,
+    request_adjustment,
+)
+from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
+from service.db import transaction
+from service.errors import (
+    AdjustmentDecided,
+    AdjustmentUnknown,
+    DatabaseUnavailable,
+    Forbidden,
+    InsufficientCoins,
+    OwnAdjustment,
+    ResidentUnknown,
+    TokenInvalid,
+    TransferUnknown,
+    ValidationFailed,
+)
+from service.idempotency import KEYED_WRITE, answer_once, read_keyed
+from service.keys import ENGINE, SETTINGS
+from service.routing import Routes, json_response, read_model, read_query
+
+ADJUSTERS = frozenset({"operator", "admin"})
+
+routes = Routes("adjustments")
+
+
+@routes.route(
+    "POST",
+    "/v1/adjustments",
+    summary="Request a correction of a wallet",
+    caller="operator",
+    takes=AdjustmentRequest,
+    answers={201: Adjustment},
+    problems=(*KEYED_WRITE, Forbidden, ResidentUnknown, TransferUnknown),
+    idempotent=True,
+)
+async def post_adjustment(request: web.Request) -> web.Response:
+    """No coins move until another operator approves. Needs the role operator or admin."""
+    settings = request.app[SETTINGS]
+    token = bearer_token(request)
+    wanted = await read_model(request, AdjustmentRequest, settings)
+    keyed = await read_keyed(request)
+    async with transaction(request.app[ENGINE]) as connection:
+        operator = await authenticate_operator(connection, token, ADJUSTERS, demo=settings.demo)
+        answer = await answer_once(
+            connection,
+            actor=operator.actor,
+            keyed=keyed,
+            work=lambda: request_adjustment(connection, operator, wanted, demo=settings.demo),
+        )
+    return _not_stored(answer.response())
+
+
+@routes.route(
+    "POST",
+    "/v1/adjustments/{id}/approve",
+    summary="Approve another operator's correction",
+    caller="operator",
+    takes=ApproveAdjustmentRequest,
+    answers={200: Adjustment},
+    problems=(*KEYED_WRITE, OwnAdjustment, Forbidden, AdjustmentUnknown, AdjustmentDecided, InsufficientCoins),
+    idempotent=True,
+)
+async def post_approval(request: web.Request) -> web.Response:
+    """The coins move, and the transfer names both operators. Nobody approves their own, nor what another key of that
+    name has requested. A debit above what is available is declined and goes on waiting: try again with a new
+    Idempotency-Key, or reject it. Needs the role operator or admin."""
+    settings = request.app[SETTINGS]
+    token = bearer_token(request)
+    await read_model(request, ApproveAdjustmentRequest, settings)
+    keyed = await read_keyed(request)
+    async with transaction(request.app[ENGINE]) as connection:
+        operator = await authenticate_operator(connection, token, ADJUSTERS, demo=settings.demo)
+        adjustment_id = _adjustment_id(request)
+        answer = await answer_once(
+            connection,
+            actor=operator.actor,
+            keyed=keyed,
+            work=lambda: approve_adjustment(connection, operator, adjustment_id),
+            status=200,
+        )
+    return _not_stored(answer.response())
+
+
+@routes.route(
+    "POST",
+    "/v1/adjustments/{id}/reject",
+    summary="Reject a correction, or withdraw one's own",
+    caller="operator",
+    takes=RejectAdjustmentRequest,
+    answers={200: Adjustment},
+    problems=(*KEYED_WRITE, Forbidden, AdjustmentUnknown, AdjustmentDecided),
+    idempotent=True,
+)
+async def post_rejection(request: web.Request) -> web.Response:
+    """No coins move, and it cannot be approved any more. Needs the role operator or admin."""
+    settings = request.app[SETTINGS]
+    token = bearer_token(request)
+    rejection = await read_model(request, RejectAdjustmentRequest, settings)
+    keyed = await read_keyed(request)
+    async with transaction(request.app[ENGINE]) as connection:
+        operator = await authenticate_operator(connection, token, ADJUSTERS, demo=settings.demo)
+        adjustment_id = _adjustment_id(request)
+        answer = await answer_once(
+            connection,
+            actor=operator.actor,
+            keyed=keyed,
+            work=lambda: reject_adjustment(connection, operator, adjustment_id, rejection.reason),
+            status=200,
+        )
+    return _not_stored(answer.response())
+
+
+@routes.route(
+    "GET",
+    "/v1/adjustments",
+    summary="Corrections of wallets, newest first",
+    caller="operator",
+    query=AdjustmentsQuery,
+    answers={200: Adjustments},
+    problems=(TokenInvalid, Forbidden, ValidationFailed, DatabaseUnavailable),
+)
+async def get_adjustments(request: web.Request) -> web.Response:
+    """Those that wait, that were approved or that were rejected; all of them where `state` is not given."""
+    token = bearer_token(request)
+    query = read_query(request, AdjustmentsQuery)
+    async with request.app[ENGINE].connect() as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+        page = await read_adjustments(connection, query)
+    return _not_stored(json_response(page))
+
+
+@routes.route(
+    "GET",
+    "/v1/adjustments/{id}",
+    summary="Look up a correction",
+    caller="operator",
+    answers={200: Adjustment},
+    problems=(TokenInvalid, Forbidden, AdjustmentUnknown, DatabaseUnavailable),
+)
+async def get_adjustment(request: web.Request) -> web.Response:
+    """With the names of both operators, and the transfer that moved the coins."""
+    token = bearer_token(request)
+    async with request.app[ENGINE].connect() as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+        found = await read_adjustment(connection, _adjustment_id(request))
+    return _not_stored(json_response(found))
+
+
+def _adjustment_id(request: web.Request) -> UUID:
+    """Raises AdjustmentUnknown for what no adjustment has: UUID() alone would take braces, `urn:uuid:` and more."""
+    text = request.match_info["id"]
+    try:
+        value = UUID(text)
+    except ValueError:
+        raise AdjustmentUnknown from None
+    if str(value) != text.lower():
+        raise AdjustmentUnknown
+    return value
+
+
+def _not_stored(response: web.Response) -> web.Response:
+    """It tells of one person's coins: not for any cache on the way."""
+    response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    return response

@@ -1,0 +1,47 @@
+"""Post what two operators have agreed on: coins from the issuer to a resident, or back."""
+
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.errors import InsufficientCoins
+from service.ledger import queries
+from service.tables import ISSUER_ACCOUNT_ID
+
+
+async def post_adjustment(
+    connection: AsyncConnection,
+    *,
+    owner_id: int,
+    direction: Literal["credit", "debit"],
+    coins: int,
+    adjustment_id: UUID,
+    requested_by: UUID,
+    approved_by: UUID,
+    reason: str,
+    corrects_id: int | None,
+) -> int:
+    """The new transfer's id; it names both operators by their keys, and the transfer that it corrects if there is one.
+
+    Raises InsufficientCoins, with nothing changed, where a debit is more than is available. The unique index
+    uq_transfer_adjustment lets an adjustment be posted once.
+    """
+    credit = direction == "credit"
+    if await queries.move_posted(connection, owner_id, coins if credit else -coins) is None:
+        raise InsufficientCoins(
+            f"This debit takes {coins} coins, and fewer are there that are not held. Nothing was changed."
+        )
+    return await queries.insert_transfer(
+        connection,
+        owner_id=owner_id,
+        kind="adjustment",
+        debit_account_id=ISSUER_ACCOUNT_ID if credit else owner_id,
+        credit_account_id=owner_id if credit else ISSUER_ACCOUNT_ID,
+        coins=coins,
+        adjustment_id=adjustment_id,
+        requested_by=requested_by,
+        approved_by=approved_by,
+        reason=reason,
+        reverses_id=corrects_id,
+    )
