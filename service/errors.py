@@ -69,6 +69,14 @@ class IdempotencyKeyMissing(BadRequest):
     title_zh = "缺少 Idempotency-Key 或格式错误"
 
 
+class TwoCredentials(BadRequest):
+    """The request is signed and has an API key too. A machine signs; its merchant sends its API key."""
+
+    code = "two_credentials"
+    title = "Two credentials"
+    title_zh = "同时提供了两种凭证"
+
+
 # -- 401, 403 -------------------------------------------------------------------------------------------------------
 
 
@@ -103,7 +111,7 @@ class SignatureRefused(Unauthorized):
 
 
 class KeyUnknown(Unauthorized):
-    """No key of this keyid is valid now. Provision the bin, or use its current key."""
+    """No key of this keyid is valid now. Provision the device, or use its current key."""
 
     code = "key_unknown"
     title = "Signing key not known"
@@ -212,11 +220,19 @@ class SiteUnknown(NotFound):
 
 
 class MachineUnknown(NotFound):
-    """No machine of this merchant has this id."""
+    """No machine has this id."""
 
     code = "machine_unknown"
     title = "Machine not known"
     title_zh = "设备不存在"
+
+
+class MachineKeyUnknown(NotFound):
+    """No machine has a key with this keyid."""
+
+    code = "machine_key_unknown"
+    title = "Machine's key not known"
+    title_zh = "设备密钥不存在"
 
 
 class ApiKeyUnknown(NotFound):
@@ -548,6 +564,14 @@ class CardLimitReached(Conflict):
     title_zh = "绑卡数量已达上限"
 
 
+class WebhookLimitReached(Conflict):
+    """This merchant has as many webhook endpoints as one may have. Disable one that is not needed any more."""
+
+    code = "webhook_limit_reached"
+    title = "No more webhook endpoints"
+    title_zh = "回调地址数量已达上限"
+
+
 class IdempotencyKeyInUse(Conflict):
     """A request with this Idempotency-Key is still running. Wait a moment and send it again."""
 
@@ -632,7 +656,7 @@ class Unavailable(TanbiError):
 
 
 class KeyUnreadable(Unavailable):
-    """This bin's key cannot be read by the service's present secret key. Keep the events; the operator has to act."""
+    """This device's key cannot be read by the service's present secret key. Keep what you have; the operator has to act."""
 
     code = "key_unreadable"
     title = "Signing key cannot be read"

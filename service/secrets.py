@@ -6,17 +6,23 @@ import hashlib
 import os
 import secrets
 from pathlib import Path
+from typing import Literal, TypeAlias
+from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from schemas.signatures import Algorithm, SigningKey
 from service.settings import Settings
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
 DIGEST_BYTES = 32
 CARD = "card"
+
+# What signs with a key of its own. A row of one kind is of no use as a row of the other.
+Device: TypeAlias = Literal["bin", "machine"]
 
 
 class SecretKeyInvalid(ValueError):
@@ -39,7 +45,11 @@ class Keyring:
         self._credential = _derive(master, b"credential")
         self._openid = _derive(master, b"openid")
         self._pay_code = _derive(master, b"pay-code")
-        self._bin_secret = AESGCM(_derive(master, b"bin-secret"))
+        self._signing_secrets: dict[Device, AESGCM] = {
+            "bin": AESGCM(_derive(master, b"bin-secret")),
+            "machine": AESGCM(_derive(master, b"machine-secret")),
+        }
+        self._webhook_secret = AESGCM(_derive(master, b"webhook-secret"))
 
     @classmethod
     def of(cls, settings: Settings) -> "Keyring":
@@ -60,14 +70,29 @@ class Keyring:
     def pay_code_digest(self, code: str) -> bytes:
         return _keyed_digest(self._pay_code, code)
 
-    def encrypt_bin_secret(self, keyid: str, secret: bytes) -> bytes:
-        """Nonce and ciphertext; bound to `keyid`, so that rows cannot be swapped."""
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._bin_secret.encrypt(nonce, secret, keyid.encode())
+    def stored_key(self, device: Device, key: SigningKey) -> bytes:
+        """What a row keeps of a device's key: what is needed to verify with it, and no more.
 
-    def decrypt_bin_secret(self, keyid: str, stored: bytes) -> bytes:
+        The public key of Ed25519; an HMAC secret as nonce and ciphertext, bound to its keyid, so that rows cannot be
+        swapped.
+        """
+        if key.algorithm is Algorithm.ED25519:
+            return key.public_bytes
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._signing_secrets[device].encrypt(nonce, key.secret, key.keyid.encode())
+
+    def decrypt_signing_secret(self, device: Device, keyid: str, stored: bytes) -> bytes:
         """Raises cryptography.exceptions.InvalidTag where the row is another key's or the master key was changed."""
-        return self._bin_secret.decrypt(stored[:NONCE_BYTES], stored[NONCE_BYTES:], keyid.encode())
+        return self._signing_secrets[device].decrypt(stored[:NONCE_BYTES], stored[NONCE_BYTES:], keyid.encode())
+
+    def encrypt_webhook_secret(self, endpoint_id: UUID, secret: bytes) -> bytes:
+        """Nonce and ciphertext; bound to the endpoint, so that rows cannot be swapped."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._webhook_secret.encrypt(nonce, secret, endpoint_id.bytes)
+
+    def decrypt_webhook_secret(self, endpoint_id: UUID, stored: bytes) -> bytes:
+        """Raises cryptography.exceptions.InvalidTag, as for a bin's secret."""
+        return self._webhook_secret.decrypt(stored[:NONCE_BYTES], stored[NONCE_BYTES:], endpoint_id.bytes)
 
 
 def _keyed_digest(key: bytes, text: str) -> bytes:

@@ -71,8 +71,19 @@ class Settings(BaseSettings):
     redemption_batch_items_max: int = Field(100, ge=1, le=1000, description="Redemptions of one transaction")
     redemption_companion_items_min: int = Field(20, ge=1, description="Redemptions that wait when a second sets out")
     redemption_queue_items_max: int = Field(5_000, ge=1)
-    expiry_interval_seconds: float = Field(3600.0, gt=0, description="How often all wallets are looked at for old coins")
+    expiry_interval_seconds: float = Field(
+        3600.0, gt=0, description="How often all wallets are looked at for old coins"
+    )
     hold_sweep_interval_seconds: float = Field(1.0, gt=0, description="How soon an expired hold is written down")
+    webhook_private_addresses: bool = Field(
+        False, description="Webhooks may go to private addresses, and by http: for tests and demonstrations"
+    )
+    webhook_poll_seconds: float = Field(1.0, gt=0, description="How soon a webhook that is due is sent")
+    webhook_timeout_seconds: float = Field(15.0, gt=0, le=30, description="How long a merchant's server may take")
+    webhook_deliveries_max: int = Field(64, ge=1, le=1000, description="Webhooks on their way at once, per process")
+    webhook_endpoint_deliveries_max: int = Field(4, ge=1, le=100, description="The same, to one endpoint")
+    webhook_endpoints_max: int = Field(5, ge=1, le=100, description="Endpoints of one merchant")
+    webhook_retention_days: int = Field(90, ge=4, description="Age of settled webhook messages that are deleted")
     wechat_base_url: str = "https://api.weixin.qq.com"
     wechat_app_id: str = ""
     wechat_secret: SecretStr = SecretStr("")
