@@ -147,7 +147,7 @@ def encode_offer_cursor(place: OfferPlace) -> str:
 
 def decode_offer_cursor(cursor: object) -> OfferPlace:
     """What encode_offer_cursor was given; whatever it cannot have made is refused."""
-    if isinstance(cursor, str) and re.fullmatch(CURSOR_PATTERN, cursor):
+    if isinstance(cursor, str) and re.fullmatch(CURSOR_PATTERN, cursor) and len(cursor) % 4 != 1:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode(errors="replace")
         found = re.fullmatch(r"([0-9]{1,8}) ([A-Za-z0-9][A-Za-z0-9._\-]{0,62})", text, re.ASCII)
         if found is not None and encode_offer_cursor(place := OfferPlace(int(found[1]), found[2])) == cursor:

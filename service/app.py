@@ -22,6 +22,7 @@ from service.ledger.expiring import expire_forever
 from service.metrics import Metrics
 from service.migrating import head_revision
 from service.recovery import embedded_kept_running
+from service.redemption import offer_routes
 from service.redemption import routes as redemption
 from service.redemption.committing import Committing
 from service.redemption.committing import is_retryable as is_retryable_command
@@ -40,6 +41,7 @@ ROUTES = (
     weighing.routes,
     residents.routes,
     redemption.routes,
+    offer_routes.routes,
     indicator.routes,
     adjustments.routes,
     probes.routes,

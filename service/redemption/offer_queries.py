@@ -182,6 +182,7 @@ def _distance_m(around: Around) -> sa.ColumnElement[int]:
     across = sa.func.power(sa.func.sind((there - here) / 2), 2)
     along = sa.func.power(sa.func.sind((site.c.longitude - sa.literal(around.longitude)) / 2), 2)
     half_chord_squared = across + sa.func.cosd(here) * sa.func.cosd(there) * along
-    # Rounding may carry it above 1 at the other end of the world.
-    angle = 2 * sa.func.asin(sa.func.sqrt(sa.func.least(half_chord_squared, 1)))
+    # Rounding may carry it above 1 at the other end of the world. Not LEAST, which leaves out nulls.
+    at_most_one = sa.case((half_chord_squared > 1, 1.0), else_=half_chord_squared)
+    angle = 2 * sa.func.asin(sa.func.sqrt(at_most_one))
     return sa.cast(sa.literal(EARTH_RADIUS_M) * angle, sa.Integer)
