@@ -14,6 +14,7 @@ from aiohttp import web
 from pydantic import SecretStr
 from requests.auth import AuthBase
 
+from schemas.examples import EXAMPLES
 from schemas.signatures import SigningKey, sign_request
 from service.api_keys import create_api_key
 from service.app import build_app
@@ -24,6 +25,7 @@ from tests.residents.wechat_server import WechatServer, text_plain
 from tests.world import PATH, add_shop, build_world, open_session, weigh_event
 
 MERCHANT = "NK-M-01"
+OFFERS_PATH = "/v1/merchants/me/offers"
 
 
 class BinSignature(AuthBase):
@@ -80,6 +82,10 @@ class Live:
 
     def redemption_id(self) -> str:
         found: str = self._post("/v1/me/redemptions", "resident", {"merchant_id": MERCHANT, "coins": 1})["id"]
+        return found
+
+    def offer_id(self) -> str:
+        found: str = self._post(OFFERS_PATH, "merchant", {**EXAMPLES["NewOffer"], "id": f"o-{uuid.uuid4()}"})["id"]
         return found
 
     def _post(self, path: str, caller: str | None, document: Any) -> Any:

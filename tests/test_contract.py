@@ -39,7 +39,7 @@ from service.embedded import EmbeddedPostgres
 from service.routing import Endpoint
 from service.settings import Settings
 from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
-from tests.live import MERCHANT, Live, live_service
+from tests.live import MERCHANT, OFFERS_PATH, Live, live_service
 from tests.world import CARD
 
 DATABASE = "contract"
@@ -94,10 +94,14 @@ def of_this_world(body: Any, live: Live) -> Any:
         }
     elif "pay_code" in body:
         known = {"pay_code": live.pay_code()}
+    elif {"id", "unit"} <= body.keys():
+        known = {"id": f"o-{uuid.uuid4()}"}
     return {name: known.get(name, value) for name, value in body.items()}
 
 
 def path_parameters_of(endpoint: Endpoint, live: Live) -> dict[str, str]:
+    if endpoint.path.startswith(OFFERS_PATH):
+        return {"id": live.offer_id()}
     return {"id": live.redemption_id()} if "{id}" in endpoint.path else {"file": "swagger-ui.css"}
 
 
