@@ -1,4 +1,4 @@
-"""Who is calling: a bin by its signature, a resident, merchant or operator by a bearer token."""
+"""Who is calling: a bin or a machine by its signature, a resident, merchant or operator by a bearer token."""
 
 import time
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.signatures import SignatureError, parse_signature_headers, verify_request
 from schemas.usual_signature import is_signed_as_usual, usual_signature
-from service.errors import BinSuspended, Forbidden, KeyUnknown, SignatureRefused, TokenInvalid
-from service.reference import BinSigner, Device, Reference, Signers
+from service.errors import BinSuspended, Forbidden, KeyUnknown, SignatureRefused, TokenInvalid, TwoCredentials
+from service.reference import BinSigner, Reference, SignerKind, Signers
 from service.secrets import token_hash
 from service.tables import api_key, session
 
@@ -68,7 +68,7 @@ async def authenticate_bin(
 ) -> BinSigner:
     """The bin whose key signed this request and body, by the algorithm of the key's record.
 
-    Raises SignatureRefused with the profile's code, KeyUnknown, or BinSuspended.
+    Raises SignatureRefused with the profile's code, KeyUnknown, KeyUnreadable or BinSuspended.
     """
     signer = await _signer(request, body, reference.bins, tolerance_seconds)
     if signer.suspended:
@@ -77,10 +77,10 @@ async def authenticate_bin(
 
 
 def is_signed(request: web.Request) -> bool:
-    """Whether a machine speaks, where a merchant may too. Raises SignatureRefused for a request that says both."""
+    """Whether a machine speaks, where a merchant may too. Raises TwoCredentials for a request that says both."""
     signed = SIGNATURE_FIELDS[0] in request.headers
     if signed and hdrs.AUTHORIZATION in request.headers:
-        raise SignatureRefused("two_credentials", "Send a signature or an API key, not both.")
+        raise TwoCredentials
     return signed
 
 
@@ -89,13 +89,18 @@ async def authenticate_machine(
 ) -> Machine:
     """The machine whose key signed this request and body, in the bins' profile.
 
-    Raises SignatureRefused with the profile's code, or KeyUnknown.
+    A signature may be sent again within its tolerance, under another Idempotency-Key too where it does not cover that
+    header. It moves no coins twice: a pay-code is used once, a hold is resolved once, and machines do nothing else.
+
+    Raises SignatureRefused with the profile's code, KeyUnknown or KeyUnreadable.
     """
     signer = await _signer(request, body, reference.machines, tolerance_seconds)
     return Machine(signer.machine_id, signer.merchant_id)
 
 
-async def _signer(request: web.Request, body: bytes, signers: Signers[Device], tolerance_seconds: int) -> Device:
+async def _signer(
+    request: web.Request, body: bytes, signers: Signers[SignerKind], tolerance_seconds: int
+) -> SignerKind:
     now = time.time()
     signer = _usual_signer(request, body, signers, int(now), tolerance_seconds)
     if signer is None:
@@ -106,8 +111,8 @@ async def _signer(request: web.Request, body: bytes, signers: Signers[Device], t
 
 
 def _usual_signer(
-    request: web.Request, body: bytes, signers: Signers[Device], now: int, tolerance_seconds: int
-) -> Device | None:
+    request: web.Request, body: bytes, signers: Signers[SignerKind], now: int, tolerance_seconds: int
+) -> SignerKind | None:
     """The signer of a request in the usual form by a remembered key; None leaves the decision to the long way."""
     headers = request.headers
     inputs, signatures, digests = (headers.getall(name, ()) for name in SIGNATURE_FIELDS)
@@ -132,8 +137,8 @@ def _usual_signer(
 
 
 async def _any_signer(
-    request: web.Request, body: bytes, signers: Signers[Device], now: int, tolerance_seconds: int
-) -> Device:
+    request: web.Request, body: bytes, signers: Signers[SignerKind], now: int, tolerance_seconds: int
+) -> SignerKind:
     headers = request.headers
     try:
         # A repeated field is one value with commas (RFC 9110 §5.3), which is more than one signature.

@@ -18,9 +18,13 @@ from service.errors import (
     BodyTooSlow,
     DatabaseUnavailable,
     InternalError,
+    KeyUnknown,
+    KeyUnreadable,
     NotFound,
+    SignatureRefused,
     TanbiError,
     TokenInvalid,
+    TwoCredentials,
     Unavailable,
     UnsupportedMediaType,
 )
@@ -242,6 +246,10 @@ def _everywhere(endpoint: Endpoint) -> Iterable[type[TanbiError]]:
         yield NotFound
     if endpoint.callers:
         yield DatabaseUnavailable
+    if "machine" in endpoint.callers:
+        yield from (SignatureRefused, KeyUnknown, KeyUnreadable)
+        if len(endpoint.callers) > 1:
+            yield TwoCredentials
     yield InternalError
 
 

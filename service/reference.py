@@ -1,4 +1,4 @@
-"""Bins' keys, materials, tariffs and limits as each process remembers them, and how it learns that they changed."""
+"""Devices' keys, materials, tariffs and limits as each process remembers them, and how it learns that they changed."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,13 @@ from schemas.signatures import Algorithm, VerifyKey
 from service.db import is_retryable
 from service.errors import KeyUnreadable
 from service.limits import LimitRow, Limits
-from service.secrets import Keyring
+from service.secrets import Device, Keyring
 from service.tables import bin_, bin_key, machine, machine_key, material, reference_revision, spending_limit, tariff
 from service.tariffs import Tariffs
 
 logger = logging.getLogger(__name__)
 
-# A signer that nobody knows is looked up again each time; those that are known are bounded by the number of bins.
+# A signer that nobody knows is looked up again each time; those that are known are bounded by the number of devices.
 SIGNERS_MAX = 100_000
 START_RETRY_SECONDS = 0.2
 # Keys that nobody knows cost a look-up each: they may not take all connections.
@@ -60,30 +60,32 @@ class MachineSigner(Signer):
     merchant_id: str
 
 
-Device = TypeVar("Device", bound=Signer)
+SignerKind = TypeVar("SignerKind", bound=Signer)
 
 
-class Signers(Generic[Device]):
+class Signers(Generic[SignerKind]):
     """Keys of one kind of device, remembered by their keyid until they are forgotten. A bin's and a machine's of the
     same keyid are two keys: each is asked for only where its kind of device may call."""
 
-    def __init__(self, engine: AsyncEngine, read: Callable[[AsyncConnection, str], Awaitable[Device | None]]) -> None:
+    def __init__(
+        self, engine: AsyncEngine, read: Callable[[AsyncConnection, str], Awaitable[SignerKind | None]]
+    ) -> None:
         self._engine = engine
         self._read = read
-        self._known: dict[str, Device] = {}
+        self._known: dict[str, SignerKind] = {}
         self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE_MAX)
-        self._reading: dict[str, asyncio.Task[Device | None]] = {}
+        self._reading: dict[str, asyncio.Task[SignerKind | None]] = {}
         self._forgotten = 0
 
     def forget(self) -> None:
         self._known.clear()
         self._forgotten += 1
 
-    def known(self, keyid: str) -> Device | None:
+    def known(self, keyid: str) -> SignerKind | None:
         """Without a look at the database, for the hot path."""
         return self._known.get(keyid)
 
-    async def find(self, keyid: str) -> Device | None:
+    async def find(self, keyid: str) -> SignerKind | None:
         """The key's record, or None where there is none that this service accepts. Raises KeyUnreadable."""
         remembered = self._known.get(keyid)
         if remembered is not None:
@@ -95,7 +97,7 @@ class Signers(Generic[Device]):
             reading.add_done_callback(lambda _: self._reading.pop(keyid, None))
         return await asyncio.shield(reading)
 
-    async def _find(self, keyid: str) -> Device | None:
+    async def _find(self, keyid: str) -> SignerKind | None:
         forgotten = self._forgotten
         async with self._lookups, self._engine.connect() as connection:
             signer = await self._read(connection, keyid)
@@ -163,7 +165,7 @@ class Reference:
         ).one_or_none()
         if row is None:
             return None
-        return BinSigner(*self._key_of(row), bin_id=row.bin_id, suspended=row.state != "active")
+        return BinSigner(*self._key_of("bin", row), bin_id=row.bin_id, suspended=row.state != "active")
 
     async def _read_machine(self, connection: AsyncConnection, keyid: str) -> MachineSigner | None:
         row = (
@@ -175,18 +177,20 @@ class Reference:
         ).one_or_none()
         if row is None:
             return None
-        return MachineSigner(*self._key_of(row), machine_id=row.machine_id, merchant_id=row.merchant_id)
+        return MachineSigner(*self._key_of("machine", row), machine_id=row.machine_id, merchant_id=row.merchant_id)
 
-    def _key_of(self, row: Any) -> tuple[VerifyKey, float, float]:
+    def _key_of(self, device: Device, row: Any) -> tuple[VerifyKey, float, float]:
         algorithm = Algorithm(row.algorithm)
-        key = row.key if algorithm is Algorithm.ED25519 else self._decrypted(row.id, row.key)
+        key = row.key if algorithm is Algorithm.ED25519 else self._decrypted(device, row.id, row.key)
         valid_until = math.inf if row.valid_until is None else row.valid_until.timestamp()
         return VerifyKey(row.id, algorithm, key), row.valid_from.timestamp(), valid_until
 
-    def _decrypted(self, keyid: str, stored: bytes) -> bytes:
+    def _decrypted(self, device: Device, keyid: str, stored: bytes) -> bytes:
         with contextlib.suppress(InvalidTag):
-            return self._keyring.decrypt_bin_secret(keyid, stored)
-        logger.error("key %s is stored under another TANBI_SECRET_KEY: set that one, or give the bin a new key", keyid)
+            return self._keyring.decrypt_signing_secret(device, keyid, stored)
+        logger.error(
+            "the key %s is stored under another TANBI_SECRET_KEY: set that one, or give the %s a new key", keyid, device
+        )
         raise KeyUnreadable
 
 

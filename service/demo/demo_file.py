@@ -38,10 +38,14 @@ class DemoMerchant(_Entry):
 
 
 class DemoMachine(_Entry):
+    """`private_key` as a bin's."""
+
     id: str
     merchant_id: str
     kind: MachineKind
-    api_key: str = Field(repr=False)
+    alg: Algorithm
+    keyid: str
+    private_key: str = Field(repr=False)
 
 
 class Credentials(BaseModel):

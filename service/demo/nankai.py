@@ -1,7 +1,8 @@
 """Nankai District as the demo shows it.
 
-The twelve subdistricts are real (南开政发〔2024〕3号). Communities, sites and merchants only sound like the district's;
-tariffs and masses are samples; carbon factors are those of FACTS.md, mapped to the six materials.
+The twelve subdistricts are real (南开政发〔2024〕3号). Communities, sites and merchants only sound like the district's,
+and stand about where their subdistrict is; tariffs and masses are samples; carbon factors are those of FACTS.md, mapped
+to the six materials.
 """
 
 from datetime import UTC, datetime
@@ -69,6 +70,25 @@ SUBDISTRICTS: Final = (
     ),
 )
 
+# About the middle of each subdistrict: latitude and longitude, degrees, WGS 84. Its sites stand on a grid around it,
+# about 300 m apart.
+CENTRES: Final = {
+    "gulou": (39.140, 117.177),
+    "xingnan": (39.128, 117.180),
+    "guangkai": (39.133, 117.166),
+    "changhong": (39.132, 117.150),
+    "xiangyanglu": (39.123, 117.158),
+    "jialingdao": (39.117, 117.143),
+    "wanxing": (39.110, 117.151),
+    "xuefu": (39.107, 117.168),
+    "shuishanggongyuan": (39.094, 117.160),
+    "wangdingdi": (39.094, 117.143),
+    "tiyuzhongxin": (39.080, 117.172),
+    "huayuan": (39.084, 117.130),
+}
+GRID: Final = ((0, 0), (1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1))
+GRID_DEGREES: Final = 0.003
+
 # Beside one site in each community: id, community, kind, Chinese, English.
 OTHER_SITES: Final = (
     ("laochengxiang-jie", "gulou-tianlin", "commercial", "老城厢商业街", "Laochengxiang shopping street"),
@@ -83,25 +103,26 @@ OTHER_SITES: Final = (
     ("changhong-gongyuan", "changhong-yuanxingli", "scenic", "长虹公园", "Changhong Park"),
 )
 
-MERCHANTS: Final = (
-    ("学府便利店", "Xuefu Corner Shop"),
-    ("府湖里早餐铺", "Fuhuli Breakfast"),
-    ("龙井里粮油店", "Longjingli Grain and Oil"),
-    ("绿源净水", "Lüyuan Water"),
-    ("洁净家日化", "Jiejing Household Goods"),
-    ("天霖菜市场", "Tianlin Vegetable Market"),
-    ("天宝水果店", "Tianbao Fruit"),
-    ("怀庆里理发店", "Huaiqingli Barber"),
-    ("冶金里五金店", "Yejinli Hardware"),
-    ("昔阳里面馆", "Xiyangli Noodles"),
-    ("嘉陵书屋", "Jialing Books"),
-    ("三潭洗衣店", "Santan Laundry"),
-    ("水上奶茶店", "Shuishang Tea"),
-    ("迎水便民超市", "Yingshui Supermarket"),
-    ("园荫修车铺", "Yuanyin Bicycle Repair"),
-    ("凌研里药店", "Lingyanli Pharmacy"),
-    ("天华里生鲜", "Tianhuali Fresh Food"),
-    ("碧华里包子铺", "Bihuali Dumplings"),
+# Chinese, English, and the site its shop is at; who has machines only has none.
+MERCHANTS: Final[tuple[tuple[str, str, str | None], ...]] = (
+    ("学府便利店", "Xuefu Corner Shop", "xuefu-xuehuli"),
+    ("府湖里早餐铺", "Fuhuli Breakfast", "xuefu-fuhuli"),
+    ("龙井里粮油店", "Longjingli Grain and Oil", "xuefu-longjingli"),
+    ("绿源净水", "Lüyuan Water", None),
+    ("洁净家日化", "Jiejing Household Goods", "aocheng-guangchang"),
+    ("天霖菜市场", "Tianlin Vegetable Market", "gulou-tianlin"),
+    ("天宝水果店", "Tianbao Fruit", "xingnan-tianbao"),
+    ("怀庆里理发店", "Huaiqingli Barber", "guangkai-huaiqingli"),
+    ("冶金里五金店", "Yejinli Hardware", "changhong-yejinli"),
+    ("昔阳里面馆", "Xiyangli Noodles", "xiangyanglu-xiyangli"),
+    ("嘉陵书屋", "Jialing Books", "jialingdao-jialingbeili"),
+    ("三潭洗衣店", "Santan Laundry", "wanxing-santanxili"),
+    ("水上奶茶店", "Shuishang Tea", "shuishang-dongmen"),
+    ("迎水便民超市", "Yingshui Supermarket", "wangdingdi-yingshuidongli"),
+    ("园荫修车铺", "Yuanyin Bicycle Repair", "wangdingdi-yuanyinbeili"),
+    ("凌研里药店", "Lingyanli Pharmacy", "tiyuzhongxin-lingyanli"),
+    ("天华里生鲜", "Tianhuali Fresh Food", "huayuan-tianhuali"),
+    ("碧华里包子铺", "Bihuali Dumplings", "huayuan-bihuali"),
 )
 # Those who run machines, by their place in MERCHANTS, with the machines' kind.
 MACHINE_OPERATORS: Final[tuple[tuple[int, MachineKind], ...]] = (
@@ -112,6 +133,8 @@ MACHINE_OPERATORS: Final[tuple[tuple[int, MachineKind], ...]] = (
     (13, "water"),
 )
 MACHINES: Final = 18
+# How late a machine that was offline may still tell what it gave out.
+MACHINE_GRACE_SECONDS: Final = 86_400
 
 # The six classes of DB3308/T 102-2022; coins a kilogram, about 100.
 MATERIALS: Final = (

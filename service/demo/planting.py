@@ -16,13 +16,13 @@ from schemas.signatures import ED25519_KEY_BYTES, Algorithm, SigningKey
 from service.api_keys import create_api_key
 from service.demo import queries
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine, DemoMerchant, DemoResident
-from service.demo.sample import Sample, draw_inputs, draw_sample
+from service.demo.sample import Sample, algorithm_of, draw_inputs, draw_sample
 from service.ledger.queries import open_wallets
-from service.redemption.merchants import add_machine, add_merchant
+from service.redemption.merchants import MachineKind, add_machine, add_machine_key, add_merchant
 from service.reference import raise_revision
 from service.residents.sessions import TOKEN_PREFIX
 from service.secrets import Keyring, new_token, token_hash
-from service.weighing.bins import add_bin, stored_key
+from service.weighing.bins import add_bin
 
 # A demo that is found again after a year still opens.
 SESSION_LIFETIME = timedelta(days=3650)
@@ -89,19 +89,31 @@ async def _plant(connection: AsyncConnection, keyring: Keyring, size: Size, toda
             demo=True,
         )
         bins.append(_demo_bin(key))
-    for shop in sample.merchants:
-        await add_merchant(connection, merchant_id=shop.id, name=shop.name, name_en=shop.name_en)
-    for device in sample.machines:
-        await add_machine(
-            connection,
-            machine_id=device.id,
-            merchant_id=device.merchant_id,
-            site_id=device.site_id,
-            kind=device.kind,
-        )
+    machines = await _plant_merchants(connection, keyring, sample)
     resident_ids = await open_wallets(connection, size.residents)
     await queries.insert_residents(connection, resident_ids)
-    return await _issue(connection, keyring, bins, sample, resident_ids)
+    return await _issue(connection, keyring, bins, machines, sample, resident_ids)
+
+
+async def _plant_merchants(connection: AsyncConnection, keyring: Keyring, sample: Sample) -> list[DemoMachine]:
+    """Merchants, and the machines that some have."""
+    for shop in sample.merchants:
+        await add_merchant(
+            connection,
+            merchant_id=shop.id,
+            name=shop.name,
+            name_en=shop.name_en,
+            site_id=shop.site_id,
+            capture_grace_seconds=shop.capture_grace_seconds,
+        )
+    machines = []
+    for each in sample.machines:
+        await add_machine(
+            connection, machine_id=each.id, merchant_id=each.merchant_id, site_id=each.site_id, kind=each.kind
+        )
+        key = await add_machine_key(connection, keyring, machine_id=each.id, algorithm=each.algorithm, demo=True)
+        machines.append(_demo_machine(key, each.id, each.merchant_id, each.kind))
+    return machines
 
 
 async def _reissue(connection: AsyncConnection, keyring: Keyring, seed: int, today: date) -> Credentials:
@@ -112,18 +124,29 @@ async def _reissue(connection: AsyncConnection, keyring: Keyring, seed: int, tod
     bins = []
     for row in await queries.read_sample_bins(connection):
         key = SigningKey(row.id, Algorithm(row.algorithm), os.urandom(ED25519_KEY_BYTES))
-        await queries.replace_bin_key(connection, row.id, stored_key(keyring, key))
+        await queries.replace_bin_key(connection, row.id, keyring.stored_key("bin", key))
         bins.append(_demo_bin(key))
     await raise_revision(connection)
+    machines = []
+    await queries.delete_machine_keys(connection)
+    # Those of a demo that is older than machines' keys have none either.
+    for number, row in enumerate(await queries.read_keyless_machines(connection)):
+        key = await add_machine_key(connection, keyring, machine_id=row.id, algorithm=algorithm_of(number), demo=True)
+        machines.append(_demo_machine(key, row.id, row.merchant_id, row.kind))
     await queries.revoke_api_keys(connection)
     resident_ids = await queries.read_sample_residents(connection)
     await queries.delete_sessions(connection, resident_ids)
     sample = draw_sample(seed, bins=len(bins), residents=len(resident_ids), today=today)
-    return await _issue(connection, keyring, bins, sample, resident_ids)
+    return await _issue(connection, keyring, bins, machines, sample, resident_ids)
 
 
 async def _issue(
-    connection: AsyncConnection, keyring: Keyring, bins: Sequence[DemoBin], sample: Sample, resident_ids: Sequence[int]
+    connection: AsyncConnection,
+    keyring: Keyring,
+    bins: Sequence[DemoBin],
+    machines: Sequence[DemoMachine],
+    sample: Sample,
+    resident_ids: Sequence[int],
 ) -> Credentials:
     residents = [
         DemoResident(id=resident_id, card=card, token=new_token(TOKEN_PREFIX))
@@ -144,22 +167,6 @@ async def _issue(
             ),
         )
         for each in sample.merchants
-    ]
-    machines = [
-        DemoMachine(
-            id=each.id,
-            merchant_id=each.merchant_id,
-            kind=each.kind,
-            api_key=await create_api_key(
-                connection,
-                role="merchant",
-                name=f"demo {each.id}",
-                merchant_id=each.merchant_id,
-                machine_id=each.id,
-                demo=True,
-            ),
-        )
-        for each in sample.machines
     ]
     return Credentials(
         operator_key=await create_api_key(connection, role="admin", name="demo operator", demo=True),
@@ -193,3 +200,14 @@ async def _record_inputs(connection: AsyncConnection, credentials: Credentials, 
 
 def _demo_bin(key: SigningKey) -> DemoBin:
     return DemoBin(id=key.keyid, alg=key.algorithm, keyid=key.keyid, private_key=base64.b64encode(key.secret).decode())
+
+
+def _demo_machine(key: SigningKey, machine_id: str, merchant_id: str, kind: MachineKind) -> DemoMachine:
+    return DemoMachine(
+        id=machine_id,
+        merchant_id=merchant_id,
+        kind=kind,
+        alg=key.algorithm,
+        keyid=key.keyid,
+        private_key=base64.b64encode(key.secret).decode(),
+    )

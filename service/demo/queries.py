@@ -21,6 +21,8 @@ from service.tables import (
     carbon_factor,
     credential,
     indicator_input,
+    machine,
+    machine_key,
     material,
     merchant,
     resident,
@@ -164,6 +166,16 @@ async def read_sample_residents(connection: AsyncConnection) -> Sequence[int]:
 async def replace_bin_key(connection: AsyncConnection, bin_id: str, key: bytes) -> None:
     """Another key under the same id: who has the old one is refused from the commit on."""
     await connection.execute(sa.update(bin_key).where(bin_key.c.id == bin_id, bin_key.c.demo).values(key=key))
+
+
+async def delete_machine_keys(connection: AsyncConnection) -> None:
+    await connection.execute(sa.delete(machine_key).where(machine_key.c.demo))
+
+
+async def read_keyless_machines(connection: AsyncConnection) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    """Machines without any key, in order."""
+    keyless = ~sa.exists().where(machine_key.c.machine_id == machine.c.id)
+    return (await connection.execute(sa.select(machine).where(keyless).order_by(machine.c.id))).all()
 
 
 async def revoke_api_keys(connection: AsyncConnection) -> None:

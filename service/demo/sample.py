@@ -4,6 +4,7 @@ What is secret is not here: keys and tokens are drawn when they are issued, and 
 """
 
 import calendar
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,7 +16,7 @@ from service.redemption.merchants import MachineKind
 from service.weighing.bins import Scale
 
 CERTIFICATE_DAYS = 365
-# Every third bin has a weak controller.
+# Every third bin and machine has a weak controller.
 HMAC_EVERY = 3
 
 
@@ -35,6 +36,8 @@ class Site:
     kind: str
     name: str
     name_en: str
+    latitude: float
+    longitude: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class SampleMerchant:
     id: str
     name: str
     name_en: str
+    site_id: str | None
+    capture_grace_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class SampleMachine:
     merchant_id: str
     site_id: str
     kind: MachineKind
+    algorithm: Algorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +92,7 @@ def draw_sample(seed: int, *, bins: int, residents: int, today: date) -> Sample:
     """Areas, sites, bins, merchants, machines and cards. More bins or residents leave the first ones as they are."""
     areas = tuple(_areas())
     sites = tuple(_sites(areas))
-    merchants = tuple(
-        SampleMerchant(f"NK-M-{number:02}", name, name_en)
-        for number, (name, name_en) in enumerate(nankai.MERCHANTS, start=1)
-    )
+    merchants = tuple(_merchants())
     return Sample(
         areas=areas,
         sites=sites,
@@ -98,6 +101,11 @@ def draw_sample(seed: int, *, bins: int, residents: int, today: date) -> Sample:
         machines=tuple(_machines(Random(f"{seed} machines"), sites, merchants)),  # noqa: S311
         cards=draw_cards(seed, residents),
     )
+
+
+def algorithm_of(number: int) -> Algorithm:
+    """Of the device with this number, counted from 0."""
+    return Algorithm.HMAC_SHA256 if number % HMAC_EVERY == HMAC_EVERY - 1 else Algorithm.ED25519
 
 
 def draw_cards(seed: int, count: int) -> tuple[str, ...]:
@@ -139,12 +147,29 @@ def _areas() -> Iterator[Area]:
 
 
 def _sites(areas: tuple[Area, ...]) -> Iterator[Site]:
-    for area in areas:
-        if area.kind == "community":
-            name_en = area.name_en.removesuffix(" Community")
-            yield Site(area.id, area.id, "community", f"{area.name}回收点", f"{name_en} recycling point")
+    communities = {area.id: area for area in areas if area.kind == "community"}
+    standing: Counter[str | None] = Counter()
+
+    def position(area_id: str) -> tuple[float, float]:
+        subdistrict_id = communities[area_id].parent_id
+        latitude, longitude = nankai.CENTRES[subdistrict_id or ""]
+        north, east = nankai.GRID[standing[subdistrict_id]]
+        standing[subdistrict_id] += 1
+        return round(latitude + north * nankai.GRID_DEGREES, 4), round(longitude + east * nankai.GRID_DEGREES, 4)
+
+    for area in communities.values():
+        name_en = area.name_en.removesuffix(" Community")
+        name, name_en = f"{area.name}回收点", f"{name_en} recycling point"
+        yield Site(area.id, area.id, "community", name, name_en, *position(area.id))
     for site_id, area_id, kind, name, name_en in nankai.OTHER_SITES:
-        yield Site(site_id, area_id, kind, name, name_en)
+        yield Site(site_id, area_id, kind, name, name_en, *position(area_id))
+
+
+def _merchants() -> Iterator[SampleMerchant]:
+    with_machines = {place for place, _ in nankai.MACHINE_OPERATORS}
+    for place, (name, name_en, site_id) in enumerate(nankai.MERCHANTS):
+        grace_seconds = nankai.MACHINE_GRACE_SECONDS if place in with_machines else 0
+        yield SampleMerchant(f"NK-M-{place + 1:02}", name, name_en, site_id, grace_seconds)
 
 
 def _bins(random: Random, sites: tuple[Site, ...], count: int, today: date) -> Iterator[SampleBin]:
@@ -154,7 +179,7 @@ def _bins(random: Random, sites: tuple[Site, ...], count: int, today: date) -> I
         yield SampleBin(
             id=f"NK-{number + 1:04}",
             site_id=order[number % len(order)].id,
-            algorithm=Algorithm.HMAC_SHA256 if number % HMAC_EVERY == HMAC_EVERY - 1 else Algorithm.ED25519,
+            algorithm=algorithm_of(number),
             scale=Scale(
                 verification_interval_grams=random.choice((5, 10)),
                 capacity_grams=random.choice((30_000, 60_000, 100_000)),
@@ -171,4 +196,5 @@ def _machines(
     for index, site in enumerate(places):
         operator, kind = nankai.MACHINE_OPERATORS[index % len(nankai.MACHINE_OPERATORS)]
         numbers[kind] += 1
-        yield SampleMachine(f"NK-{kind[0].upper()}-{numbers[kind]:02}", merchants[operator].id, site.id, kind)
+        machine_id = f"NK-{kind[0].upper()}-{numbers[kind]:02}"
+        yield SampleMachine(machine_id, merchants[operator].id, site.id, kind, algorithm_of(index))

@@ -1,5 +1,6 @@
 """Commands for who accepts coins and who may call: merchants, machines and API keys."""
 
+import base64
 import json
 from typing import Annotated
 from uuid import UUID
@@ -8,6 +9,7 @@ import typer
 from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.signatures import Algorithm, SigningKey
 from service import api_keys
 from service.api_keys import create_api_key
 from service.managing.running import (
@@ -19,12 +21,30 @@ from service.managing.running import (
     errors,
     in_transaction,
 )
-from service.redemption.merchants import MachineKind, add_machine, add_merchant
+from service.redemption.merchants import (
+    GRACE_SECONDS_MAX,
+    HOLD_SECONDS,
+    HOLD_SECONDS_MAX,
+    MachineKind,
+    add_machine,
+    add_machine_key,
+    add_merchant,
+    list_machines,
+    list_merchants,
+    revoke_machine_key,
+    set_merchant,
+)
+from service.secrets import Keyring
 from service.settings import Settings
 
 merchant_app = typer.Typer(help="Partner merchants.", no_args_is_help=True)
 machine_app = typer.Typer(help="Merchants' machines.", no_args_is_help=True)
-key_app = typer.Typer(help="API keys of operators, merchants and machines.", no_args_is_help=True)
+key_app = typer.Typer(help="API keys of operators and merchants.", no_args_is_help=True)
+
+SiteOption = Annotated[str | None, typer.Option(help="Where its shop is.")]
+HOLD = "How long coins stay held for it."
+GRACE = "How long after that its machines may still tell what they gave out."
+AlgorithmOption = Annotated[Algorithm, typer.Option(help="hmac-sha256 is for weak controllers.")]
 
 
 @merchant_app.command("add")
@@ -32,17 +52,56 @@ def merchant_add(
     merchant_id: Annotated[str, typer.Argument()],
     name: NameOption,
     name_en: NameEnOption,
+    site: SiteOption = None,
+    hold_seconds: Annotated[int, typer.Option(min=1, max=HOLD_SECONDS_MAX, help=HOLD)] = HOLD_SECONDS,
+    grace_seconds: Annotated[int, typer.Option(min=0, max=GRACE_SECONDS_MAX, help=GRACE)] = 0,
     data: DataOption = None,
 ) -> None:
     """Add a merchant and print its API key, once, as JSON."""
 
     async def work(connection: AsyncConnection, _settings: Settings) -> str:
-        await add_merchant(connection, merchant_id=merchant_id, name=name, name_en=name_en)
+        await add_merchant(
+            connection,
+            merchant_id=merchant_id,
+            name=name,
+            name_en=name_en,
+            site_id=site,
+            hold_seconds=hold_seconds,
+            capture_grace_seconds=grace_seconds,
+        )
         return await create_api_key(connection, role="merchant", name=name, merchant_id=merchant_id)
 
     secret = in_transaction(data, work)
     typer.echo(json.dumps({"id": merchant_id, "name": name, "api_key": secret}, ensure_ascii=False))
     errors.print(NOT_SHOWN_AGAIN)
+
+
+@merchant_app.command("set")
+def merchant_set(
+    merchant_id: Annotated[str, typer.Argument()],
+    hold_seconds: Annotated[int | None, typer.Option(min=1, max=HOLD_SECONDS_MAX, help=HOLD)] = None,
+    grace_seconds: Annotated[int | None, typer.Option(min=0, max=GRACE_SECONDS_MAX, help=GRACE)] = None,
+    site: SiteOption = None,
+    data: DataOption = None,
+) -> None:
+    """Change how long coins are held for a merchant, its grace, or its site. Coins that are held keep their time."""
+    in_transaction(
+        data,
+        lambda connection, _: set_merchant(
+            connection, merchant_id, site_id=site, hold_seconds=hold_seconds, capture_grace_seconds=grace_seconds
+        ),
+    )
+    console.print(f"Merchant {merchant_id} is changed.")
+
+
+@merchant_app.command("list")
+def merchant_list(data: DataOption = None) -> None:
+    """Show all merchants."""
+    table = Table("Id", "Name", "Site", "Hold, s", "Grace, s")
+    for row in in_transaction(data, lambda connection, _: list_merchants(connection)):
+        seconds = (str(row.hold_seconds), str(row.capture_grace_seconds))
+        table.add_row(row.id, f"{row.name} {row.name_en}", row.site_id or "", *seconds)
+    console.print(table)
 
 
 @machine_app.command("add")
@@ -51,18 +110,57 @@ def machine_add(
     merchant: Annotated[str, typer.Option(help="Whose it is.")],
     site: Annotated[str, typer.Option(help="Where it stands.")],
     kind: Annotated[MachineKind, typer.Option()],
+    algorithm: AlgorithmOption = Algorithm.ED25519,
     data: DataOption = None,
 ) -> None:
-    """Add a merchant's machine and print its API key, once, as JSON."""
+    """Add a merchant's machine and print its signing key, once, as JSON."""
 
-    async def work(connection: AsyncConnection, _settings: Settings) -> str:
+    async def work(connection: AsyncConnection, settings: Settings) -> SigningKey:
         await add_machine(connection, machine_id=machine_id, merchant_id=merchant, site_id=site, kind=kind)
-        return await create_api_key(
-            connection, role="merchant", name=machine_id, merchant_id=merchant, machine_id=machine_id
-        )
+        return await add_machine_key(connection, Keyring.of(settings), machine_id=machine_id, algorithm=algorithm)
 
-    secret = in_transaction(data, work)
-    typer.echo(json.dumps({"id": machine_id, "merchant_id": merchant, "api_key": secret}))
+    _show_machine_key(machine_id, in_transaction(data, work))
+
+
+@machine_app.command("add-key")
+def machine_add_key(
+    machine_id: Annotated[str, typer.Argument()],
+    algorithm: AlgorithmOption = Algorithm.ED25519,
+    data: DataOption = None,
+) -> None:
+    """Give a machine one more signing key and print it, once, as JSON. Its other keys stay good until revoked."""
+    key = in_transaction(
+        data,
+        lambda connection, settings: add_machine_key(
+            connection, Keyring.of(settings), machine_id=machine_id, algorithm=algorithm
+        ),
+    )
+    _show_machine_key(machine_id, key)
+
+
+@machine_app.command("revoke-key")
+def machine_revoke_key(
+    keyid: Annotated[str, typer.Argument(help="As `tanbi machine list` shows it.")], data: DataOption = None
+) -> None:
+    """Refuse a machine's signing key. Running services follow within TANBI_REFERENCE_POLL_SECONDS."""
+    in_transaction(data, lambda connection, _: revoke_machine_key(connection, keyid))
+    console.print(f"Key {keyid} is revoked.")
+
+
+@machine_app.command("list")
+def machine_list(data: DataOption = None) -> None:
+    """Show all machines and their keys by id; never the keys themselves."""
+    table = Table("Id", "Merchant", "Site", "Kind", "Key", "Algorithm", "Good until")
+    for row in in_transaction(data, lambda connection, _: list_machines(connection)):
+        until = "" if row.valid_until is None else row.valid_until.isoformat(timespec="seconds")
+        table.add_row(row.id, row.merchant_id, row.site_id, row.kind, row.keyid or "none", row.algorithm, until)
+    console.print(table)
+
+
+def _show_machine_key(machine_id: str, key: SigningKey) -> None:
+    private_key = base64.b64encode(key.secret).decode()
+    shown = {"id": machine_id, "alg": key.algorithm.value, "keyid": key.keyid, "private_key": private_key}
+    typer.echo(json.dumps(shown))
     errors.print(NOT_SHOWN_AGAIN)
 
 

@@ -69,19 +69,12 @@ async def add_bin(
             id=key.keyid,
             bin_id=bin_id,
             algorithm=algorithm.value,
-            key=stored_key(keyring, key),
+            key=keyring.stored_key("bin", key),
             demo=demo,
         )
     )
     await raise_revision(connection)
     return key
-
-
-def stored_key(keyring: Keyring, key: SigningKey) -> bytes:
-    """What a bin_key row keeps of a key: what is needed to verify with it, and no more."""
-    if key.algorithm is Algorithm.ED25519:
-        return key.public_bytes
-    return keyring.encrypt_bin_secret(key.keyid, key.secret)
 
 
 async def resume_bin(connection: AsyncConnection, bin_id: str) -> None:
