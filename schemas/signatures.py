@@ -1,4 +1,4 @@
-"""How a bin signs its requests: RFC 9421 message signatures over an RFC 9530 `Content-Digest` (sha-256).
+"""How bins and machines sign: RFC 9421 message signatures over an RFC 9530 `Content-Digest` (sha-256).
 
 A bin's signature covers exactly `"@method" "@path" "@query" "content-digest"`, with `created` (Unix seconds) and
 `keyid`. The algorithm is a property of the key's record; the wire may repeat it, never choose it.
@@ -21,6 +21,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
@@ -251,15 +252,26 @@ def content_digest(body: bytes) -> str:
     return f"sha-256=:{b2a_base64(hashlib.sha256(body).digest(), newline=False).decode('ascii')}:"
 
 
-def sign_request(key: SigningKey, *, method: str, target: str, body: bytes, created: int) -> dict[str, str]:
+def sign_request(
+    key: SigningKey,
+    *,
+    method: str,
+    target: str,
+    body: bytes,
+    created: int,
+    also: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
     """The headers that sign a request: `Content-Digest`, `Signature-Input` and `Signature`.
 
-    `target` is the request target as it goes on the wire (`/v1/weigh-events?x=1`), `created` is Unix seconds.
-    Raises SignatureMalformed for a method or target that cannot be signed.
+    `target` is the request target as it goes on the wire (`/v1/weigh-events?x=1`), `created` is Unix seconds. `also`
+    has header fields that are covered too, by their names in lower case: a machine's `idempotency-key`.
+    Raises SignatureMalformed for a method, target or field that cannot be signed.
     """
     digest = content_digest(body)
-    params = f'({REQUIRED_INNER_LIST});created={created};keyid="{key.keyid}"'
-    base = signature_base(REQUIRED_COMPONENTS, params, method=method, target=target, fields={"content-digest": digest})
+    inner_list = REQUIRED_INNER_LIST + "".join(f' "{name}"' for name in also)
+    params = f'({inner_list});created={created};keyid="{key.keyid}"'
+    components, fields = (*REQUIRED_COMPONENTS, *also), {"content-digest": digest, **also}
+    base = signature_base(components, params, method=method, target=target, fields=fields)
     signature = b2a_base64(key.sign(base), newline=False).decode("ascii")
     return {
         "Content-Digest": digest,
