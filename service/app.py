@@ -33,6 +33,9 @@ from service.residents.waiting import credit_waiting_forever
 from service.residents.wechat import WechatClient
 from service.secrets import Keyring
 from service.settings import Settings
+from service.webhooks import routes as webhooks
+from service.webhooks.delivering import deliver_forever
+from service.webhooks.sending import Resolver, open_session
 from service.weighing import crediting, intake, rules
 from service.weighing import routes as weighing
 
@@ -44,6 +47,7 @@ ROUTES = (
     offer_routes.routes,
     indicator.routes,
     adjustments.routes,
+    webhooks.routes,
     probes.routes,
     documents.routes,
 )
@@ -92,7 +96,9 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
                 observer=app[keys.METRICS].group_commit("weigh_events"),
             )
         )
-        committing = Committing(writers, reference, zone=settings.business_timezone, demo=settings.demo)
+        command_writers = Writers(settings, by_key=True)
+        stack.callback(command_writers.close)
+        committing = Committing(command_writers, reference, zone=settings.business_timezone, demo=settings.demo)
         commands = app[redemption.COMMANDS] = await stack.enter_async_context(
             GroupCommit(
                 committing.commit,
@@ -146,6 +152,12 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
             )
         )
         await stack.enter_async_context(_background(expire_forever(engine, settings)))
+        app[webhooks.RESOLVER] = resolver = Resolver()
+        stack.push_async_callback(resolver.close)
+        to_merchants = await stack.enter_async_context(open_session(settings, resolver))
+        await stack.enter_async_context(
+            _background(deliver_forever(engine, settings, keyring, to_merchants, app[keys.METRICS]))
+        )
         await stack.enter_async_context(_background(reference.refresh_forever(settings.reference_poll_seconds)))
         await stack.enter_async_context(
             _background(
@@ -154,7 +166,11 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
                         "weigh_events": lambda: group_commit.queued_items,
                         "redemptions": lambda: commands.queued_items,
                     },
-                    pools={"engine": lambda: engine_use(engine), "writers": lambda: (writers.used, writers.idle)},
+                    pools={
+                        "engine": lambda: engine_use(engine),
+                        "writers": lambda: (writers.used, writers.idle),
+                        "command_writers": lambda: (command_writers.used, command_writers.idle),
+                    },
                 )
             )
         )

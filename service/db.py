@@ -97,8 +97,11 @@ class Writers:
     as much as crediting ten events. As many are open as were ever used at once.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises DatabaseNotConfigured."""
+    def __init__(self, settings: Settings, *, by_key: bool = False) -> None:
+        """`by_key`: every statement finds its rows by a key, and is to do so also where the planner saw the tables empty.
+
+        Raises DatabaseNotConfigured.
+        """
         if settings.database_url is None:
             raise DatabaseNotConfigured
         url = sa.make_url(settings.database_url)
@@ -106,6 +109,8 @@ class Writers:
         self._arguments: dict[str, Any] = {**arguments, **connect_arguments(settings)}
         # Planning the statement costs as much as crediting a hundred events; its plan does not depend on the arguments.
         self._arguments["server_settings"]["plan_cache_mode"] = "force_generic_plan"
+        if by_key:
+            self._arguments["server_settings"]["enable_seqscan"] = "off"
         # The server ends a statement that takes too long. Where it hangs itself, or the network does, only we can.
         self._arguments["command_timeout"] = settings.statement_timeout_seconds + HANGING_SECONDS
         self._idle: list[DriverConnection] = []

@@ -11,6 +11,8 @@ from service.db import DriverConnection
 from service.redemption.facts import Offer, PayCode, Redemption, StoredKey, Usage
 
 # Who asks and whose wallet it is about: known before anything is locked, and looked at again where it can change.
+# LATERAL and LIMIT where a row is found by its key: statements are planned once, perhaps while a table is empty, and a join
+# may be planned to read the whole of it.
 IDENTIFY: Final = """
 SELECT asked.n::int AS n, session.resident_id, api_key.id IS NOT NULL AS key_known,
        api_key.merchant_id AS key_merchant_id,
@@ -20,20 +22,34 @@ SELECT asked.n::int AS n, session.resident_id, api_key.id IS NOT NULL AS key_kno
                WHERE webhook_endpoint.merchant_id = merchant.id AND disabled_at IS NULL) AS listens
 FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::uuid[], $5::text[]) WITH ORDINALITY
   AS asked (session_hash, key_hash, pay_code_digest, redemption_id, merchant_id, n)
-LEFT JOIN session
-  ON session.token_hash = asked.session_hash AND session.expires_at > now() AND (NOT session.demo OR $6)
-LEFT JOIN api_key
-  ON api_key.key_hash = asked.key_hash AND api_key.revoked_at IS NULL AND (NOT api_key.demo OR $6)
-LEFT JOIN pay_code ON pay_code.digest = asked.pay_code_digest
-LEFT JOIN redemption ON redemption.id = asked.redemption_id
-LEFT JOIN merchant ON merchant.id = coalesce(api_key.merchant_id, asked.merchant_id)
+LEFT JOIN LATERAL (
+    SELECT resident_id FROM session
+    WHERE token_hash = asked.session_hash AND expires_at > now() AND (NOT demo OR $6)
+    LIMIT 1
+) AS session ON true
+LEFT JOIN LATERAL (
+    SELECT id, api_key.merchant_id FROM api_key
+    WHERE key_hash = asked.key_hash AND revoked_at IS NULL AND (NOT demo OR $6)
+    LIMIT 1
+) AS api_key ON true
+LEFT JOIN LATERAL (SELECT owner_id FROM pay_code WHERE digest = asked.pay_code_digest LIMIT 1) AS pay_code ON true
+LEFT JOIN LATERAL (SELECT owner_id FROM redemption WHERE id = asked.redemption_id LIMIT 1) AS redemption ON true
+LEFT JOIN LATERAL (
+    SELECT id, name, account_id, hold_seconds FROM merchant
+    WHERE id = coalesce(api_key.merchant_id, asked.merchant_id)
+    LIMIT 1
+) AS merchant ON true
 ORDER BY asked.n
 """
 
 KEYS: Final = """
-SELECT actor, key, request_digest, status, answer
+SELECT asked.actor, asked.key, stored.request_digest, stored.status, stored.answer
 FROM unnest($1::text[], $2::text[]) AS asked (actor, key)
-JOIN idempotency_key USING (actor, key)
+CROSS JOIN LATERAL (
+    SELECT request_digest, status, answer FROM idempotency_key
+    WHERE idempotency_key.actor = asked.actor AND idempotency_key.key = asked.key
+    LIMIT 1
+) AS stored
 """
 
 # A resident who asks for a new code changes the row of the old one, without their wallet's lock.
