@@ -48,6 +48,8 @@ EXAMPLES: dict[str, Any] = {
         "resident_day_max": 4,
     },
     "OfferChange": {"coins": 60, "add_stock": 100},
+    "WebhookRegistration": {"url": "https://shop.example/tanbi"},
+    "WebhookReplayRequest": {},
     "IndicatorInput": {
         "area": "nankai",
         "period": "2025-03",

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from service.db import snapshot
 from service.folding.queries import fold_lag_seconds, holds_lease
 from service.indicator.rate import district_rates
+from service.webhooks.queries import overdue_seconds
 
 STATEMENT_SECONDS_MAX: Final = 2
 
@@ -54,6 +55,7 @@ class Figures:
     fold_lag_seconds: float
     # None until it was checked for the first time.
     imbalance_coins: int | None
+    webhook_overdue_seconds: float
     rates: Mapping[str, Fraction]
 
     def families(self) -> Iterable[Metric]:
@@ -74,6 +76,11 @@ class Figures:
                 "Coins in wallets that no transfer accounts for",
                 value=self.imbalance_coins,
             )
+        yield GaugeMetricFamily(
+            "tanbi_webhook_overdue_seconds",
+            "For how long the webhook that is most overdue has been due",
+            value=self.webhook_overdue_seconds,
+        )
         rate = GaugeMetricFamily(
             "tanbi_recycling_rate", "Recycling rate of the year so far, as a share of 1", labels=["area"]
         )
@@ -96,6 +103,7 @@ async def read_figures(engine: AsyncEngine, *, instance: str, today: date) -> Fi
             outstanding_coins=coins.outstanding,
             fold_lag_seconds=await fold_lag_seconds(connection),
             imbalance_coins=(await connection.execute(IMBALANCE)).scalar_one_or_none(),
+            webhook_overdue_seconds=await overdue_seconds(connection),
             rates=dict(await district_rates(connection, today)),
         )
 

@@ -50,6 +50,9 @@ class Metrics:
         self._expired_holds = Counter(
             "tanbi_expired_holds", "Holds that the sweeper found expired", registry=self.registry
         )
+        self._webhooks = Counter(
+            "tanbi_webhook_attempts", "Webhooks sent to merchants, by outcome", ["outcome"], registry=self.registry
+        )
         self._batch_size = Histogram(
             "tanbi_groupcommit_batch_size",
             "Items committed together",
@@ -96,6 +99,7 @@ class Metrics:
         }
         # From 0 on: a rate does not see the step to a first value.
         self._redemptions.labels("captured")
+        self._webhooks.labels("failed")
         # Noted while a request runs and counted four times a second, all at once: counting one by one costs each weigh
         # event three times as much, and more where processes share their counts through a file.
         self._noted_outcomes: Counts[str] = Counts()
@@ -115,6 +119,10 @@ class Metrics:
 
     def count_expired_holds(self, holds: int) -> None:
         self._expired_holds.inc(holds)
+
+    def count_webhook(self, outcome: str) -> None:
+        """Of one attempt: `delivered`, `retried` (it will be), `failed` (it was the last) or `gone` (answered 410)."""
+        self._webhooks.labels(outcome).inc()
 
     def count_scrape_error(self) -> None:
         self._scrape_errors.inc()

@@ -82,6 +82,8 @@ def _as_demo(settings: Settings, listening: socket.socket) -> Settings:
     return settings.model_copy(
         update={
             "demo": True,
+            # Whoever tries webhooks here has their receiver on this machine.
+            "webhook_private_addresses": True,
             "port": listening.getsockname()[1],
             "instance": settings.instance or f"demo:{uuid.uuid4().hex[:8]}",
             "shutdown_seconds": min(settings.shutdown_seconds, SHUTDOWN_SECONDS_MAX),
