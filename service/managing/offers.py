@@ -167,7 +167,7 @@ def limit_set(
 
     starts_at = in_transaction(data, work)
     said = "no limit" if most is None else f"{most} coins at most"
-    where = "each merchant without one of its own" if merchant is None else merchant
+    where = merchant or ("all merchants together" if kind == "resident_day" else "each merchant without its own")
     console.print(f"{kind}: {said} from {starts_at}, at {where}.", highlight=False)
 
 

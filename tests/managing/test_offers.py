@@ -1,0 +1,95 @@
+"""The commands for offers, limits and where sites are, as an operator types them."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.db import create_engine, transaction
+from service.errors import TanbiError
+from service.redemption.merchants import add_merchant
+from service.settings import Settings
+from service.weighing.places import add_area, add_site
+from tests.conftest import SECRET_KEY
+
+Tanbi = Callable[..., str]
+
+SOAP = ("--title", "皂", "--title-en", "Soap", "--unit", "1 块", "--unit-en", "1 bar")
+
+
+@pytest.fixture
+def tanbi(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Tanbi:
+    """Runs a command on a city with the merchant M1 and the site s1; what it prints, or its failure."""
+    monkeypatch.setenv("TANBI_DATABASE_URL", settings.database_url or "")
+    monkeypatch.setenv("TANBI_SECRET_KEY", SECRET_KEY)
+    monkeypatch.setenv("COLUMNS", "300")
+
+    async def set_up() -> None:
+        engine = create_engine(settings)
+        async with transaction(engine) as connection:
+            await add_merchant(connection, merchant_id="M1", name="小店", name_en="Shop")
+            await add_area(connection, area_id="c", parent_id=None, kind="city", name="天津", name_en="Tianjin")
+            await add_site(connection, site_id="s1", area_id="c", kind="community", name="一号", name_en="One")
+        await engine.dispose()
+
+    asyncio.run(set_up())
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, list(arguments))
+        if done.exception is not None:
+            raise done.exception
+        return " ".join(done.output.split())
+
+    return run
+
+
+def test_an_offer_is_made_changed_and_withdrawn(tanbi: Tanbi) -> None:
+    made = tanbi("offer", "add", "soap", "--merchant", "M1", *SOAP, "--coins", "80", "--stock", "5", "--until", "none")
+    assert made == "Offer soap: 皂 / Soap, 1 bar, 80 coins, 5 in stock."
+    changed = tanbi("offer", "set", "soap", "--coins", "90", "--add-stock", "-2", "--until", "2099-01-01T00:00:00+0800")
+    assert changed == "Offer soap: 皂 / Soap, 1 bar, 90 coins, 3 in stock."
+    assert "2098-12-31T16:00:00" in tanbi("offer", "list", "--merchant", "M1")
+    assert tanbi("offer", "withdraw", "soap") == "Offer soap is withdrawn."
+    assert "soap" in tanbi("offer", "list")
+    assert "2098" not in tanbi("offer", "list")
+
+
+def test_limits_are_set_and_all_of_them_listed(tanbi: Tanbi) -> None:
+    at = ("--from", "2098-12-31T16:00:00+0000")
+    said = tanbi("limit", "set", "resident_day", "2000", *at)
+    assert said == "resident_day: 2000 coins at most from 2099-01-01T00:00:00+08:00, at all merchants together."
+    assert "M1." in tanbi("limit", "set", "redemption", "none", "--merchant", "M1")
+    listed = tanbi("limit", "list")
+    assert "2099-01-01T00:00:00+08:00" in listed
+    assert "none" in listed
+
+
+def test_a_site_is_placed(tanbi: Tanbi) -> None:
+    assert tanbi("site", "place", "s1", "39.1041", "117.1618") == "Site s1 is at 39.1041, 117.1618."
+    placed = ("--latitude", "39.1", "--longitude", "117.2")
+    common = ("--area", "c", "--kind", "scenic", "--name", "二号", "--name-en", "Two")
+    assert tanbi("site", "add", "s2", *common, *placed) == "Site s2 is there."
+
+
+MISTAKES = [
+    (("offer", "add", "a b", "--merchant", "M1", *SOAP, "--coins", "1"), "id: String should match pattern"),
+    (("offer", "add", "x", "--merchant", "M9", *SOAP, "--coins", "1"), "There is no merchant M9"),
+    (("offer", "set", "none", "--coins", "1"), "There is no offer none"),
+    (("offer", "set", "none"), "Name at least one field"),
+    (("offer", "set", "none", "--until", "tomorrow"), "tomorrow is no time"),
+    (("offer", "set", "none", "--resident-day-max", "many"), "many is no whole number"),
+    (("limit", "set", "redemption", "1", "--merchant", "M9"), "There is no merchant M9"),
+    (("limit", "set", "redemption", "1.5"), "no whole number"),
+    (("limit", "set", "resident_day", "1", "--merchant", "M1"), "at all merchants together"),
+    (("site", "place", "s9", "39.1", "117.1"), "There is no site s9"),
+    (("site", "place", "s1", "117.1", "39.1"), "A latitude is from -90 to 90"),
+]
+
+
+def test_a_mistake_is_told_in_one_sentence(tanbi: Tanbi) -> None:
+    # On one database: none of them changes it.
+    for arguments, sentence in MISTAKES:
+        with pytest.raises(TanbiError, match=sentence):
+            tanbi(*arguments)
