@@ -596,14 +596,6 @@ class InputOverlaps(Conflict):
     title_zh = "统计期间重叠"
 
 
-class TransferReversed(Conflict):
-    """This transfer was reversed already."""
-
-    code = "transfer_reversed"
-    title = "Already reversed"
-    title_zh = "该笔已冲正"
-
-
 class BodyTooLarge(TanbiError):
     """The body is larger than this service takes. Split it."""
 
@@ -656,7 +648,7 @@ class Unavailable(TanbiError):
 
 
 class KeyUnreadable(Unavailable):
-    """This device's key cannot be read by the service's present secret key. Keep what you have; the operator has to act."""
+    """This device's key cannot be read by the service's present secret key. Keep the data; the operator has to act."""
 
     code = "key_unreadable"
     title = "Signing key cannot be read"

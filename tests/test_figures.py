@@ -13,12 +13,10 @@ from service.app import build_app
 from service.db import transaction
 from service.figures import Figures, read_figures
 from service.folding.worker import tick
-from service.ledger.posting import reverse_transfer
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import transfer
 from tests.folding.drops import fold_all
-from tests.world import World, add_shop, build_world, open_session, post, weigh_event
+from tests.world import World, add_shop, adjust, build_world, open_session, post, weigh_event
 
 TODAY = date(2026, 11, 20)
 
@@ -89,12 +87,7 @@ async def test_figures_are_what_was_weighed_earned_and_spent(
     assert dict(figures.rates) == {}
 
     async with transaction(engine) as connection:
-        credit_id = (
-            await connection.execute(
-                sa.select(transfer.c.id).where(transfer.c.kind == "credit", transfer.c.coins == 300)
-            )
-        ).scalar_one()
-        await reverse_transfer(connection, owner_id=world.resident_id, transfer_id=credit_id, reason="scale was wrong")
+        await adjust(connection, world.resident_id, -300)
     after = await figures_of(engine, mine)
     # A counter never falls; what is owed does.
     assert (after.issued_coins, after.redeemed_coins, after.outstanding_coins) == (425, 120, 5)

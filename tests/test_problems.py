@@ -18,12 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.errors import (
+    CardLimitReached,
     InsufficientCoins,
     NotFound,
     QueueFull,
     SignatureRefused,
     TanbiError,
-    TransferReversed,
     Unavailable,
     ValidationFailed,
 )
@@ -46,12 +46,12 @@ def answered(error: Exception, **headers: str) -> tuple[int, dict[str, Any], web
 
 
 def test_a_problem_says_what_rfc_9457_and_the_contract_ask_for() -> None:
-    assert problem_document(TransferReversed()) == {
-        "type": "/problems#transfer_reversed",
-        "title": "Already reversed",
+    assert problem_document(CardLimitReached()) == {
+        "type": "/problems#card_limit_reached",
+        "title": "No more cards",
         "status": 409,
-        "detail": "This transfer was reversed already.",
-        "code": "transfer_reversed",
+        "detail": "This resident has as many cards as one may have.",
+        "code": "card_limit_reached",
     }
 
 

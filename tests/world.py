@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.signatures import Algorithm, SigningKey, sign_request
 from service.api_keys import create_api_key
 from service.db import DriverConnection, transaction
+from service.ledger.adjusting import post_adjustment
 from service.ledger.book import Wallet
 from service.ledger.queries import lock_wallets, open_wallet
 from service.ledger.queries import post as post_book
@@ -104,6 +105,24 @@ async def spend(
     book.spend(owner_id, merchant_account_id, coins, redemption_id)
     await post_book(driver, book)
     return book.wallet(owner_id)
+
+
+async def adjust(
+    connection: AsyncConnection, owner_id: int, coins: int, *, reason: str = "test", corrects_id: int | None = None
+) -> int:
+    """Coins to a resident, or from them where less than 0, as the ledger posts what two operators have agreed on; the
+    new transfer's id."""
+    return await post_adjustment(
+        connection,
+        owner_id=owner_id,
+        direction="credit" if coins > 0 else "debit",
+        coins=abs(coins),
+        adjustment_id=uuid.uuid4(),
+        requested_by=uuid.uuid4(),
+        approved_by=uuid.uuid4(),
+        reason=reason,
+        corrects_id=corrects_id,
+    )
 
 
 async def earn(client: TestClient[Any, Any], world: World, coins: int) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import DriverConnection
 from service.ledger.book import Book, Hold, Wallet
-from service.tables import account, hold, merchant, transfer, wallet, weigh_event
+from service.tables import account, hold, transfer, wallet
 
 CREDIT_WEIGH_EVENTS = resources.files("service.ledger").joinpath("credit_weigh_events.sql").read_text()
 CREDIT_WAITING = sa.text(resources.files("service.ledger").joinpath("credit_waiting.sql").read_text()).bindparams(
@@ -193,50 +193,3 @@ async def read_transfer(connection: AsyncConnection, owner_id: int, transfer_id:
             sa.select(transfer).where(transfer.c.owner_id == owner_id, transfer.c.id == transfer_id)
         )
     ).one_or_none()
-
-
-async def is_reversed(connection: AsyncConnection, owner_id: int, transfer_id: int) -> bool:
-    """Asked with the wallet locked, so that the answer still holds when the reversal is inserted."""
-    found = sa.exists().where(
-        transfer.c.owner_id == owner_id, transfer.c.reverses_id == transfer_id, transfer.c.kind == "reversal"
-    )
-    return bool((await connection.execute(sa.select(found))).scalar_one())
-
-
-async def statement_page(
-    connection: AsyncConnection, owner_id: int, *, before_id: int | None, limit: int
-) -> Sequence[sa.Row[Any]]:
-    """A wallet's transfers, newest first, with what moved the coins: drops by material and grams, merchants by name."""
-    counterpart = sa.case(
-        (transfer.c.debit_account_id == owner_id, transfer.c.credit_account_id), else_=transfer.c.debit_account_id
-    )
-    query = (
-        sa.select(
-            transfer.c.id,
-            transfer.c.kind,
-            transfer.c.coins,
-            (transfer.c.credit_account_id == owner_id).label("incoming"),
-            transfer.c.created_at,
-            transfer.c.redemption_id,
-            transfer.c.reverses_id,
-            transfer.c.reason,
-            weigh_event.c.event_id,
-            weigh_event.c.material_id,
-            weigh_event.c.weight_grams,
-            weigh_event.c.occurred_at,
-            merchant.c.id.label("merchant_id"),
-            merchant.c.name.label("merchant_name"),
-        )
-        .select_from(transfer)
-        .outerjoin(
-            weigh_event,
-            sa.and_(weigh_event.c.bin_id == transfer.c.bin_id, weigh_event.c.event_id == transfer.c.event_id),
-        )
-        .outerjoin(merchant, merchant.c.account_id == counterpart)
-        .where(transfer.c.owner_id == owner_id)
-        .order_by(transfer.c.id.desc())
-        .limit(limit)
-    )
-    if before_id is not None:
-        query = query.where(transfer.c.id < before_id)
-    return (await connection.execute(query)).all()

@@ -1,32 +1,66 @@
-"""Commands for what is recorded: transfers and the sums over them."""
+"""Commands for the ledger: how long coins live, and the sums over what is recorded."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from service.folding.rebuild import rebuild
-from service.ledger.posting import reverse_transfer
+from service.ledger.coin_life import list_coin_life, set_coin_life
 from service.managing.running import DataOption, console, in_transaction
 
-transfer_app = typer.Typer(help="Transfers of the ledger.", no_args_is_help=True)
+coins_app = typer.Typer(help="Coins.", no_args_is_help=True)
+life_app = typer.Typer(help="How long coins live.", no_args_is_help=True)
+coins_app.add_typer(life_app, name="life")
 volumes_app = typer.Typer(help="Sums over weigh events and transfers.", no_args_is_help=True)
 
+MONTHS_MAX = 1200
 
-@transfer_app.command("reverse")
-def transfer_reverse(
-    resident_id: Annotated[int, typer.Argument(help="Whose wallet it moved.")],
-    transfer_id: Annotated[int, typer.Argument()],
-    reason: Annotated[str, typer.Option(help="What was wrong; it stays on the new transfer.")],
+
+def months_or_never(text: str) -> int:
+    """0 for never, which is no number of months."""
+    if text == "never":
+        return 0
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MONTHS_MAX:
+        raise typer.BadParameter(f"say 1 to {MONTHS_MAX} months, or never")
+    return int(text)
+
+
+def in_words(months: int | None) -> str:
+    if months is None:
+        return "never expire"
+    return f"expire at the end of the day {months} month{'' if months == 1 else 's'} later"
+
+
+@life_app.command("set")
+def life_set(
+    months: Annotated[int, typer.Argument(parser=months_or_never, metavar="MONTHS|never")],
+    effective_from: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from",
+            formats=["%Y-%m-%dT%H:%M:%S%z"],
+            help="Such as 2027-01-01T00:00:00+0800; a minute from now where not given.",
+        ),
+    ] = None,
     data: DataOption = None,
 ) -> None:
-    """Correct a transfer by another one the other way, which names it."""
-    new_id = in_transaction(
+    """Supersede how long coins live that are earned from a moment on; coins earned before keep their life."""
+    starts_at = in_transaction(
         data,
-        lambda connection, _: reverse_transfer(
-            connection, owner_id=resident_id, transfer_id=transfer_id, reason=reason
-        ),
+        lambda connection, _: set_coin_life(connection, months=months or None, effective_from=effective_from),
     )
-    console.print(f"Transfer {new_id} reverses transfer {transfer_id}.")
+    console.print(f"Coins earned from {starts_at.isoformat(timespec='seconds')} on {in_words(months or None)}.")
+
+
+@life_app.command("list")
+def life_list(data: DataOption = None) -> None:
+    """Show every rule; before the first, coins never expire."""
+    table = Table("Earned from", "Coins")
+    for row in in_transaction(data, lambda connection, _: list_coin_life(connection)):
+        table.add_row(row.effective_from.isoformat(timespec="seconds"), in_words(row.months))
+    console.print(table)
 
 
 @volumes_app.command("rebuild")

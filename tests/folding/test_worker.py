@@ -16,9 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from service.db import create_engine, transaction
 from service.folding import queries
 from service.folding.worker import PositionLost, check_imbalance, fold_forever, tick
-from service.ledger.posting import reverse_transfer
 from service.settings import Settings
-from service.tables import coin_volume, fold_position, resident_volume, transfer, volume, wallet, weigh_event
+from service.tables import coin_volume, fold_position, resident_volume, volume, wallet, weigh_event
 from tests.folding.drops import (
     Place,
     bind,
@@ -30,7 +29,7 @@ from tests.folding.drops import (
     until,
     write,
 )
-from tests.world import spend
+from tests.world import adjust, spend
 
 DAY = date(2026, 3, 1)
 TERMINATE = sa.text(
@@ -243,21 +242,15 @@ async def test_coins_are_summed_by_kind_and_the_account_on_the_other_side(
             coins=120,
             redemption_id=uuid.uuid4(),
         )
-        transfers = (await connection.execute(sa.select(transfer.c.id, transfer.c.kind, transfer.c.coins))).all()
-        smaller_credit = next(row.id for row in transfers if row.kind == "credit" and row.coins == 100)
-        redemption = next(row.id for row in transfers if row.kind == "redemption")
-        for mistaken in (smaller_credit, redemption):
-            await reverse_transfer(
-                connection, owner_id=place.resident_id, transfer_id=mistaken, reason="entered by mistake"
-            )
+        await adjust(connection, place.resident_id, 35)
+        await adjust(connection, place.resident_id, -20)
     await fold_all(engine, settings)
     issuer, shop = 1, place.merchant_account_id
     found = {(kind, account): sums for _, kind, account, *sums in await rows(engine, coin_volume, ("day",))}
     assert found == {
         ("credit", issuer): [300, 0, 2],
         ("redemption", shop): [0, 120, 1],
-        ("reversal", issuer): [0, 100, 1],
-        ("reversal", shop): [120, 0, 1],
+        ("adjustment", issuer): [35, 20, 2],
     }
 
 

@@ -18,8 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.weigh_events import Outcome
 from service.db import Writers, create_engine, transaction
-from service.errors import CardTaken, InsufficientCoins, TransferReversed
-from service.ledger.posting import reverse_transfer
+from service.errors import CardTaken, InsufficientCoins
 from service.ledger.queries import open_merchant_account, read_wallet
 from service.residents.cards import bind_card, credit_bound_card
 from service.residents.residents import register_resident
@@ -28,7 +27,7 @@ from service.settings import Settings
 from service.tables import ISSUER_ACCOUNT_ID, transfer
 from service.weighing.crediting import credit
 from service.weighing.pending import PendingEvent, Settled
-from tests.world import build_world, spend
+from tests.world import adjust, build_world, spend
 
 Value = TypeVar("Value")
 
@@ -55,11 +54,10 @@ class Ledger(RuleBasedStateMachine):
     def begin(self) -> None:
         """People, cards and ids of their own: earlier examples are in the same database."""
         self.number = next(self.run_numbers)
-        # The model: balances, whose card, what each event said and brought to whom, and which transfers are undone.
+        # The model: balances, whose card, and what each event said and brought to whom.
         self.balances = [0] * RESIDENTS
         self.owners: dict[int, int] = {}
         self.events: dict[int, tuple[int, int | None]] = {}
-        self.undone: set[int] = set()
         self.ids = self.run(self._open())
 
     async def _open(self) -> list[int]:
@@ -130,28 +128,21 @@ class Ledger(RuleBasedStateMachine):
                 redemption_id=(await connection.execute(sa.text("SELECT gen_random_uuid()"))).scalar_one(),
             )
 
-    @rule(resident=residents, choice=st.integers(0, 20))
-    def reverse(self, resident: int, choice: int) -> None:
-        rows = self.run(self._transfers(resident))
-        if not rows:
-            return
-        row = rows[choice % len(rows)]
-        change = row.coins if row.debit_account_id == self.ids[resident] else -row.coins
-        refused = TransferReversed if row.id in self.undone else InsufficientCoins
-        possible = row.id not in self.undone and self.balances[resident] + change >= 0
-        with contextlib.nullcontext() if possible else pytest.raises(refused):
-            self.run(self._reverse(resident, row.id))
-            self.undone.add(row.id)
-            self.balances[resident] += change
+    @rule(resident=residents, coins=st.integers(-300, 300).filter(bool))
+    def adjust(self, resident: int, coins: int) -> None:
+        enough = self.balances[resident] + coins >= 0
+        with contextlib.nullcontext() if enough else pytest.raises(InsufficientCoins):
+            self.run(self._adjust(resident, coins))
+        self.balances[resident] += coins if enough else 0
 
     async def _transfers(self, resident: int) -> list[Any]:
         async with self.engine.connect() as connection:
             query = sa.select(transfer).where(transfer.c.owner_id == self.ids[resident]).order_by(transfer.c.id)
             return list((await connection.execute(query)).all())
 
-    async def _reverse(self, resident: int, transfer_id: int) -> None:
+    async def _adjust(self, resident: int, coins: int) -> None:
         async with transaction(self.engine) as connection:
-            await reverse_transfer(connection, owner_id=self.ids[resident], transfer_id=transfer_id, reason="model")
+            await adjust(connection, self.ids[resident], coins)
 
     @invariant()
     def every_wallet_is_what_the_model_and_its_transfers_say(self) -> None:

@@ -11,14 +11,11 @@ from sqlalchemy.exc import IntegrityError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.db import transaction, violated_constraint
-from service.errors import InsufficientCoins, NotFound, TransferReversed
+from service.errors import InsufficientCoins
 from service.ledger.book import Wallet
-from service.ledger.posting import reverse_transfer
 from service.ledger.queries import insert_transfer, move_posted, open_merchant_account, open_wallet, read_wallet
 from service.tables import ISSUER_ACCOUNT_ID, transfer, wallet
 from tests.world import spend
-
-MISTAKE = "bin NK-0001 weighed the box as well"
 
 
 async def credit(connection: AsyncConnection, owner_id: int, coins: int) -> int:
@@ -164,83 +161,6 @@ async def test_a_decline_counts_the_coins_that_went_while_it_waited(
     with pytest.raises(InsufficientCoins) as declined:
         await waiting
     assert declined.value.available_coins == 10
-
-
-async def test_a_reversal_takes_back_what_a_mistake_gave_and_names_it(
-    connection: AsyncConnection, accounts: tuple[int, int]
-) -> None:
-    owner_id, _ = accounts
-    mistake = await credit(connection, owner_id, 70)
-    reversal_id = await reverse_transfer(connection, owner_id=owner_id, transfer_id=mistake, reason=MISTAKE)
-    row = (await transfers(connection, owner_id))[-1]
-    assert (row.id, row.kind, row.coins) == (reversal_id, "reversal", 70)
-    assert (row.reverses_id, row.reason) == (mistake, MISTAKE)
-    assert (row.debit_account_id, row.credit_account_id) == (owner_id, ISSUER_ACCOUNT_ID)
-    assert await read_wallet(connection, owner_id) == Wallet(posted=500, held=0)
-
-
-async def test_a_reversal_gives_back_what_a_redemption_took(
-    connection: AsyncConnection, accounts: tuple[int, int]
-) -> None:
-    owner_id, merchant_account_id = accounts
-    await redeem(connection, *accounts, 120)
-    taken = (await transfers(connection, owner_id))[-1]
-    await reverse_transfer(connection, owner_id=owner_id, transfer_id=taken.id, reason=MISTAKE)
-    row = (await transfers(connection, owner_id))[-1]
-    assert (row.debit_account_id, row.credit_account_id) == (merchant_account_id, owner_id)
-    assert await read_wallet(connection, owner_id) == Wallet(posted=500, held=0)
-
-
-async def test_a_transfer_is_reversed_once_but_a_reversal_can_be_reversed_too(
-    connection: AsyncConnection, accounts: tuple[int, int]
-) -> None:
-    owner_id, _ = accounts
-    mistake = await credit(connection, owner_id, 70)
-    reversal_id = await reverse_transfer(connection, owner_id=owner_id, transfer_id=mistake, reason=MISTAKE)
-    with pytest.raises(TransferReversed):
-        await reverse_transfer(connection, owner_id=owner_id, transfer_id=mistake, reason=MISTAKE)
-    await reverse_transfer(connection, owner_id=owner_id, transfer_id=reversal_id, reason="the box was empty")
-    assert await read_wallet(connection, owner_id) == Wallet(posted=570, held=0)
-
-
-async def test_coins_that_are_spent_or_held_cannot_be_taken_back(
-    connection: AsyncConnection, accounts: tuple[int, int]
-) -> None:
-    owner_id, _ = accounts
-    mistake = await credit(connection, owner_id, 70)
-    await redeem(connection, *accounts, 400)
-    await connection.execute(sa.update(wallet).where(wallet.c.owner_id == owner_id).values(held=101))
-    with pytest.raises(InsufficientCoins, match="spent or held"):
-        await reverse_transfer(connection, owner_id=owner_id, transfer_id=mistake, reason=MISTAKE)
-    assert await read_wallet(connection, owner_id) == Wallet(posted=170, held=101)
-
-
-async def test_a_transfer_of_another_wallet_is_not_found(
-    connection: AsyncConnection, accounts: tuple[int, int]
-) -> None:
-    stranger = await open_wallet(connection)
-    foreign = await credit(connection, stranger, 70)
-    for owner_id, transfer_id in ((accounts[0], foreign), (accounts[0], 0), (0, foreign)):
-        with pytest.raises(NotFound):
-            await reverse_transfer(connection, owner_id=owner_id, transfer_id=transfer_id, reason=MISTAKE)
-
-
-async def test_of_ten_reversals_of_one_transfer_at_once_one_succeeds(
-    engine: AsyncEngine, accounts: tuple[int, int]
-) -> None:
-    owner_id, _ = accounts
-    async with transaction(engine) as connection:
-        mistake = await credit(connection, owner_id, 70)
-
-    async def reverse() -> int:
-        async with transaction(engine) as connection:
-            return await reverse_transfer(connection, owner_id=owner_id, transfer_id=mistake, reason=MISTAKE)
-
-    outcomes = await asyncio.gather(*(reverse() for _ in range(10)), return_exceptions=True)
-    assert sum(isinstance(outcome, int) for outcome in outcomes) == 1
-    assert sum(isinstance(outcome, TransferReversed) for outcome in outcomes) == 9
-    async with engine.connect() as connection:
-        assert await read_wallet(connection, owner_id) == Wallet(posted=500, held=0)
 
 
 async def test_500_opposite_transfers_at_once_end_where_they_began(

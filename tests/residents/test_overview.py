@@ -22,6 +22,7 @@ async def test_who_brought_nothing_has_nothing(engine: AsyncEngine, client: Clie
         "resident_id": resident_id,
         "balance_coins": 0,
         "held_coins": 0,
+        "expiring": None,
         "lifetime_grams": 0,
         "materials": [],
         "co2e": {"grams": 0, "factor_set": settings.co2e_factor_set, "materials_without_factor": []},
@@ -63,6 +64,7 @@ async def test_coins_weights_and_co2e_are_those_of_the_resident(
         "resident_id": world.resident_id,
         "balance_coins": 380,
         "held_coins": 120,
+        "expiring": None,
         "lifetime_grams": 1628,
         "materials": [
             {"material": "metal", "name": "metal", "name_en": "metal", "weight_grams": 40},

@@ -17,11 +17,11 @@ from service.tables import api_key
 from tests.residents.conftest import Client, count
 from tests.world import World
 
-PATHS = [(endpoint.method, endpoint.path) for endpoint in routes.endpoints if endpoint.caller == "resident"]
+PATHS = [(endpoint.method, endpoint.path) for endpoint in routes.endpoints if endpoint.callers == ("resident",)]
 
 
 def test_every_path_but_the_log_in_is_a_residents() -> None:
-    assert [endpoint.path for endpoint in routes.endpoints if endpoint.caller is None] == ["/v1/sessions"]
+    assert [endpoint.path for endpoint in routes.endpoints if not endpoint.callers] == ["/v1/sessions"]
 
 
 async def refused(client: Client, headers: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -9,11 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.cursors import encode_cursor
 from service.db import transaction
-from service.ledger.posting import reverse_transfer
-from service.ledger.queries import open_merchant_account
-from service.tables import merchant
+from service.ledger.queries import insert_transfer, move_posted
+from service.tables import ISSUER_ACCOUNT_ID, merchant, redemption, transfer
 from tests.residents.conftest import Client, bearer_of, register
-from tests.world import World, post, spend, weigh_event
+from tests.world import World, add_shop, adjust, post, weigh_event
 
 PATH = "/v1/me/transfers"
 
@@ -23,49 +23,61 @@ async def test_each_transfer_says_what_moved_the_coins(
 ) -> None:
     occurred_at = datetime.now(UTC) - timedelta(days=3)
     await post(client, world.ed25519, weigh_event("NK-0001", time=occurred_at.isoformat()))
-    redemption_id = uuid.uuid4()
-    async with transaction(engine) as connection:
-        account_id = await open_merchant_account(connection)
-        await connection.execute(
-            sa.insert(merchant).values(id="NK-M-01", account_id=account_id, name="水站", name_en="Water")
-        )
-        await spend(
-            connection,
-            owner_id=world.resident_id,
-            merchant_account_id=account_id,
-            coins=40,
-            redemption_id=redemption_id,
-        )
-    [spent, credited] = (await (await client.get(PATH, headers=bearer)).json())["transfers"]
-    async with transaction(engine) as connection:
-        await reverse_transfer(
-            connection, owner_id=world.resident_id, transfer_id=spent["id"], reason="the machine gave no water"
-        )
+    await add_shop(engine)
+    redemption_id = await write_all_kinds(engine, world.resident_id)
     response = await client.get(PATH, headers=bearer)
     assert response.status == 200
     assert response.headers["Cache-Control"] == "no-store"
     page = await response.json()
-    [back, *earlier] = page["transfers"]
-    assert earlier == [spent, credited]
     assert page["next_cursor"] is None
-    assert datetime.fromisoformat(credited.pop("occurred_at")) == occurred_at
     now = datetime.now(UTC)
-    for transfer in (back, spent, credited):
-        assert now - timedelta(hours=1) < datetime.fromisoformat(transfer.pop("created_at")) < now + timedelta(hours=1)
-        assert isinstance(transfer.pop("id"), int)
-    assert credited == {"kind": "credit", "coins": 125, "material": "paper", "weight_grams": 1250}
-    assert spent == {
-        "kind": "redemption",
-        "coins": -40,
-        "merchant": {"id": "NK-M-01", "name": "水站"},
-        "redemption_id": str(redemption_id),
-    }
-    assert back == {
-        "kind": "reversal",
-        "coins": 40,
-        "reverses_id": earlier[0].get("id", back["reverses_id"]),
-        "reason": "the machine gave no water",
-    }
+    ids = []
+    for told in page["transfers"]:
+        assert now - timedelta(hours=1) < datetime.fromisoformat(told.pop("created_at")) < now + timedelta(hours=1)
+        ids.append(told.pop("id"))
+    assert datetime.fromisoformat(page["transfers"][-1].pop("occurred_at")) == occurred_at
+    reversal, uncorrected, adjustment, expiry, refund, redemption, cover, credit = ids
+    at_the_shop = {"merchant": {"id": "NK-M-01", "name": "学府便利店"}, "redemption_id": str(redemption_id)}
+    assert page["transfers"] == [
+        {"kind": "reversal", "coins": -3, "reverses_id": uncorrected, "reason": "weighed twice"},
+        {"kind": "adjustment", "coins": 7, "reverses_id": None, "reason": "welcome"},
+        {"kind": "adjustment", "coins": -5, "reverses_id": credit, "reason": "the scale was wrong"},
+        {"kind": "expiry", "coins": -20, "reverses_id": credit},
+        {"kind": "refund", "coins": 30, **at_the_shop, "reverses_id": redemption, "reason": "no water came"},
+        {"kind": "redemption", "coins": -40, **at_the_shop},
+        {"kind": "cover", "coins": 10, **at_the_shop},
+        {"kind": "credit", "coins": 125, "material": "paper", "weight_grams": 1250},
+    ]
+    assert adjustment < uncorrected < reversal
+    assert credit < cover < redemption < refund < expiry
+
+
+async def write_all_kinds(engine: AsyncEngine, resident_id: int) -> uuid.UUID:
+    """After a credit one transfer of every other kind, as the ledger writes them; the redemption's id."""
+    redemption_id = uuid.uuid4()
+    async with transaction(engine) as connection:
+        shop = (await connection.execute(sa.select(merchant.c.account_id))).scalar_one()
+        credit = (await connection.execute(sa.select(transfer.c.id))).scalar_one()
+        await connection.execute(
+            sa.insert(redemption).values(owner_id=resident_id, id=redemption_id, merchant_id="NK-M-01", coins=40)
+        )
+
+        async def write(kind: str, coins: int, account_id: int, **values: Any) -> int:
+            await move_posted(connection, resident_id, coins)
+            debit, credit = (account_id, resident_id) if coins > 0 else (resident_id, account_id)
+            accounts = {"debit_account_id": debit, "credit_account_id": credit}
+            return await insert_transfer(
+                connection, owner_id=resident_id, kind=kind, coins=abs(coins), **accounts, **values
+            )
+
+        await write("cover", 10, ISSUER_ACCOUNT_ID, redemption_id=redemption_id)
+        taken = await write("redemption", -40, shop, redemption_id=redemption_id)
+        await write("refund", 30, shop, redemption_id=redemption_id, reverses_id=taken, reason="no water came")
+        await write("expiry", -20, ISSUER_ACCOUNT_ID, reverses_id=credit)
+        await adjust(connection, resident_id, -5, reason="the scale was wrong", corrects_id=credit)
+        welcome = await adjust(connection, resident_id, 7, reason="welcome")
+        await write("reversal", -3, ISSUER_ACCOUNT_ID, reverses_id=welcome, reason="weighed twice")
+    return redemption_id
 
 
 async def test_pages_follow_each_other_without_gap_or_repetition(

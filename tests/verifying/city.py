@@ -6,13 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from aiohttp.test_utils import TestClient, TestServer
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.api_keys import create_api_key
 from service.app import build_app
 from service.db import create_engine, transaction
-from service.ledger.posting import reverse_transfer
-from service.ledger.queries import open_wallet
+from service.ledger.queries import insert_transfer, move_posted, open_wallet, read_transfer
 from service.redemption.merchants import add_machine
 from service.secrets import Keyring
 from service.settings import Settings
@@ -124,11 +123,27 @@ async def correct(engine: AsyncEngine, resident_id: int) -> None:
     async with transaction(engine) as connection:
         plastic_id = (await connection.execute(of_plastic)).scalar_one()
         shop_id = (await connection.execute(of_shop)).scalar_one()
-        reversal_id = await reverse_transfer(
-            connection, owner_id=resident_id, transfer_id=plastic_id, reason="weighed twice"
-        )
-        await reverse_transfer(connection, owner_id=resident_id, transfer_id=shop_id, reason="no goods")
-        await reverse_transfer(connection, owner_id=resident_id, transfer_id=reversal_id, reason="weighed once")
+        reversal_id = await reverse(connection, resident_id, plastic_id, "weighed twice")
+        await reverse(connection, resident_id, shop_id, "no goods")
+        await reverse(connection, resident_id, reversal_id, "weighed once")
+
+
+async def reverse(connection: AsyncConnection, owner_id: int, transfer_id: int, reason: str) -> int:
+    """A correction as it was posted before there were adjustments; the new transfer's id."""
+    original = await read_transfer(connection, owner_id, transfer_id)
+    assert original is not None
+    incoming = original.credit_account_id == owner_id
+    assert await move_posted(connection, owner_id, -original.coins if incoming else original.coins) is not None
+    return await insert_transfer(
+        connection,
+        owner_id=owner_id,
+        kind="reversal",
+        debit_account_id=original.credit_account_id,
+        credit_account_id=original.debit_account_id,
+        coins=original.coins,
+        reverses_id=transfer_id,
+        reason=reason,
+    )
 
 
 async def succeed(call: Any) -> None:

@@ -1,0 +1,190 @@
+"""Commands for corrections of wallets: requested by one operator, decided by another, each by their own API key."""
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+from uuid import UUID
+
+import pydantic
+import typer
+from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.adjustments import (
+    ADJUSTMENTS_LIMIT_MAX,
+    Adjustment,
+    AdjustmentRequest,
+    AdjustmentsQuery,
+    AdjustmentState,
+    Direction,
+    RejectAdjustmentRequest,
+)
+from service.adjustments.adjusting import (
+    approve_adjustment,
+    read_adjustment,
+    read_adjustments,
+    reject_adjustment,
+    request_adjustment,
+)
+from service.auth import OPERATOR_ROLES, Operator, authenticate_operator
+from service.errors import TokenInvalid, ValidationFailed
+from service.managing.running import DataOption, console, in_transaction
+from service.problems import field_errors
+from service.settings import Settings
+
+Result = TypeVar("Result")
+
+ADJUSTERS: Final = frozenset({"operator", "admin"})
+KEY_VARIABLE: Final = "TANBI_OPERATOR_KEY"
+
+adjustment_app = typer.Typer(
+    help=f"Corrections of wallets, by two operators. Who acts is the API key in {KEY_VARIABLE} or --key-file.",
+    no_args_is_help=True,
+)
+
+KeyFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help=f"A file with the operator's API key, instead of {KEY_VARIABLE}.",
+    ),
+]
+AdjustmentIdArgument = Annotated[UUID, typer.Argument(help="As `tanbi adjustment list` shows it.")]
+
+
+@adjustment_app.command("request")
+def adjustment_request(
+    resident_id: Annotated[int, typer.Argument(help="Whose wallet.")],
+    direction: Annotated[Direction, typer.Argument(help="credit gives coins, debit takes them.")],
+    coins: Annotated[int, typer.Argument()],
+    reason: Annotated[str, typer.Option(help="The resident reads it on their statement.")],
+    reference: Annotated[str, typer.Option(help="What is corrected: a case, a complaint, a weigh event.")],
+    corrects: Annotated[int | None, typer.Option(help="The transfer that is corrected, if it is one.")] = None,
+    key_file: KeyFileOption = None,
+    data: DataOption = None,
+) -> None:
+    """Ask for a correction; it waits for another operator."""
+    wanted = _valid(
+        AdjustmentRequest,
+        resident_id=resident_id,
+        direction=direction,
+        coins=coins,
+        reason=reason,
+        reference=reference,
+        corrects_id=corrects,
+    )
+
+    async def work(connection: AsyncConnection, operator: Operator, settings: Settings) -> Adjustment:
+        return await request_adjustment(connection, operator, wanted, demo=settings.demo)
+
+    found = _as_operator(data, key_file, ADJUSTERS, work)
+    console.print(f"Adjustment {found.id} waits for another operator: `tanbi adjustment approve {found.id}`.")
+
+
+@adjustment_app.command("approve")
+def adjustment_approve(
+    adjustment_id: AdjustmentIdArgument, key_file: KeyFileOption = None, data: DataOption = None
+) -> None:
+    """Move the coins that another operator has asked for."""
+
+    async def work(connection: AsyncConnection, operator: Operator, _settings: Settings) -> Adjustment:
+        return await approve_adjustment(connection, operator, adjustment_id)
+
+    found = _as_operator(data, key_file, ADJUSTERS, work)
+    console.print(f"Adjustment {found.id} is approved: transfer {found.transfer_id} of resident {found.resident_id}.")
+
+
+@adjustment_app.command("reject")
+def adjustment_reject(
+    adjustment_id: AdjustmentIdArgument,
+    reason: Annotated[str, typer.Option(help="Why not.")],
+    key_file: KeyFileOption = None,
+    data: DataOption = None,
+) -> None:
+    """Let no coins move; to reject one's own is to withdraw it."""
+    rejection = _valid(RejectAdjustmentRequest, reason=reason)
+
+    async def work(connection: AsyncConnection, operator: Operator, _settings: Settings) -> Adjustment:
+        return await reject_adjustment(connection, operator, adjustment_id, rejection.reason)
+
+    found = _as_operator(data, key_file, ADJUSTERS, work)
+    console.print(f"Adjustment {found.id} is rejected.")
+
+
+@adjustment_app.command("list")
+def adjustment_list(
+    state: Annotated[AdjustmentState | None, typer.Option(help="Of this state only.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="As the page before has shown it.")] = None,
+    key_file: KeyFileOption = None,
+    data: DataOption = None,
+) -> None:
+    """Show the newest corrections."""
+    query = _valid(AdjustmentsQuery, state=state, cursor=cursor, limit=ADJUSTMENTS_LIMIT_MAX)
+    page = _as_operator(
+        data, key_file, OPERATOR_ROLES, lambda connection, _operator, _settings: read_adjustments(connection, query)
+    )
+    table = Table("Id", "Resident", "Coins", "State", "Requested by", "Decided by", "Reference")
+    for found in page.adjustments:
+        coins = found.coins if found.direction == "credit" else -found.coins
+        decided_by = "" if found.decided_by is None else found.decided_by.name
+        table.add_row(
+            str(found.id),
+            str(found.resident_id),
+            f"{coins:+d}",
+            found.state,
+            found.requested_by.name,
+            decided_by,
+            found.reference,
+        )
+    console.print(table)
+    if page.next_cursor is not None:
+        console.print(f"More: --cursor {page.next_cursor}")
+
+
+@adjustment_app.command("show")
+def adjustment_show(
+    adjustment_id: AdjustmentIdArgument, key_file: KeyFileOption = None, data: DataOption = None
+) -> None:
+    """Print all of a correction, as JSON."""
+    found = _as_operator(
+        data,
+        key_file,
+        OPERATOR_ROLES,
+        lambda connection, _operator, _settings: read_adjustment(connection, adjustment_id),
+    )
+    typer.echo(found.model_dump_json(indent=2))
+
+
+def _as_operator(
+    data: Path | None,
+    key_file: Path | None,
+    roles: frozenset[str],
+    work: Callable[[AsyncConnection, Operator, Settings], Awaitable[Result]],
+) -> Result:
+    """Run `work` as whoever the key is, if they may. Raises TokenInvalid or Forbidden."""
+    # Never an argument: other users of the machine see those.
+    key = os.environ.get(KEY_VARIABLE, "") if key_file is None else key_file.read_text().strip()
+    if not key:
+        raise TokenInvalid(f"Say who you are: put your operator's API key into {KEY_VARIABLE}, or use --key-file.")
+
+    async def run(connection: AsyncConnection, settings: Settings) -> Result:
+        operator = await authenticate_operator(connection, key, roles, demo=settings.demo)
+        return await work(connection, operator, settings)
+
+    return in_transaction(data, run)
+
+
+Model = TypeVar("Model", bound=pydantic.BaseModel)
+
+
+def _valid(model: type[Model], **values: object) -> Model:
+    """What was typed, by the rules of the API. Raises ValidationFailed."""
+    try:
+        return model.model_validate(values)
+    except pydantic.ValidationError as error:
+        found = field_errors(error)
+        raise ValidationFailed("; ".join(f"{each['pointer']}: {each['detail']}" for each in found)) from None
