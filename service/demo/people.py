@@ -1,6 +1,9 @@
 """Simulated residents: they look at what they have, and spend it at merchants and machines."""
 
 import asyncio
+import base64
+import json
+import time
 import uuid
 from collections import Counter
 from random import Random
@@ -9,8 +12,9 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import hdrs
 
+from schemas.signatures import SigningKey, sign_request
 from service.demo.client import Backoff, retry_after_seconds
-from service.demo.demo_file import Credentials, DemoMachine, DemoResident
+from service.demo.demo_file import Credentials, DemoMachine, DemoMerchant, DemoResident
 from service.demo.drops import Zipf
 
 ATTEMPTS_MAX: Final = 5
@@ -26,6 +30,12 @@ COINS_BY_MACHINE: Final = {"water": (50, 100), "detergent": (120, 240, 360)}
 COINS_AT_MERCHANT: Final = (30, 1500)
 MACHINE_SHARE: Final = 0.6
 MERCHANT_SCANS_SHARE: Final = 0.5
+OFFER_SHARE: Final = 0.6
+REFUND_SHARE: Final = 0.1
+# Of a machine's holds: it dies, it finds itself empty, or it gives out all of it; or else a part.
+DEAD_SHARE: Final = 0.03
+VOID_SHARE: Final = 0.07
+WHOLE_SHARE: Final = 0.7
 
 
 class People:
@@ -79,34 +89,72 @@ class People:
 
     async def _spend(self, resident: DemoResident, machine: DemoMachine | None, coins: int) -> None:
         """By a code that the machine or the merchant scans, or by scanning the merchant's."""
-        merchant = self._random.choice(self._merchants)
-        if machine is None and self._random.random() >= MERCHANT_SCANS_SHARE:
-            wanted = {"merchant_id": merchant.id, "coins": coins}
-            await self._call("POST", "/v1/me/redemptions", resident.token, wanted)
+        if machine is None:
+            await self._spend_at_merchant(resident, self._random.choice(self._merchants), coins)
             return
         code = await self._call("POST", "/v1/me/pay-codes", resident.token)
         if code is not None:
-            api_key = merchant.api_key if machine is None else machine.api_key
-            wanted = {"pay_code": code["pay_code"], "coins": coins, "capture": True}
-            await self._call("POST", "/v1/redemptions", api_key, wanted)
+            await self._give_out(machine, code["pay_code"], coins)
 
-    async def _call(self, method: str, path: str, token: str, wanted: dict[str, Any] | None = None) -> Any | None:
+    async def _spend_at_merchant(self, resident: DemoResident, merchant: DemoMerchant, coins: int) -> None:
+        if self._random.random() >= MERCHANT_SCANS_SHARE:
+            wanted = await self._choose_offer(resident, merchant) or {"coins": coins}
+            await self._call("POST", "/v1/me/redemptions", resident.token, {"merchant_id": merchant.id, **wanted})
+            return
+        code = await self._call("POST", "/v1/me/pay-codes", resident.token)
+        if code is None:
+            return
+        wanted = {"pay_code": code["pay_code"], "coins": coins, "capture": True}
+        taken = await self._call("POST", "/v1/redemptions", merchant.api_key, wanted)
+        if taken is not None and self._random.random() < REFUND_SHARE:
+            back = {"coins": max(1, coins // 2), "reason": "一件商品缺货"}
+            await self._call("POST", f"/v1/redemptions/{taken['id']}/refund", merchant.api_key, back)
+
+    async def _choose_offer(self, resident: DemoResident, merchant: DemoMerchant) -> dict[str, Any] | None:
+        if self._random.random() >= OFFER_SHARE:
+            return None
+        page = await self._call("GET", f"/v1/offers?merchant_id={merchant.id}", resident.token)
+        # What a machine gives out is asked for at the machine.
+        offers = [offer for offer in page["offers"] if offer["machine_kind"] is None] if page else []
+        return {"offer_id": self._random.choice(offers)["id"]} if offers else None
+
+    async def _give_out(self, machine: DemoMachine, pay_code: str, coins: int) -> None:
+        """Hold, give out, and take what was given out; a machine that fails says so, and one that dies says nothing."""
+        wanted = {"pay_code": pay_code, "coins": coins, "capture": False}
+        held = await self._call("POST", "/v1/redemptions", machine, wanted)
+        if held is None:
+            return
+        path = f"/v1/redemptions/{held['id']}"
+        chance = self._random.random()
+        if chance < DEAD_SHARE:
+            return
+        if chance < DEAD_SHARE + VOID_SHARE:
+            await self._call("POST", f"{path}/void", machine, {})
+        else:
+            given = coins if self._random.random() < WHOLE_SHARE else self._random.randint(1, coins)
+            await self._call("POST", f"{path}/capture", machine, {"coins": given})
+
+    async def _call(
+        self, method: str, path: str, caller: str | DemoMachine, wanted: dict[str, Any] | None = None
+    ) -> Any | None:
         """The answer's JSON; None where it is a problem or none came. What is wanted is sent with a new key."""
-        headers: dict[str, str] = {hdrs.AUTHORIZATION: f"Bearer {token}"}
-        if wanted is not None:
-            headers["Idempotency-Key"] = str(uuid.uuid4())
-        answer = await self._send(method, path, headers, wanted)
+        key = None if wanted is None else str(uuid.uuid4())
+        body = b"" if wanted is None else json.dumps(wanted).encode()
+        answer = await self._send(method, path, caller, key, body)
         if wanted is not None and self._random.random() < TWICE_SHARE:
-            answer = await self._send(method, path, headers, wanted)
+            answer = await self._send(method, path, caller, key, body)
         return answer
 
-    async def _send(self, method: str, path: str, headers: dict[str, str], wanted: dict[str, Any] | None) -> Any | None:
+    async def _send(
+        self, method: str, path: str, caller: str | DemoMachine, key: str | None, body: bytes
+    ) -> Any | None:
         backoff = Backoff()
         for _ in range(ATTEMPTS_MAX):
             asked_seconds = 0.0
+            headers = _headers(method, path, caller, key, body)
             try:
                 async with self._session.request(
-                    method, self._base_url + path, headers=headers, json=wanted
+                    method, self._base_url + path, headers=headers, data=body or None
                 ) as response:
                     if response.status != 429 and response.status < 500:
                         self.answers[str(response.status)] += 1
@@ -117,3 +165,13 @@ class People:
             await backoff.wait(asked_seconds)
         self.answers["unanswered"] += 1
         return None
+
+
+def _headers(method: str, path: str, caller: str | DemoMachine, key: str | None, body: bytes) -> dict[str, str]:
+    """A token's, or a machine's signature of this attempt."""
+    keyed = {} if key is None else {"Idempotency-Key": key, hdrs.CONTENT_TYPE: "application/json"}
+    if isinstance(caller, str):
+        return {hdrs.AUTHORIZATION: f"Bearer {caller}", **keyed}
+    also = {} if key is None else {"idempotency-key": key}
+    signing = SigningKey(caller.keyid, caller.alg, base64.b64decode(caller.private_key))
+    return keyed | sign_request(signing, method=method, target=path, body=body, created=int(time.time()), also=also)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.demo.demo_file import Credentials
 from service.demo.people import People
-from service.tables import idempotency_key, redemption
+from service.tables import hold_resolution, idempotency_key, redemption, transfer
 from tests.demo.test_planting import outcome
 
 VISITS = 300
@@ -34,7 +34,10 @@ async def test_people_look_spend_and_are_declined_when_they_have_too_little(
     async with engine.connect() as connection:
         redemptions = (await connection.execute(sa.select(redemption))).all()
         keys = (await connection.execute(sa.select(idempotency_key))).all()
+        outcomes = set((await connection.execute(sa.select(hold_resolution.c.outcome))).scalars())
+        kinds = set((await connection.execute(sa.select(transfer.c.kind))).scalars())
     assert {row.machine_id is None for row in redemptions} == {True, False}
+    assert {"captured", "voided"} <= outcomes
+    assert kinds == {"credit", "redemption", "refund"}
     # Each intent had one key and took effect once, though some were sent twice.
     assert len(redemptions) == sum(row.status == 201 for row in keys)
-    assert len(keys) < people.answers["201"] + people.answers["409"]
