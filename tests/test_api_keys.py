@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.api_keys import create_api_key, revoke_api_key
 from service.auth import Merchant, authenticate_merchant, authenticate_operator
 from service.db import transaction
-from service.errors import ApiKeyUnknown, MachineUnknown, MerchantUnknown, TanbiError, TokenInvalid, ValidationFailed
-from service.redemption.merchants import add_machine, add_merchant
+from service.errors import ApiKeyUnknown, MerchantUnknown, TanbiError, TokenInvalid, ValidationFailed
+from service.redemption.merchants import add_merchant
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import api_key
@@ -22,11 +22,9 @@ async def world(engine: AsyncEngine, settings: Settings) -> World:
 
 
 @pytest.fixture
-async def shops(world: World, engine: AsyncEngine) -> None:
+async def shop(world: World, engine: AsyncEngine) -> None:
     async with transaction(engine) as connection:
-        for number in (1, 2):
-            await add_merchant(connection, merchant_id=f"NK-M-0{number}", name="店", name_en="Shop")
-        await add_machine(connection, machine_id="NK-W-01", merchant_id="NK-M-01", site_id="site-1", kind="water")
+        await add_merchant(connection, merchant_id="NK-M-01", name="店", name_en="Shop")
 
 
 async def test_an_operators_key_is_accepted_and_only_its_hash_is_stored(engine: AsyncEngine) -> None:
@@ -39,27 +37,20 @@ async def test_an_operators_key_is_accepted_and_only_its_hash_is_stored(engine: 
     assert secret not in str(tuple(row))
 
 
-@pytest.mark.usefixtures("shops")
-async def test_a_merchants_key_speaks_for_the_merchant_and_a_machines_for_both(engine: AsyncEngine) -> None:
+@pytest.mark.usefixtures("shop")
+async def test_a_merchants_key_speaks_for_the_merchant(engine: AsyncEngine) -> None:
     async with transaction(engine) as connection:
         till = await create_api_key(connection, role="merchant", name="till", merchant_id="NK-M-01")
-        water = await create_api_key(
-            connection, role="merchant", name="water", merchant_id="NK-M-01", machine_id="NK-W-01"
-        )
-        assert await authenticate_merchant(connection, till, demo=False) == Merchant("NK-M-01", None)
-        assert await authenticate_merchant(connection, water, demo=False) == Merchant("NK-M-01", "NK-W-01")
+        assert await authenticate_merchant(connection, till, demo=False) == Merchant("NK-M-01")
 
 
-@pytest.mark.usefixtures("shops")
+@pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize(
     ("changes", "failure"),
     [
         ({"role": "merchant"}, ValidationFailed),
         ({"role": "admin", "merchant_id": "NK-M-01"}, ValidationFailed),
-        ({"role": "admin", "machine_id": "NK-W-01"}, ValidationFailed),
         ({"role": "merchant", "merchant_id": "NK-M-99"}, MerchantUnknown),
-        ({"role": "merchant", "merchant_id": "NK-M-01", "machine_id": "NK-W-99"}, MachineUnknown),
-        ({"role": "merchant", "merchant_id": "NK-M-02", "machine_id": "NK-W-01"}, MachineUnknown),
     ],
 )
 async def test_a_key_that_fits_no_one_is_refused(

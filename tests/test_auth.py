@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from service.api_keys import create_api_key
 from service.auth import (
     OPERATOR_ROLES,
+    Machine,
     Merchant,
     Operator,
     Resident,
@@ -115,7 +116,7 @@ async def test_each_operators_role_opens_what_it_is_meant_for(engine: AsyncEngin
 async def test_a_merchants_key_is_no_operators_and_the_other_way_round(world: World, engine: AsyncEngine) -> None:
     merchants, operators = await add_shop(engine), await key(engine, role="admin")
     async with engine.connect() as connection:
-        assert await authenticate_merchant(connection, merchants, demo=False) == Merchant("NK-M-01", None)
+        assert await authenticate_merchant(connection, merchants, demo=False) == Merchant("NK-M-01")
         with pytest.raises(Forbidden):
             await authenticate_operator(connection, merchants, demo=False)
         with pytest.raises(Forbidden):
@@ -168,9 +169,9 @@ def test_idempotency_keys_of_one_caller_are_never_anothers() -> None:
     key_id = uuid.uuid4()
     actors = [
         Resident(1).actor,
-        Merchant("1", None).actor,
-        Merchant("1", "1").actor,
-        Merchant("1", "2").actor,
+        Merchant("1").actor,
+        Machine("1", "1").actor,
+        Machine("2", "1").actor,
         Operator(key_id, "admin").actor,
     ]
     assert actors == ["resident:1", "merchant:1", "machine:1", "machine:2", f"key:{key_id}"]

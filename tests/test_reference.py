@@ -1,6 +1,7 @@
 """What each process remembers of bins, keys, materials and tariffs, and how it learns that they changed."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,12 +14,14 @@ from schemas.signatures import Algorithm
 from service.app import build_app
 from service.db import transaction
 from service.errors import KeyUnreadable
+from service.redemption.merchants import revoke_machine_key
 from service.reference import Reference, raise_revision, read_tariffs
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import bin_key, material, tariff
 from service.weighing.bins import Scale, add_bin, suspend_bin
-from tests.world import World, build_world, post, weigh_event
+from tests.machine import install_machine
+from tests.world import World, add_shop, build_world, post, weigh_event
 
 NOW = datetime.now(UTC)
 
@@ -67,29 +70,68 @@ async def test_a_new_material_is_known_after_a_refresh(reference: Reference, eng
 
 
 async def test_nothing_is_read_again_while_nothing_changed(reference: Reference) -> None:
-    tariffs, signer = reference.tariffs, await reference.signer("NK-0001")
+    tariffs, signer = reference.tariffs, await reference.bins.find("NK-0001")
     await reference.refresh()
     assert reference.tariffs is tariffs
-    assert reference.known_signer("NK-0001") is signer
+    assert reference.bins.known("NK-0001") is signer
 
 
 async def test_a_signer_is_looked_up_once_and_then_remembered(world: World, reference: Reference) -> None:
-    assert reference.known_signer("NK-0001") is None
-    signer = await reference.signer("NK-0001")
+    assert reference.bins.known("NK-0001") is None
+    signer = await reference.bins.find("NK-0001")
     assert signer is not None
     assert (signer.bin_id, signer.suspended, signer.key.algorithm) == ("NK-0001", False, Algorithm.ED25519)
     assert signer.key.material == world.ed25519.public_bytes
-    assert reference.known_signer("NK-0001") is signer
-    assert await reference.signer("NK-0001") is signer
-    hmac_signer = await reference.signer("NK-0002")
+    assert reference.bins.known("NK-0001") is signer
+    assert await reference.bins.find("NK-0001") is signer
+    hmac_signer = await reference.bins.find("NK-0002")
     assert hmac_signer is not None
     assert hmac_signer.key.material == world.hmac.secret
+
+
+async def test_a_machines_key_is_known_apart_from_a_bins_of_the_same_name(
+    world: World, reference: Reference, engine: AsyncEngine, settings: Settings
+) -> None:
+    await add_shop(engine)
+    keyring = Keyring.of(settings)
+    key = await install_machine(engine, keyring, "NK-0002")
+    await install_machine(engine, keyring, "NK-W-01", algorithm=Algorithm.ED25519)
+    of_machine, of_bin = await reference.machines.find("NK-0002"), await reference.bins.find("NK-0002")
+    assert of_machine is not None
+    assert of_bin is not None
+    assert (of_machine.machine_id, of_machine.merchant_id, of_machine.key.material) == (
+        "NK-0002",
+        "NK-M-01",
+        key.secret,
+    )
+    assert (of_bin.bin_id, of_bin.key.material) == ("NK-0002", world.hmac.secret)
+    assert reference.machines.known("NK-0002") is of_machine
+    assert reference.bins.known("NK-0002") is of_bin
+    # Neither kind has the other's.
+    assert await reference.bins.find("NK-W-01") is None
+    assert await reference.machines.find("NK-0001") is None
+
+
+async def test_a_machines_key_that_is_revoked_is_seen_after_a_refresh(
+    reference: Reference, engine: AsyncEngine, settings: Settings
+) -> None:
+    await add_shop(engine)
+    await install_machine(engine, Keyring.of(settings))
+    signer = await reference.machines.find("NK-W-01")
+    assert signer is not None
+    async with transaction(engine) as connection:
+        await revoke_machine_key(connection, "NK-W-01")
+    await reference.refresh()
+    assert reference.machines.known("NK-W-01") is None
+    signer = await reference.machines.find("NK-W-01")
+    assert signer is not None
+    assert not signer.valid_at(time.time() + 1)
 
 
 async def test_a_signer_that_nobody_knows_is_not_remembered(
     reference: Reference, engine: AsyncEngine, settings: Settings
 ) -> None:
-    assert await reference.signer("NK-0003") is None
+    assert await reference.bins.find("NK-0003") is None
     async with transaction(engine) as connection:
         await add_bin(
             connection,
@@ -100,16 +142,16 @@ async def test_a_signer_that_nobody_knows_is_not_remembered(
             scale=Scale(),
         )
     # No refresh is needed: it was looked for again.
-    assert await reference.signer("NK-0003") is not None
+    assert await reference.bins.find("NK-0003") is not None
 
 
 async def test_a_suspension_is_seen_after_a_refresh(reference: Reference, engine: AsyncEngine) -> None:
-    await reference.signer("NK-0001")
+    await reference.bins.find("NK-0001")
     async with transaction(engine) as connection:
         await suspend_bin(connection, "NK-0001")
     await reference.refresh()
-    assert reference.known_signer("NK-0001") is None
-    signer = await reference.signer("NK-0001")
+    assert reference.bins.known("NK-0001") is None
+    signer = await reference.bins.find("NK-0001")
     assert signer is not None
     assert signer.suspended
 
@@ -120,7 +162,7 @@ async def test_what_was_read_before_a_change_is_not_remembered_after_it(
     """The look-up waits in the database while the key is changed and the change noticed."""
     async with admin_engine.connect() as blocking:
         await blocking.execute(sa.text("LOCK TABLE bin_key IN ACCESS EXCLUSIVE MODE"))
-        looking = asyncio.create_task(reference.signer("NK-0001"))
+        looking = asyncio.create_task(reference.bins.find("NK-0001"))
         waiting = sa.text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'bin_key'::regclass)")
         found = False
         while not found:
@@ -131,7 +173,7 @@ async def test_what_was_read_before_a_change_is_not_remembered_after_it(
         await reference.refresh()
         await blocking.rollback()
     assert await looking is not None
-    assert reference.known_signer("NK-0001") is None
+    assert reference.bins.known("NK-0001") is None
 
 
 async def test_keys_of_the_demo_are_not_there_for_others(
@@ -139,8 +181,8 @@ async def test_keys_of_the_demo_are_not_there_for_others(
 ) -> None:
     async with transaction(admin_engine) as connection:
         await connection.execute(sa.update(bin_key).values(demo=True))
-    assert await reference.signer("NK-0001") is None
-    assert await Reference(engine, Keyring.of(settings), demo=True).signer("NK-0001") is not None
+    assert await reference.bins.find("NK-0001") is None
+    assert await Reference(engine, Keyring.of(settings), demo=True).bins.find("NK-0001") is not None
 
 
 async def test_a_key_is_good_from_its_first_moment_to_before_its_last(
@@ -148,7 +190,7 @@ async def test_a_key_is_good_from_its_first_moment_to_before_its_last(
 ) -> None:
     async with transaction(admin_engine) as connection:
         await connection.execute(sa.update(bin_key).values(valid_from=NOW, valid_until=NOW + timedelta(hours=1)))
-    signer = await reference.signer("NK-0002")
+    signer = await reference.bins.find("NK-0002")
     assert signer is not None
     moments = (-1, 0, 3599, 3600)
     assert [signer.valid_at(NOW.timestamp() + moment) for moment in moments] == [False, True, True, False]
@@ -196,6 +238,6 @@ async def test_a_key_that_was_stored_under_another_master_key_is_told_to_the_ope
 ) -> None:
     other = Reference(engine, Keyring(bytes(32)), demo=False)
     with pytest.raises(KeyUnreadable):
-        await other.signer("NK-0002")
+        await other.bins.find("NK-0002")
     assert "TANBI_SECRET_KEY" in caplog.text
-    assert await other.signer("NK-0001") is not None
+    assert await other.bins.find("NK-0001") is not None

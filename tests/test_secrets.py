@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from service.secrets import Keyring, SecretKeyInvalid, load_or_create_master_key, new_token, token_hash
+from schemas.signatures import Algorithm, SigningKey
+from service.secrets import Device, Keyring, SecretKeyInvalid, load_or_create_master_key, new_token, token_hash
 from service.settings import Settings
 
 MASTER = bytes(range(32))
 OTHER = bytes(reversed(range(32)))
+DEVICES: tuple[Device, ...] = ("bin", "machine")
 
 
 @pytest.mark.parametrize(
@@ -57,25 +59,33 @@ def test_a_card_is_the_same_in_either_case(number: str) -> None:
     assert keyring.credential_digest("card", number.lower()) == keyring.credential_digest("card", number.upper())
 
 
-@given(st.binary(min_size=32, max_size=64))
-def test_a_bins_secret_comes_back_as_it_was(secret: bytes) -> None:
-    stored = keyring.encrypt_bin_secret("NK-0001", secret)
+@given(st.binary(min_size=32, max_size=64), st.sampled_from(DEVICES))
+def test_a_devices_secret_comes_back_as_it_was(secret: bytes, device: Device) -> None:
+    key = SigningKey("NK-0001", Algorithm.HMAC_SHA256, secret)
+    stored = keyring.stored_key(device, key)
     assert secret not in stored
-    assert keyring.decrypt_bin_secret("NK-0001", stored) == secret
+    assert keyring.decrypt_signing_secret(device, "NK-0001", stored) == secret
     # The same secret is never stored twice in the same way.
-    assert keyring.encrypt_bin_secret("NK-0001", secret) != stored
+    assert keyring.stored_key(device, key) != stored
 
 
-def test_a_stored_secret_is_of_no_use_to_another_bin_or_key_or_if_it_was_touched() -> None:
-    stored = keyring.encrypt_bin_secret("NK-0001", b"s" * 32)
-    for decrypting, keyid, bytes_ in (
-        (keyring, "NK-0002", stored),
-        (Keyring(OTHER), "NK-0001", stored),
-        (keyring, "NK-0001", stored[:-1] + bytes([stored[-1] ^ 1])),
-        (keyring, "NK-0001", stored[:-1]),
-    ):
+def test_of_an_ed25519_key_only_the_public_part_is_stored() -> None:
+    key = SigningKey("NK-0001", Algorithm.ED25519, b"s" * 32)
+    assert keyring.stored_key("bin", key) == keyring.stored_key("machine", key) == key.public_bytes
+
+
+def test_a_stored_secret_is_of_no_use_to_another_device_or_key_or_if_it_was_touched() -> None:
+    stored = keyring.stored_key("bin", SigningKey("NK-0001", Algorithm.HMAC_SHA256, b"s" * 32))
+    decrypting: tuple[tuple[Keyring, Device, str, bytes], ...] = (
+        (keyring, "bin", "NK-0002", stored),
+        (keyring, "machine", "NK-0001", stored),
+        (Keyring(OTHER), "bin", "NK-0001", stored),
+        (keyring, "bin", "NK-0001", stored[:-1] + bytes([stored[-1] ^ 1])),
+        (keyring, "bin", "NK-0001", stored[:-1]),
+    )
+    for other, device, keyid, bytes_ in decrypting:
         with pytest.raises(InvalidTag):
-            decrypting.decrypt_bin_secret(keyid, bytes_)
+            other.decrypt_signing_secret(device, keyid, bytes_)
 
 
 def test_tokens_are_never_the_same_and_say_what_they_are() -> None:

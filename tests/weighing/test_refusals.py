@@ -244,7 +244,7 @@ async def test_two_keys_of_one_bin_are_good_during_rotation(
 ) -> None:
     second = SigningKey("NK-0002-b", Algorithm.HMAC_SHA256, b"2" * 32)
     async with transaction(engine) as connection:
-        encrypted = Keyring.of(settings).encrypt_bin_secret(second.keyid, second.secret)
+        encrypted = Keyring.of(settings).stored_key("bin", second)
         await connection.execute(
             sa.insert(bin_key).values(id=second.keyid, bin_id="NK-0002", algorithm="hmac-sha256", key=encrypted)
         )
