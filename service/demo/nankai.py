@@ -136,6 +136,34 @@ MACHINES: Final = 18
 # How late a machine that was offline may still tell what it gave out.
 MACHINE_GRACE_SECONDS: Final = 86_400
 
+# What coins buy: the merchant by its place in MERCHANTS, the id after the merchant's, the machines that give it out
+# (None: the shop), title and unit in Chinese and English, coins, pieces a resident may have on a day, and pieces in
+# stock. The last two are None where nobody counts.
+OFFERS: Final[tuple[tuple[int, str, MachineKind | None, str, str, str, str, int, int | None, int | None], ...]] = (
+    (0, "water-5l", "water", "直饮水", "Drinking water", "5 升", "5 l", 50, 4, None),
+    (0, "tissues", None, "抽纸", "Tissues", "1 包", "1 pack", 150, None, 300),
+    (0, "bin-bags", None, "垃圾袋", "Bin bags", "1 卷", "1 roll", 120, 2, 500),
+    (1, "soy-milk", None, "豆浆", "Soy milk", "1 杯", "1 cup", 80, 1, None),
+    (2, "eggs-10", None, "鸡蛋", "Box of eggs", "10 枚", "10 eggs", 450, 1, 120),
+    (2, "rice-1kg", None, "大米", "Rice", "1 公斤", "1 kg", 500, None, 200),
+    (3, "water-5l", "water", "直饮水", "Drinking water", "5 升", "5 l", 50, 4, None),
+    (3, "water-19l", "water", "直饮水", "Drinking water", "19 升", "19 l", 160, 1, None),
+    (4, "detergent-500ml", "detergent", "洗洁精", "Washing-up liquid", "500 毫升", "500 ml", 180, 2, None),
+    (4, "laundry-1l", "detergent", "洗衣液", "Laundry liquid", "1 升", "1 l", 420, 1, None),
+    (4, "soap", None, "肥皂", "Soap", "1 块", "1 bar", 100, None, 400),
+    (5, "vegetables-1kg", None, "时令蔬菜", "Vegetables of the season", "1 公斤", "1 kg", 300, None, None),
+    (6, "apples-1kg", None, "苹果", "Apples", "1 公斤", "1 kg", 400, None, 150),
+    (7, "haircut", None, "剪发", "Haircut", "1 次", "1 cut", 1500, 1, None),
+    (9, "noodles", None, "炸酱面", "Noodles with soybean paste", "1 碗", "1 bowl", 700, 1, None),
+    (10, "notebook", None, "笔记本", "Notebook", "1 本", "1 book", 250, None, 80),
+    (12, "tea", None, "柠檬茶", "Lemon tea", "1 杯", "1 cup", 500, 2, None),
+    (13, "water-5l", "water", "直饮水", "Drinking water", "5 升", "5 l", 50, 4, None),
+    (13, "detergent-500ml", "detergent", "洗洁精", "Washing-up liquid", "500 毫升", "500 ml", 180, 2, None),
+    (13, "eggs-10", None, "鸡蛋", "Box of eggs", "10 枚", "10 eggs", 450, 1, 200),
+    (16, "tofu", None, "豆腐", "Tofu", "1 盒", "1 box", 150, None, 60),
+    (17, "buns-4", None, "包子", "Filled buns", "4 个", "4 buns", 350, 1, None),
+)
+
 # The six classes of DB3308/T 102-2022; coins a kilogram, about 100.
 MATERIALS: Final = (
     ("paper", "纸类", "paper", 100),

@@ -19,6 +19,7 @@ from service.demo.demo_file import Credentials, DemoBin, DemoMachine, DemoMercha
 from service.demo.sample import Sample, algorithm_of, draw_inputs, draw_sample
 from service.ledger.queries import open_wallets
 from service.redemption.merchants import MachineKind, add_machine, add_machine_key, add_merchant
+from service.redemption.offers import add_offer
 from service.reference import raise_revision
 from service.residents.sessions import TOKEN_PREFIX
 from service.secrets import Keyring, new_token, token_hash
@@ -96,7 +97,7 @@ async def _plant(connection: AsyncConnection, keyring: Keyring, size: Size, toda
 
 
 async def _plant_merchants(connection: AsyncConnection, keyring: Keyring, sample: Sample) -> list[DemoMachine]:
-    """Merchants, and the machines that some have."""
+    """Merchants, what they offer, and the machines that some have."""
     for shop in sample.merchants:
         await add_merchant(
             connection,
@@ -106,6 +107,8 @@ async def _plant_merchants(connection: AsyncConnection, keyring: Keyring, sample
             site_id=shop.site_id,
             capture_grace_seconds=shop.capture_grace_seconds,
         )
+    for offer in sample.offers:
+        await add_offer(connection, offer.merchant_id, offer.wanted)
     machines = []
     for each in sample.machines:
         await add_machine(

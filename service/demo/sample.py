@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
 
+from schemas.offers import NewOffer
 from schemas.signatures import Algorithm
 from service.demo import nankai
 from service.redemption.merchants import MachineKind
@@ -67,12 +68,19 @@ class SampleMachine:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleOffer:
+    merchant_id: str
+    wanted: NewOffer
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     areas: tuple[Area, ...]
     sites: tuple[Site, ...]
     bins: tuple[SampleBin, ...]
     merchants: tuple[SampleMerchant, ...]
     machines: tuple[SampleMachine, ...]
+    offers: tuple[SampleOffer, ...]
     # One a resident: 14 hexadecimal digits, as a seven-byte card number is read.
     cards: tuple[str, ...]
 
@@ -89,7 +97,7 @@ class MonthlyInput:
 
 
 def draw_sample(seed: int, *, bins: int, residents: int, today: date) -> Sample:
-    """Areas, sites, bins, merchants, machines and cards. More bins or residents leave the first ones as they are."""
+    """Areas, sites, bins, merchants, machines, offers and cards. More bins or residents leave the first as they are."""
     areas = tuple(_areas())
     sites = tuple(_sites(areas))
     merchants = tuple(_merchants())
@@ -99,6 +107,7 @@ def draw_sample(seed: int, *, bins: int, residents: int, today: date) -> Sample:
         bins=tuple(_bins(Random(f"{seed} bins"), sites, bins, today)),  # noqa: S311, nothing secret is drawn
         merchants=merchants,
         machines=tuple(_machines(Random(f"{seed} machines"), sites, merchants)),  # noqa: S311
+        offers=tuple(_offers(merchants)),
         cards=draw_cards(seed, residents),
     )
 
@@ -170,6 +179,27 @@ def _merchants() -> Iterator[SampleMerchant]:
     for place, (name, name_en, site_id) in enumerate(nankai.MERCHANTS):
         grace_seconds = nankai.MACHINE_GRACE_SECONDS if place in with_machines else 0
         yield SampleMerchant(f"NK-M-{place + 1:02}", name, name_en, site_id, grace_seconds)
+
+
+def _offers(merchants: tuple[SampleMerchant, ...]) -> Iterator[SampleOffer]:
+    for place, name, machine_kind, title, title_en, unit, unit_en, coins, resident_day_max, stock in nankai.OFFERS:
+        merchant_id = merchants[place].id
+        yield SampleOffer(
+            merchant_id,
+            NewOffer(
+                id=f"{merchant_id}.{name}",
+                title=title,
+                title_en=title_en,
+                unit=unit,
+                unit_en=unit_en,
+                coins=coins,
+                machine_kind=machine_kind,
+                valid_from=None,
+                valid_until=None,
+                resident_day_max=resident_day_max,
+                stock=stock,
+            ),
+        )
 
 
 def _bins(random: Random, sites: tuple[Site, ...], count: int, today: date) -> Iterator[SampleBin]:

@@ -27,6 +27,7 @@ from service.tables import (
     indicator_input,
     machine,
     merchant,
+    offer,
     resident,
     session,
     tariff,
@@ -158,8 +159,22 @@ async def test_all_that_the_demo_made_is_marked(planted: Credentials, engine: As
 async def test_a_second_run_finds_the_sample_and_keeps_its_credentials(
     planted: Credentials, admin_engine: AsyncEngine, settings: Settings
 ) -> None:
-    tables = (area, bin_, bin_key, merchant, machine, resident, session, credential, api_key, tariff, indicator_input)
+    tables = (
+        area,
+        bin_,
+        bin_key,
+        merchant,
+        machine,
+        resident,
+        session,
+        credential,
+        api_key,
+        tariff,
+        offer,
+        indicator_input,
+    )
     before = await counts(admin_engine, *tables)
+    assert all(before)
     again = await plant_again(admin_engine, settings, planted, Size(seed=2, bins=20, residents=20))
     assert again == Planted(planted, found=True, reissued=False)
     assert await counts(admin_engine, *tables) == before

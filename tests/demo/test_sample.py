@@ -106,3 +106,19 @@ def test_every_carbon_factor_names_what_it_stands_for_and_electronics_have_none(
     assert not any(material == "electronics" for _, material in factors)
     assert ("us.epa.warm.v16", "textile") not in factors
     assert all(row[3] for row in nankai.CARBON_FACTORS)
+
+
+def test_every_offer_is_to_be_had_at_a_machine_of_its_merchant_or_in_its_shop() -> None:
+    sample = drawn()
+    machines = {(each.merchant_id, each.kind) for each in sample.machines}
+    shops = {each.id for each in sample.merchants if each.site_id is not None}
+    for each in sample.offers:
+        if each.wanted.machine_kind is None:
+            assert each.merchant_id in shops
+        else:
+            assert (each.merchant_id, each.wanted.machine_kind) in machines
+    assert len({each.wanted.id for each in sample.offers}) == len(sample.offers)
+    # Whoever has a machine offers what it gives out.
+    assert machines == {
+        (each.merchant_id, each.wanted.machine_kind) for each in sample.offers if each.wanted.machine_kind
+    }
