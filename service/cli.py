@@ -13,7 +13,7 @@ import typer
 from service.db import DatabaseNotConfigured, is_lost_connection
 from service.errors import TanbiError
 from service.installation import installation
-from service.managing import adjustments, city, ledger, offers, partners
+from service.managing import adjustments, city, ledger, offers, partners, webhooks
 from service.managing.running import DataOption, console, errors
 from service.migrating import head_revision, upgrade
 from service.postgres_programs import EmbeddedPostgresError
@@ -43,6 +43,7 @@ for name, commands in (
     ("coins", ledger.coins_app),
     ("adjustment", adjustments.adjustment_app),
     ("volumes", ledger.volumes_app),
+    ("webhook", webhooks.webhook_app),
 ):
     app.add_typer(commands, name=name)
 
