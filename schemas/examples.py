@@ -37,6 +37,9 @@ EXAMPLES: dict[str, Any] = {
     "BindCard": {"value": "04A224B15C6180"},
     "OwnRedemptionRequest": {"merchant_id": "NK-M-01", "coins": 120},
     "PayCodeRedemptionRequest": {"pay_code": "281374650912345678", "coins": 120, "capture": True},
+    "CaptureRequest": {"coins": 80},
+    "VoidRequest": {},
+    "RefundRequest": {"coins": 40, "reason": "少装一瓶 One bottle short"},
     "NewOffer": {
         "id": "NK-M-01.water-5l",
         "title": "直饮水",

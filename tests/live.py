@@ -15,21 +15,24 @@ from pydantic import SecretStr
 from requests.auth import AuthBase
 
 from schemas.examples import EXAMPLES
-from schemas.signatures import SigningKey, sign_request
+from schemas.signatures import Algorithm, SigningKey, sign_request
 from service.api_keys import create_api_key
 from service.app import build_app
 from service.db import create_engine, transaction
 from service.secrets import Keyring
 from service.settings import Settings
+from tests.machine import install_machine
 from tests.residents.wechat_server import WechatServer, text_plain
 from tests.world import PATH, add_shop, build_world, open_session, weigh_event
 
 MERCHANT = "NK-M-01"
+# Enough for what the document's examples capture and refund.
+REDEMPTION_COINS = 100
 OFFERS_PATH = "/v1/merchants/me/offers"
 
 
-class BinSignature(AuthBase):
-    """Signs what is about to be sent, as a bin does."""
+class Signature(AuthBase):
+    """Signs what is about to be sent, as a bin or a machine does."""
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key
@@ -59,14 +62,11 @@ class Bearer(AuthBase):
 
 @dataclass(frozen=True)
 class Live:
-    """Where the service is, and the credential of each kind of caller. The bin is NK-0001, the merchant NK-M-01."""
+    """Where the service is, and the credential of each kind of caller. The bin is NK-0001, the merchant NK-M-01, the
+    machine its NK-W-01."""
 
     base_url: str
     credentials: dict[str | None, AuthBase | None]
-
-    def credential(self, callers: tuple[str, ...]) -> AuthBase | None:
-        """Of the first of those who may call."""
-        return self.credentials[callers[0] if callers else None]
 
     def leaving(self) -> AuthBase:
         """The credential of a session that may be ended."""
@@ -80,8 +80,10 @@ class Live:
         code: str = self._post("/v1/me/pay-codes", "resident", None)["pay_code"]
         return code
 
-    def redemption_id(self) -> str:
-        found: str = self._post("/v1/me/redemptions", "resident", {"merchant_id": MERCHANT, "coins": 1})["id"]
+    def redemption_id(self, caller: str | None, *, capture: bool) -> str:
+        """One that `caller`, a merchant or a machine, has asked for: captured, or authorised."""
+        document = {"pay_code": self.pay_code(), "coins": REDEMPTION_COINS, "capture": capture}
+        found: str = self._post("/v1/redemptions", caller, document)["id"]
         return found
 
     def offer_id(self) -> str:
@@ -152,13 +154,16 @@ async def _credentials(settings: Settings) -> dict[str | None, AuthBase | None]:
     engine = create_engine(settings)
     try:
         world = await build_world(engine, Keyring.of(settings))
+        shop = await add_shop(engine, MERCHANT)
+        machine = await install_machine(engine, Keyring.of(settings), algorithm=Algorithm.ED25519)
         async with transaction(engine) as connection:
             operator = await create_api_key(connection, role="admin", name="test")
         return {
             None: None,
-            "bin": BinSignature(world.ed25519),
+            "bin": Signature(world.ed25519),
             "resident": Bearer(await open_session(engine, world.resident_id)),
-            "merchant": Bearer(await add_shop(engine, MERCHANT)),
+            "merchant": Bearer(shop),
+            "machine": Signature(machine),
             "operator": Bearer(operator),
         }
     finally:

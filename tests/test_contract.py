@@ -4,6 +4,7 @@ Every request has a valid credential, and good ones name things that exist: so w
 """
 
 import asyncio
+import itertools
 import json
 import uuid
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ from schemathesis.specs.openapi.checks import (
 from service.app import ENDPOINTS
 from service.docs.routes import application_document
 from service.embedded import EmbeddedPostgres
-from service.routing import Endpoint
+from service.routing import Caller, Endpoint
 from service.settings import Settings
 from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
 from tests.live import MERCHANT, OFFERS_PATH, Live, live_service
@@ -56,6 +57,8 @@ CONFIG = ProjectConfig(
     phases=PhasesConfig(coverage=CoveragePhaseConfig(enabled=False)),
     generation=GenerationConfig(with_security_parameters=False),
 )
+# Where several may call, they take turns.
+TURNS = {(each.method, each.path): itertools.cycle(each.callers or (None,)) for each in ENDPOINTS}
 schema = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig(projects=ProjectsConfig(default=CONFIG)))
 
 
@@ -77,8 +80,8 @@ def endpoint_of(method: str, path: str) -> Endpoint:
     return next(each for each in ENDPOINTS if (each.method, each.path) == (method, path))
 
 
-def credential_for(endpoint: Endpoint, live: Live) -> AuthBase | None:
-    return live.leaving() if endpoint.path == "/v1/sessions/current" else live.credential(endpoint.callers)
+def credential_for(endpoint: Endpoint, caller: Caller | None, live: Live) -> AuthBase | None:
+    return live.leaving() if endpoint.path == "/v1/sessions/current" else live.credentials[caller]
 
 
 def of_this_world(body: Any, live: Live) -> Any:
@@ -99,10 +102,12 @@ def of_this_world(body: Any, live: Live) -> Any:
     return {name: known.get(name, value) for name, value in body.items()}
 
 
-def path_parameters_of(endpoint: Endpoint, live: Live) -> dict[str, str]:
+def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) -> dict[str, str]:
     if endpoint.path.startswith(OFFERS_PATH):
         return {"id": live.offer_id()}
-    return {"id": live.redemption_id()} if "{id}" in endpoint.path else {"file": "swagger-ui.css"}
+    if endpoint.path.startswith("/v1/redemptions/"):
+        return {"id": live.redemption_id(caller, capture=not endpoint.path.endswith(("/capture", "/void")))}
+    return {"id": str(uuid.uuid4())} if "{id}" in endpoint.path else {"file": "swagger-ui.css"}
 
 
 @schema.parametrize()
@@ -115,14 +120,15 @@ def path_parameters_of(endpoint: Endpoint, live: Live) -> dict[str, str]:
 )
 def test_answers_are_as_documented(case: schemathesis.Case[Any], live: Live) -> None:
     endpoint = endpoint_of(case.method, case.path)
+    caller = next(TURNS[endpoint.method, endpoint.path])
     if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
         if isinstance(case.body, dict | list):
             case.body = of_this_world(case.body, live)
         if case.path_parameters:
-            case.path_parameters = path_parameters_of(endpoint, live)
+            case.path_parameters = path_parameters_of(endpoint, caller, live)
         if "area" in case.query:
             case.query = {**case.query, "area": "nankai"}
-    case.call_and_validate(base_url=live.base_url, checks=CHECKS, auth=credential_for(endpoint, live))
+    case.call_and_validate(base_url=live.base_url, checks=CHECKS, auth=credential_for(endpoint, caller, live))
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
@@ -133,14 +139,14 @@ def test_a_request_made_of_the_documents_examples_succeeds(endpoint: Endpoint, l
         for content_type, media in operation.get("requestBody", {"content": {}})["content"].items()
         for example in media["examples"].values()
     ]
-    for content_type, body in bodies or [(None, None)]:
+    for caller, (content_type, body) in itertools.product(endpoint.callers or (None,), bodies or [(None, None)]):
         response = requests.request(
             endpoint.method,
-            live.base_url + endpoint.path.format_map(path_parameters_of(endpoint, live)),
+            live.base_url + endpoint.path.format_map(path_parameters_of(endpoint, caller, live)),
             params={"area": "nankai", "period": "2025"} if endpoint.path.endswith("/recycling-rate") else None,
             data=None if body is None else json.dumps(of_this_world(body, live)).encode(),
             headers={"Idempotency-Key": str(uuid.uuid4())} | ({"Content-Type": content_type} if content_type else {}),
-            auth=credential_for(endpoint, live),
+            auth=credential_for(endpoint, caller, live),
             timeout=60,
         )
         assert response.status_code in endpoint.answers, response.text
