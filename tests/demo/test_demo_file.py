@@ -22,7 +22,16 @@ CREDENTIALS = Credentials(
     bins=(DemoBin(id="NK-0001", alg=Algorithm.ED25519, keyid="NK-0001", private_key=KEY),),
     residents=(DemoResident(id=7, card="04A224B15C6180", token="tbr_token"),),
     merchants=(DemoMerchant(id="NK-M-01", name="学府便利店", api_key="tbk_merchant"),),
-    machines=(DemoMachine(id="NK-W-01", merchant_id="NK-M-01", kind="water", api_key="tbk_machine"),),
+    machines=(
+        DemoMachine(
+            id="NK-W-01",
+            merchant_id="NK-M-01",
+            kind="water",
+            alg=Algorithm.HMAC_SHA256,
+            keyid="NK-W-01",
+            private_key=KEY,
+        ),
+    ),
 )
 
 
@@ -35,7 +44,16 @@ def test_it_has_the_form_that_the_design_gives(tmp_path: Path) -> None:
         "bins": [{"id": "NK-0001", "alg": "ed25519", "keyid": "NK-0001", "private_key": KEY}],
         "residents": [{"id": 7, "card": "04A224B15C6180", "token": "tbr_token"}],
         "merchants": [{"id": "NK-M-01", "name": "学府便利店", "api_key": "tbk_merchant"}],
-        "machines": [{"id": "NK-W-01", "merchant_id": "NK-M-01", "kind": "water", "api_key": "tbk_machine"}],
+        "machines": [
+            {
+                "id": "NK-W-01",
+                "merchant_id": "NK-M-01",
+                "kind": "water",
+                "alg": "hmac-sha256",
+                "keyid": "NK-W-01",
+                "private_key": KEY,
+            }
+        ],
     }
     assert read_credentials(path) == CREDENTIALS
     assert read_demo(path).cards == ("04A224B15C6180",)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.signatures import Algorithm, SigningKey
 from service.app import build_app
 from service.db import transaction
-from service.demo.demo_file import Credentials, DemoBin
+from service.demo.demo_file import Credentials, DemoBin, DemoMachine
 from service.demo.planting import CannotRun, Planted, Size, plant
 from service.secrets import Keyring
 from service.settings import Settings
@@ -26,6 +26,7 @@ from service.tables import (
     credential,
     indicator_input,
     machine,
+    machine_key,
     merchant,
     offer,
     resident,
@@ -34,13 +35,19 @@ from service.tables import (
 )
 from service.weighing.bins import Scale, add_bin
 from tests.demo.conftest import SIZE, TODAY
+from tests.machine import MachineCaller
+from tests.redemption.calls import Caller
 from tests.world import post, weigh_event
 
 Client = TestClient[Any, Any]
 
 
-def key_of(demo_bin: DemoBin) -> SigningKey:
-    return SigningKey(demo_bin.keyid, demo_bin.alg, base64.b64decode(demo_bin.private_key))
+def key_of(device: DemoBin | DemoMachine) -> SigningKey:
+    return SigningKey(device.keyid, device.alg, base64.b64decode(device.private_key))
+
+
+def machine_caller(client: Client, demo_machine: DemoMachine) -> MachineCaller:
+    return MachineCaller(client, key_of(demo_machine))
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -86,15 +93,16 @@ async def test_a_demo_takes_its_bins_events_and_credits_its_cards(demo_client: C
 
 
 async def test_a_demo_takes_coins_by_its_merchants_and_machines_keys(demo_client: Client, planted: Credentials) -> None:
+    assert {each.alg for each in planted.machines} == {Algorithm.ED25519, Algorithm.HMAC_SHA256}
+    assert len(planted.machines) == 18
     owner = planted.residents[0]
-    await outcome(demo_client, planted.bins[0], credential={"kind": "card", "value": owner.card})
-    for number, api_key_ in enumerate((planted.merchants[0].api_key, planted.machines[0].api_key)):
-        code = await (await demo_client.post("/v1/me/pay-codes", headers=bearer(owner.token))).json()
-        response = await demo_client.post(
-            "/v1/redemptions",
-            json={"pay_code": code["pay_code"], "coins": 50, "capture": True},
-            headers=bearer(api_key_) | {"Idempotency-Key": f"test-{number}"},
-        )
+    card = {"kind": "card", "value": owner.card}
+    await outcome(demo_client, planted.bins[0], credential=card, weight_grams=10_000)
+    resident = Caller(demo_client, owner.token)
+    tills: list[Caller | MachineCaller] = [machine_caller(demo_client, each) for each in planted.machines]
+    tills.append(Caller(demo_client, planted.merchants[0].api_key))
+    for till in tills:
+        response = await till.take(await resident.new_pay_code(), 50)
         assert response.status == 201, await response.text()
 
 
@@ -125,9 +133,9 @@ async def test_another_service_refuses_all_api_keys_of_the_demo(client: Client, 
     for path, key in (
         (rate, planted.operator_key),
         (redemption, planted.merchants[0].api_key),
-        (redemption, planted.machines[0].api_key),
     ):
         assert await problem_code(await client.get(path, headers=bearer(key))) == (401, "token_invalid")
+    assert await problem_code(await machine_caller(client, planted.machines[0]).get(redemption)) == (401, "key_unknown")
 
 
 async def test_another_service_does_not_know_a_demo_card_at_a_real_bin(
@@ -150,7 +158,7 @@ async def test_another_service_does_not_know_a_demo_card_at_a_real_bin(
 async def test_all_that_the_demo_made_is_marked(planted: Credentials, engine: AsyncEngine) -> None:
     assert planted
     async with engine.connect() as connection:
-        for table in (bin_key, session, api_key, resident, credential):
+        for table in (bin_key, machine_key, session, api_key, resident, credential):
             demo = sa.select(sa.func.count(), sa.func.count().filter(table.c.demo))
             every, marked = (await connection.execute(demo)).one()
             assert every == marked > 0, table.name
@@ -165,6 +173,7 @@ async def test_a_second_run_finds_the_sample_and_keeps_its_credentials(
         bin_key,
         merchant,
         machine,
+        machine_key,
         resident,
         session,
         credential,
@@ -195,13 +204,15 @@ async def test_a_lost_demo_json_gives_everyone_new_keys_and_ends_the_old(
         assert await problem_code(response) == (401, "signature_wrong")
     assert (await demo_client.get("/v1/me", headers=bearer(renewed.residents[0].token))).status == 200
     assert (await demo_client.get("/v1/me", headers=bearer(planted.residents[0].token))).status == 401
-    for old_key, new_key in (
-        (planted.merchants[0].api_key, renewed.merchants[0].api_key),
-        (planted.machines[0].api_key, renewed.machines[0].api_key),
-    ):
-        path = "/v1/redemptions/00000000-0000-4000-8000-000000000000"
-        assert (await demo_client.get(path, headers=bearer(new_key))).status == 404
-        assert (await demo_client.get(path, headers=bearer(old_key))).status == 401
+    path = "/v1/redemptions/00000000-0000-4000-8000-000000000000"
+    tills = [Caller(demo_client, each.merchants[0].api_key) for each in (planted, renewed)]
+    assert [(await till.get(path)).status for till in tills] == [401, 404]
+    assert [(each.id, each.merchant_id, each.kind) for each in renewed.machines] == sorted(
+        (each.id, each.merchant_id, each.kind) for each in planted.machines
+    )
+    assert {each.private_key for each in renewed.machines}.isdisjoint(each.private_key for each in planted.machines)
+    assert (await machine_caller(demo_client, planted.machines[0]).get(path)).status == 401
+    assert {(await machine_caller(demo_client, each).get(path)).status for each in renewed.machines} == {404}
 
 
 async def test_a_demo_json_of_another_database_is_replaced(

@@ -1,3 +1,4 @@
+import math
 import re
 from collections import Counter
 from datetime import date
@@ -52,6 +53,19 @@ def test_sites_are_of_all_four_kinds_and_stand_in_communities() -> None:
     assert len({site.id for site in sample.sites}) == len(sample.sites)
 
 
+def test_every_site_has_a_place_of_its_own_in_the_district() -> None:
+    sites = drawn().sites
+    assert len({(site.latitude, site.longitude) for site in sites}) == len(sites)
+    # A little more than the district, which is 41 km² around Nankai University.
+    assert all(39.06 < site.latitude < 39.16 and 117.11 < site.longitude < 117.20 for site in sites)
+    # Sites of one subdistrict are neighbours: within 1 km of its first one.
+    subdistricts = {area.id: area.parent_id for area in drawn().areas}
+    first: dict[str | None, tuple[float, float]] = {}
+    for site in sites:
+        north, east = first.setdefault(subdistricts[site.area_id], (site.latitude, site.longitude))
+        assert math.hypot(site.latitude - north, (site.longitude - east) * math.cos(math.radians(north))) * 111 < 1
+
+
 def test_there_are_47_bins_and_every_third_has_an_hmac_key() -> None:
     bins = drawn().bins
     assert [each.id for each in bins] == [f"NK-{number:04}" for number in range(1, 48)]
@@ -69,7 +83,13 @@ def test_there_are_18_merchants_and_18_machines_of_both_kinds() -> None:
     assert len({each.id for each in sample.machines}) == 18
     assert {each.kind for each in sample.machines} == {"water", "detergent"}
     assert {each.merchant_id for each in sample.machines} < merchants
-    assert {each.site_id for each in sample.machines} <= {site.id for site in sample.sites}
+    sites = {site.id for site in sample.sites}
+    assert {each.site_id for each in sample.machines} <= sites
+    assert {each.algorithm for each in sample.machines} == set(Algorithm)
+    # A shop is at a site; only who has machines may have none, and only they may be late.
+    operators = {each.merchant_id for each in sample.machines}
+    assert {each.site_id for each in sample.merchants if each.id not in operators} <= sites
+    assert {each.id for each in sample.merchants if each.capture_grace_seconds} == operators
 
 
 def test_cards_are_14_hexadecimal_digits_and_all_different() -> None:

@@ -8,15 +8,14 @@ import sqlalchemy as sa
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from service.api_keys import create_api_key
 from service.app import build_app
 from service.db import create_engine, transaction
 from service.ledger.queries import insert_transfer, move_posted, open_wallet, read_transfer
-from service.redemption.merchants import add_machine
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import material, merchant, resident, tariff, transfer
 from tests.folding.drops import fold_all
+from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import Caller
 from tests.world import World, add_shop, build_world, open_session, post, weigh_event
 
@@ -42,18 +41,14 @@ async def build_city(settings: Settings) -> City:
         late_id = await prepare(engine)
         shop_key = await add_shop(engine)
         await add_shop(engine, "NK-M-02")
-        async with transaction(engine) as connection:
-            await add_machine(connection, machine_id="NK-W-01", merchant_id="NK-M-01", site_id="site-1", kind="water")
-            machine_key = await create_api_key(
-                connection, role="merchant", name="water", merchant_id="NK-M-01", machine_id="NK-W-01"
-            )
+        machine_key = await install_machine(engine, Keyring.of(settings))
         tokens = [await open_session(engine, resident_id) for resident_id in (world.resident_id, late_id)]
         async with TestClient(TestServer(build_app(settings))) as client:
             await drop(client, world)
             await fold_all(engine, settings)
             late = Caller(client, tokens[1])
             await succeed(late.post("/v1/me/cards", {"value": LATE_CARD}))
-            await spend(Caller(client, tokens[0]), Caller(client, shop_key), Caller(client, machine_key))
+            await spend(Caller(client, tokens[0]), Caller(client, shop_key), MachineCaller(client, machine_key))
             await correct(engine, world.resident_id)
             await fold_all(engine, settings)
             await succeed(post(client, world.hmac, weigh_event("NK-0002", id="unfolded")))
@@ -107,7 +102,7 @@ async def drop(client: TestClient[Any, Any], world: World) -> None:
     )
 
 
-async def spend(resident: Caller, shop: Caller, machine: Caller) -> None:
+async def spend(resident: Caller, shop: Caller, machine: MachineCaller) -> None:
     await succeed(resident.redeem(300))
     await succeed(resident.redeem(50, merchant_id="NK-M-02"))
     await succeed(shop.take(await resident.new_pay_code(), 70))
