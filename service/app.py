@@ -33,6 +33,7 @@ from service.residents.waiting import credit_waiting_forever
 from service.residents.wechat import WechatClient
 from service.secrets import Keyring
 from service.settings import Settings
+from service.settlement import routes as settlement
 from service.webhooks import routes as webhooks
 from service.webhooks.delivering import deliver_forever
 from service.webhooks.sending import Resolver, open_session
@@ -45,6 +46,7 @@ ROUTES = (
     residents.routes,
     redemption.routes,
     offer_routes.routes,
+    settlement.routes,
     indicator.routes,
     adjustments.routes,
     webhooks.routes,

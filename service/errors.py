@@ -428,6 +428,30 @@ class InsufficientCoins(Conflict):
         self.available_coins = available_coins
 
 
+class MonthNotOver(Conflict):
+    """This month is not over yet, so it cannot be settled."""
+
+    code = "month_not_over"
+    title = "Month not over"
+    title_zh = "当月尚未结束"
+
+
+class RateInThePast(Conflict):
+    """A rate takes effect at least a minute from now: what was captured before is settled at the one in force."""
+
+    code = "rate_in_the_past"
+    title = "Rate would reach into the past"
+    title_zh = "结算价不能追溯生效"
+
+
+class RateExists(Conflict):
+    """This merchant has a rate from this moment on already. Choose another moment."""
+
+    code = "rate_exists"
+    title = "Rate exists"
+    title_zh = "该时间点的结算价已存在"
+
+
 class HoldExpired(Conflict):
     """The hold of this redemption has expired, and its coins are the resident's again. Ask for a new pay-code."""
 

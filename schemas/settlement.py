@@ -1,0 +1,160 @@
+"""Settlement statements on the wire, and the report of coins outstanding."""
+
+import base64
+import binascii
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, NamedTuple
+from uuid import UUID
+
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from schemas.common import Answer, MerchantId, OfferId, Request
+from schemas.cursors import Cursor, NextCursor
+
+STATEMENTS_LIMIT_MAX = 100
+LINES_LIMIT_MAX = 1000
+MONTHS_MAX = 120
+_CURSOR = r"[A-Za-z0-9_-]{12,140}"
+
+MonthText = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$"), Field(description="Such as 2026-11")
+]
+
+
+class StatementPlace(NamedTuple):
+    """Where a statement stands in a list: newest month first."""
+
+    month: date
+    number: str
+
+
+def encode_statement_cursor(month: date, number: str) -> str:
+    """Where the page after this statement begins."""
+    return base64.urlsafe_b64encode(f"{month.isoformat()} {number}".encode()).decode().rstrip("=")
+
+
+def _decode(cursor: object) -> StatementPlace:
+    if isinstance(cursor, str) and re.fullmatch(_CURSOR, cursor):
+        try:
+            month, number = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
+            place = StatementPlace(date.fromisoformat(month), number)
+        except (ValueError, binascii.Error):
+            place = None
+        if place is not None and encode_statement_cursor(*place) == cursor:
+            return place
+    raise PydanticCustomError("cursor", "This is no cursor of this list; begin without one, then send next_cursor.")
+
+
+StatementCursor = Annotated[
+    StatementPlace,
+    BeforeValidator(_decode),
+    WithJsonSchema({"type": "string", "description": "next_cursor of the page before, unchanged"}),
+]
+NextStatementCursor = Annotated[
+    str | None,
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "null"}],
+            "description": "Send it as cursor for the next page; null on the last one",
+        }
+    ),
+]
+
+
+class _Query(Request):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class StatementsQuery(_Query):
+    cursor: StatementCursor | None = None
+    limit: int = Field(20, ge=1, le=STATEMENTS_LIMIT_MAX)
+
+
+class AllStatementsQuery(StatementsQuery):
+    month: MonthText | None = None
+    merchant_id: MerchantId | None = None
+
+
+class LinesQuery(_Query):
+    cursor: Cursor | None = None
+    limit: int = Field(100, ge=1, le=LINES_LIMIT_MAX)
+
+
+class StatementSummary(Answer):
+    """One closed month of one merchant; it never changes."""
+
+    number: str
+    merchant_id: MerchantId
+    month: MonthText
+    captures: int
+    captured_coins: int
+    refunds: int
+    refunded_coins: int
+    net_coins: int = Field(description="captured_coins − refunded_coins; less than 0 where more was given back")
+    payable_fen: int = Field(description="At the agreed rates, rounded once towards zero; below 0 the merchant owes")
+    uncovered_coins: int = Field(description="Captures that came after the grace: the merchant bears them, not counted")
+    issued_at: datetime
+
+
+class Statements(Answer):
+    statements: list[StatementSummary]
+    next_cursor: NextStatementCursor
+
+
+class StatementDay(Answer):
+    day: date = Field(description="Business day")
+    captured_coins: int
+    refunded_coins: int
+    net_coins: int
+
+
+class Statement(StatementSummary):
+    merchant_name: str
+    days: list[StatementDay]
+
+
+class StatementLine(Answer):
+    """A capture or a refund; never who the resident is."""
+
+    at: datetime
+    kind: Literal["capture", "refund"]
+    redemption_id: UUID | None
+    coins: int
+    fen_per_1000_coins: int
+    offer_id: OfferId | None
+    machine_id: str | None
+
+
+class StatementLines(Answer):
+    lines: list[StatementLine]
+    next_cursor: NextCursor
+
+
+class CoinsQuery(_Query):
+    """Both months are included."""
+
+    first: MonthText = Field(alias="from")
+    last: MonthText = Field(alias="to")
+
+
+class CoinsMonth(Answer):
+    """outstanding_coins = those of the month before + issued + adjusted in − redeemed − expired − adjusted out."""
+
+    month: MonthText
+    issued_coins: int = Field(description="Credits of weigh events, and what the scheme covered of late captures")
+    redeemed_coins: int = Field(description="Captures less refunds")
+    expired_coins: int
+    adjusted_in_coins: int
+    adjusted_out_coins: int
+    outstanding_coins: int = Field(description="In all wallets at the month's end, or now where it is not over")
+    held_coins: int = Field(description="Of these, set aside at that moment")
+
+
+class CoinsOutstanding(Answer):
+    months: list[CoinsMonth]
+
+    @classmethod
+    def of(cls, months: list[dict[str, Any]]) -> "CoinsOutstanding":
+        return cls(months=[CoinsMonth(**month) for month in months])

@@ -1,0 +1,232 @@
+"""Commands of settlement: what merchants are paid, months closed, and coins outstanding."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from service.db import create_engine, snapshot, transaction
+from service.errors import MerchantUnknown, StatementUnknown, ValidationFailed
+from service.installation import installation
+from service.managing.running import DataOption, console, errors, in_transaction
+from service.settings import Settings, read_settings
+from service.settlement import documents, queries
+from service.settlement.months import Month
+from service.settlement.report import coins_outstanding
+from service.settlement.rules import yuan
+from service.settlement.settling import Settled, require_over, set_rate, settle
+
+rate_app = typer.Typer(help="What merchants are paid for coins.", no_args_is_help=True)
+statement_app = typer.Typer(help="Settlement statements of merchants.", no_args_is_help=True)
+report_app = typer.Typer(help="Reports for those who answer for the scheme.", no_args_is_help=True)
+
+LISTED_MAX = 10_000
+BAR_CHARACTERS = 24
+MonthOption = Annotated[str, typer.Option(help="Such as 2026-11.")]
+
+
+def _month(text: str) -> Month:
+    try:
+        return Month.parse(text)
+    except ValueError as error:
+        raise ValidationFailed(f"{error}.") from None
+
+
+@rate_app.command("set")
+def rate_set(
+    merchant_id: Annotated[str, typer.Argument()],
+    fen_per_1000_coins: Annotated[int, typer.Argument(min=0, max=100_000_000)],
+    effective_from: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from",
+            formats=["%Y-%m-%dT%H:%M:%S%z"],
+            help="Such as 2027-01-01T00:00:00+0800; a minute from now where not given.",
+        ),
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Supersede what a merchant is paid, from a moment on; what was captured before stays as it is."""
+    starts_at = in_transaction(
+        data,
+        lambda connection, _: set_rate(
+            connection,
+            merchant_id=merchant_id,
+            fen_per_1000_coins=fen_per_1000_coins,
+            effective_from=effective_from,
+        ),
+    )
+    console.print(
+        f"{merchant_id}: {fen_per_1000_coins} fen for 1000 coins from {starts_at.isoformat(timespec='seconds')}."
+    )
+
+
+@rate_app.command("list")
+def rate_list(data: DataOption = None) -> None:
+    """Every merchant's rates, with the moment each takes effect."""
+    table = Table("Merchant", "From", "Fen per 1000 coins")
+    for row in in_transaction(data, lambda connection, _: queries.list_rates(connection)):
+        table.add_row(row.merchant_id, row.effective_from.isoformat(timespec="seconds"), str(row.fen_per_1000_coins))
+    console.print(table)
+
+
+def settle_command(
+    month: MonthOption,
+    merchant: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A directory for each statement's .csv, .xlsx and .html.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Close a month: issue each merchant's settlement statement, once. Run again, it changes nothing."""
+    closing = _month(month)
+
+    async def run(settings: Settings) -> list[Settled]:
+        engine = create_engine(settings)
+        try:
+            settled = await _settle_all(engine, settings, closing, merchant)
+            if output is not None:
+                for each in settled:
+                    if each.number is not None:
+                        await _export(engine, settings, each.number, output)
+            return settled
+        finally:
+            await engine.dispose()
+
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    with installation(read_settings(data)) as settings:
+        settled = asyncio.run(run(settings))
+    if not _tell(settled, closing):
+        raise typer.Exit(1)
+
+
+async def _settle_all(engine: AsyncEngine, settings: Settings, month: Month, only: str | None) -> list[Settled]:
+    zone = settings.business_timezone
+    async with transaction(engine) as connection:
+        await require_over(connection, month, zone)
+        merchants = await queries.list_merchants(connection, only)
+    if only is not None and not merchants:
+        raise MerchantUnknown(f"There is no merchant {only}.")
+    settled = []
+    with Progress(console=errors, transient=True) as progress:
+        for each in progress.track(merchants, description=f"Settling {month}"):
+            async with transaction(engine) as connection:
+                settled.append(await settle(connection, merchant=each, month=month, zone=zone))
+    return settled
+
+
+def _tell(settled: list[Settled], month: Month) -> bool:
+    """Print what became of each merchant; False where one could not be settled."""
+    table = Table("Merchant", "Statement", "Net coins", "Payable, yuan", "")
+    for each in settled:
+        if each.number is not None:
+            said = "issued" if each.issued else "issued before"
+        elif each.unrated:
+            said = f"[red]{each.unrated} captures have no rate: tanbi rate set {each.merchant_id} …[/red]"
+        elif each.later is not None:
+            said = f"[red]{each.later} is closed already: what is left of {month} is on a later statement[/red]"
+        else:
+            continue
+        table.add_row(each.merchant_id, each.number or "", f"{each.net_coins:,}", yuan(each.payable_fen), said)
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print(f"No merchant has anything to settle in {month}.")
+    return all(each.number is not None or not (each.unrated or each.later) for each in settled)
+
+
+async def _export(engine: AsyncEngine, settings: Settings, number: str, output: Path) -> None:
+    zone = settings.business_timezone
+    async with snapshot(engine) as connection:
+        found = await queries.find_statement(connection, number)
+        if found is None:
+            raise StatementUnknown(f"There is no statement {number}.")
+        with (output / f"{number}.csv").open("wb") as file:  # nothing else runs in this process
+            async for part in documents.csv_parts(connection, found, zone):
+                file.write(part)
+        await documents.write_xlsx(connection, found, zone, output / f"{number}.xlsx")
+        (output / f"{number}.html").write_text(await documents.page(connection, found, zone), encoding="utf-8")
+
+
+@statement_app.command("list")
+def statement_list(
+    month: Annotated[str | None, typer.Option(help="Such as 2026-11.")] = None,
+    merchant: Annotated[str | None, typer.Option(help="Only this one's.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Show statements, the newest month first."""
+    wanted = None if month is None else _month(month)
+    table = Table("Statement", "Captures", "Refunds", "Net coins", "Payable, yuan", "Uncovered coins", "Issued")
+    rows = in_transaction(
+        data,
+        lambda connection, _: queries.list_statements(
+            connection, merchant_id=merchant, month=wanted, before=None, limit=LISTED_MAX
+        ),
+    )
+    for row in rows:
+        table.add_row(
+            row.number,
+            f"{row.captures:,}",
+            f"{row.refunds:,}",
+            f"{row.net_coins:,}",
+            yuan(row.payable_fen),
+            f"{row.uncovered_coins:,}",
+            row.issued_at.isoformat(timespec="seconds"),
+        )
+    console.print(table)
+
+
+@statement_app.command("export")
+def statement_export(
+    number: Annotated[str, typer.Argument(help="As `tanbi statement list` shows it.")],
+    output: Annotated[Path, typer.Option(help="Where the .csv, .xlsx and .html are written.")] = Path(),
+    data: DataOption = None,
+) -> None:
+    """Write a statement's files."""
+
+    async def run(settings: Settings) -> None:
+        engine = create_engine(settings)
+        try:
+            await _export(engine, settings, number, output)
+        finally:
+            await engine.dispose()
+
+    output.mkdir(parents=True, exist_ok=True)
+    with installation(read_settings(data)) as settings:
+        asyncio.run(run(settings))
+    console.print(f"{number}.csv, .xlsx and .html are in {output}.")
+
+
+@report_app.command("coins")
+def report_coins(
+    first: Annotated[str, typer.Option("--from", help="Such as 2026-01.")],
+    last: Annotated[str, typer.Option("--to", help="Such as 2026-11.")],
+    data: DataOption = None,
+) -> None:
+    """Coins issued, redeemed, expired and outstanding, month by month."""
+    begin, end = _month(first), _month(last)
+
+    async def work(connection: AsyncConnection, settings: Settings) -> list[dict[str, Any]]:
+        return await coins_outstanding(connection, first=begin, last=end, zone=settings.business_timezone)
+
+    months = in_transaction(data, work)
+    table = Table("Month", "Issued", "Redeemed", "Expired", "Adjusted", "Outstanding", "of which held", "")
+    most = max((month["outstanding_coins"] for month in months), default=0)
+    for month in months:
+        adjusted = month["adjusted_in_coins"] - month["adjusted_out_coins"]
+        bar = "█" * round(BAR_CHARACTERS * month["outstanding_coins"] / most) if most > 0 else ""
+        table.add_row(
+            month["month"],
+            f"{month['issued_coins']:,}",
+            f"{month['redeemed_coins']:,}",
+            f"{month['expired_coins']:,}",
+            f"{adjusted:+,}" if adjusted else "0",
+            f"{month['outstanding_coins']:,}",
+            f"{month['held_coins']:,}",
+            bar,
+        )
+    console.print(table)

@@ -1,0 +1,151 @@
+"""A statement as files: CSV, XLSX, and a page to print."""
+
+import csv
+import io
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import jinja2
+import sqlalchemy as sa
+import xlsxwriter  # type: ignore[import-untyped]
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.settlement import queries
+from service.settlement.months import Month
+from service.settlement.rules import yuan, yuan_in_words
+
+HEADER: Final = (
+    "时间 Time",
+    "类型 Kind",
+    "兑换编号 Redemption",
+    "碳币 Coins",
+    "结算价（分/千币）Rate (fen per 1000)",
+    "商品 Offer",
+    "设备 Machine",
+)
+KINDS: Final = {"redemption": "扣款 capture", "refund": "退款 refund"}
+# What a spreadsheet would take for a formula.
+FORMULA_BEGINNINGS: Final = ("=", "+", "-", "@", "\t", "\r")
+CSV_TYPE: Final = "text/csv"
+XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+HTML_TYPE: Final = "text/html"
+
+_pages = jinja2.Environment(
+    loader=jinja2.PackageLoader("service.settlement", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+)
+
+
+def _text(value: str | None) -> str:
+    """As a spreadsheet shows it, never as it would compute it."""
+    shown = value or ""
+    return f"'{shown}" if shown.startswith(FORMULA_BEGINNINGS) else shown
+
+
+def _cells(row: sa.Row[Any], zone: ZoneInfo) -> tuple[str, str, str, int, int, str, str]:
+    return (
+        row.created_at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
+        KINDS[row.kind],
+        "" if row.redemption_id is None else str(row.redemption_id),
+        row.coins if row.kind == "redemption" else -row.coins,
+        row.fen_per_1000_coins,
+        _text(row.offer_id),
+        _text(row.machine_id),
+    )
+
+
+async def csv_parts(connection: AsyncConnection, statement: sa.Row[Any], zone: str) -> AsyncIterator[bytes]:
+    """UTF-8 with a byte order mark, by which Excel knows that it is; piece by piece."""
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(HEADER)
+    yield "\ufeff".encode() + _taken(written)
+    local = ZoneInfo(zone)
+    async for row in queries.stream_lines(connection, statement.number):
+        writer.writerow(_cells(row, local))
+        if written.tell() > 1 << 16:
+            yield _taken(written)
+    yield _taken(written)
+
+
+def _taken(written: io.StringIO) -> bytes:
+    text = written.getvalue()
+    written.seek(0)
+    written.truncate()
+    return text.encode()
+
+
+async def write_xlsx(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> None:
+    """Two sheets: what it comes to, and every line; in constant memory."""
+    local = ZoneInfo(zone)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": scratch}) as book,
+    ):
+        bold, money = book.add_format({"bold": True}), book.add_format({"num_format": "#,##0.00"})
+        summary = book.add_worksheet("结算单 Statement")
+        summary.set_column(0, 0, 34)
+        summary.set_column(1, 1, 40)
+        place = 0
+        for place, (name, amount) in enumerate(summary_rows(statement, zone)):
+            summary.write_string(place, 0, name, bold)
+            if isinstance(amount, int):
+                summary.write_number(place, 1, amount)
+            else:
+                summary.write_string(place, 1, _text(amount))
+        summary.write_string(place + 1, 0, "应付金额（元）Payable, yuan", bold)
+        # A double holds every amount up to 90 billion yuan to the fen.
+        summary.write_number(place + 1, 1, statement.payable_fen / 100, money)
+        sheet = book.add_worksheet("明细 Lines")
+        sheet.set_column(0, 6, 22)
+        sheet.freeze_panes(1, 0)
+        for column, name in enumerate(HEADER):
+            sheet.write_string(0, column, name, bold)
+        line = 0
+        async for row in queries.stream_lines(connection, statement.number):
+            line += 1
+            for column, value in enumerate(_cells(row, local)):
+                if isinstance(value, int):
+                    sheet.write_number(line, column, value)
+                else:
+                    sheet.write_string(line, column, value)
+
+
+def summary_rows(statement: sa.Row[Any], zone: str) -> list[tuple[str, str | int]]:
+    """What stands at the head of a statement, in both languages."""
+    return [
+        ("编号 Number", statement.number),
+        ("商户 Merchant", f"{statement.name} ({statement.merchant_id})"),
+        ("结算月份 Month", str(Month.of(statement.month))),
+        ("扣款笔数 Captures", statement.captures),
+        ("扣款碳币 Captured coins", statement.captured_coins),
+        ("退款笔数 Refunds", statement.refunds),
+        ("退款碳币 Refunded coins", statement.refunded_coins),
+        ("净额碳币 Net coins", statement.net_coins),
+        ("逾期未覆盖碳币（商户承担）Uncovered coins", statement.uncovered_coins),
+        ("出具时间 Issued", _local(statement.issued_at, zone)),
+        ("应付金额大写 In words", yuan_in_words(statement.payable_fen)),
+    ]
+
+
+async def page(connection: AsyncConnection, statement: sa.Row[Any], zone: str) -> str:
+    """A printable page in Chinese, of the totals and each day."""
+    days: list[tuple[date, int, int]] = [
+        (row.day, row.captured_coins, row.refunded_coins)
+        for row in await queries.days_of(connection, statement.number, zone)
+    ]
+    return _pages.get_template("statement.html").render(
+        statement=statement,
+        month=Month.of(statement.month),
+        issued_at=_local(statement.issued_at, zone),
+        yuan=yuan(statement.payable_fen),
+        words=yuan_in_words(statement.payable_fen),
+        days=days,
+    )
+
+
+def _local(at: datetime, zone: str) -> str:
+    return at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,173 @@
+"""SQL of settlement, one function a statement."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from importlib import resources
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.db import violated_constraint
+from service.errors import MerchantUnknown, RateExists
+from service.settlement.months import Month
+from service.tables import merchant, merchant_rate, redemption, settlement_line, settlement_statement, transfer
+
+ISSUE = sa.text(resources.files("service.settlement").joinpath("issue.sql").read_text()).bindparams(
+    sa.bindparam("month", type_=sa.Date),
+    sa.bindparam("begins_at", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("ends_at", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("closed_until", type_=sa.DateTime(timezone=True)),
+)
+
+Rows: TypeAlias = Sequence[Any]
+
+_of = settlement_statement.c
+
+
+async def list_merchants(connection: AsyncConnection, merchant_id: str | None) -> Rows:
+    """id, name and account of all merchants, or of one."""
+    query = sa.select(merchant.c.id, merchant.c.name, merchant.c.account_id).order_by(merchant.c.id)
+    if merchant_id is not None:
+        query = query.where(merchant.c.id == merchant_id)
+    return (await connection.execute(query)).all()
+
+
+async def last_month(connection: AsyncConnection, merchant_id: str) -> Month | None:
+    """The newest month that is closed."""
+    newest = (
+        await connection.execute(sa.select(sa.func.max(_of.month)).where(_of.merchant_id == merchant_id))
+    ).scalar_one()
+    return None if newest is None else Month.of(newest)
+
+
+async def issue(connection: AsyncConnection, **values: Any) -> sa.Row[Any]:
+    """Issue a statement; see issue.sql."""
+    return (await connection.execute(ISSUE, values)).one()
+
+
+async def insert_rate(
+    connection: AsyncConnection, *, merchant_id: str, effective_from: datetime, fen_per_1000_coins: int
+) -> None:
+    """Raises MerchantUnknown or RateExists; the caller rolls back."""
+    try:
+        await connection.execute(
+            sa.insert(merchant_rate).values(
+                merchant_id=merchant_id, effective_from=effective_from, fen_per_1000_coins=fen_per_1000_coins
+            )
+        )
+    except IntegrityError as error:
+        match violated_constraint(error):
+            case "pk_merchant_rate":
+                raise RateExists from None
+            case "fk_merchant_rate_merchant_id_merchant":
+                raise MerchantUnknown(f"There is no merchant {merchant_id}.") from None
+        raise
+
+
+async def list_rates(connection: AsyncConnection) -> Rows:
+    return (
+        await connection.execute(
+            sa.select(merchant_rate).order_by(merchant_rate.c.merchant_id, merchant_rate.c.effective_from)
+        )
+    ).all()
+
+
+async def find_statement(
+    connection: AsyncConnection, number: str, *, merchant_id: str | None = None
+) -> sa.Row[Any] | None:
+    """With the merchant's name; only of `merchant_id`, where one is given."""
+    query = (
+        sa.select(settlement_statement, merchant.c.name, merchant.c.name_en)
+        .join(merchant, merchant.c.id == _of.merchant_id)
+        .where(_of.number == number)
+    )
+    if merchant_id is not None:
+        query = query.where(_of.merchant_id == merchant_id)
+    return (await connection.execute(query)).one_or_none()
+
+
+async def list_statements(
+    connection: AsyncConnection,
+    *,
+    merchant_id: str | None,
+    month: Month | None,
+    before: tuple[Any, str] | None,
+    limit: int,
+) -> Rows:
+    """Newest month first, then by number; those after the row (month, number) `before`."""
+    query = sa.select(settlement_statement).order_by(_of.month.desc(), _of.number.desc()).limit(limit)
+    if merchant_id is not None:
+        query = query.where(_of.merchant_id == merchant_id)
+    if month is not None:
+        query = query.where(_of.month == month.first_day)
+    if before is not None:
+        query = query.where(sa.tuple_(_of.month, _of.number) < sa.tuple_(*before))
+    return (await connection.execute(query)).all()
+
+
+def _lines(number: str) -> sa.Select[Any]:
+    return (
+        sa.select(
+            transfer.c.id,
+            transfer.c.owner_id,
+            transfer.c.created_at,
+            transfer.c.kind,
+            transfer.c.coins,
+            transfer.c.redemption_id,
+            settlement_line.c.fen_per_1000_coins,
+            redemption.c.offer_id,
+            redemption.c.machine_id,
+        )
+        .select_from(settlement_line)
+        .join(
+            transfer,
+            sa.and_(transfer.c.owner_id == settlement_line.c.owner_id, transfer.c.id == settlement_line.c.transfer_id),
+        )
+        .outerjoin(
+            redemption,
+            sa.and_(redemption.c.owner_id == transfer.c.owner_id, redemption.c.id == transfer.c.redemption_id),
+        )
+        .where(settlement_line.c.statement_number == number)
+        .order_by(transfer.c.id)
+    )
+
+
+async def lines_page(connection: AsyncConnection, number: str, *, after_id: int | None, limit: int) -> Rows:
+    """Lines in the order of their transfers' ids."""
+    query = _lines(number).limit(limit)
+    if after_id is not None:
+        query = query.where(transfer.c.id > after_id)
+    rows: Rows = (await connection.execute(query)).all()
+    return rows
+
+
+async def stream_lines(connection: AsyncConnection, number: str) -> AsyncIterator[sa.Row[Any]]:
+    """All lines, a few at a time."""
+    async with connection.stream(_lines(number).execution_options(yield_per=1000)) as rows:
+        async for row in rows:
+            yield row
+
+
+async def days_of(connection: AsyncConnection, number: str, zone: str) -> Rows:
+    """Captured and refunded coins by business day."""
+    day = sa.cast(sa.func.timezone(zone, transfer.c.created_at), sa.Date)
+    captured = sa.func.sum(sa.case((transfer.c.kind == "redemption", transfer.c.coins), else_=0))
+    refunded = sa.func.sum(sa.case((transfer.c.kind == "refund", transfer.c.coins), else_=0))
+    query = (
+        sa.select(
+            day.label("day"),
+            sa.cast(captured, sa.BigInteger).label("captured_coins"),
+            sa.cast(refunded, sa.BigInteger).label("refunded_coins"),
+        )
+        .select_from(settlement_line)
+        .join(
+            transfer,
+            sa.and_(transfer.c.owner_id == settlement_line.c.owner_id, transfer.c.id == settlement_line.c.transfer_id),
+        )
+        .where(settlement_line.c.statement_number == number)
+        .group_by(day)
+        .order_by(day)
+    )
+    return (await connection.execute(query)).all()

@@ -1,0 +1,103 @@
+"""Close a merchant's month, once; and say what a statement is made of."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.db import DriverConnection, database_now
+from service.errors import MonthNotOver, RateInThePast, StatementUnknown
+from service.settlement import queries
+from service.settlement.months import Month
+from service.settlement.rules import Line, Totals, totals_of
+from service.webhooks.outbox import Message, write_messages
+
+# A rate takes effect later than it is written, so that no capture is settled at one that nobody could know.
+RATE_LEAD = timedelta(minutes=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one merchant's month. `number` is the statement's, issued now where `issued`.
+
+    `unrated` captures keep it from being issued; `later` is a month that is closed already, which does too.
+    """
+
+    merchant_id: str
+    number: str | None
+    issued: bool
+    net_coins: int = 0
+    payable_fen: int = 0
+    unrated: int = 0
+    later: Month | None = None
+
+
+async def require_over(connection: AsyncConnection, month: Month, zone: str) -> None:
+    """Raises MonthNotOver."""
+    if await database_now(connection) < month.ends_at(zone):
+        raise MonthNotOver(f"{month} is not over; it can be settled from {month.next.first_day} on.")
+
+
+async def settle(connection: AsyncConnection, *, merchant: Any, month: Month, zone: str) -> Settled:
+    """Issue the merchant's statement of this month, with its webhook message, in the caller's transaction.
+
+    Nothing is changed where there is one, where there is nothing to settle, where a capture has no rate, or where a
+    later month is closed: what is left of this one is on that statement.
+    """
+    number = number_of(merchant.id, month)
+    last = await queries.last_month(connection, merchant.id)
+    if last is not None and last >= month:
+        found = await queries.find_statement(connection, number)
+        if found is None:
+            return Settled(merchant.id, None, issued=False, later=last)
+        return Settled(merchant.id, number, False, found.net_coins, found.payable_fen)
+    closed_until = None if last is None else last.ends_at(zone)
+    row = await queries.issue(
+        connection,
+        merchant_id=merchant.id,
+        account_id=merchant.account_id,
+        number=number,
+        month=month.first_day,
+        begins_at=EPOCH if last is None else last.begins_at(zone),
+        ends_at=month.ends_at(zone),
+        closed_until=closed_until,
+    )
+    net_coins = row.captured_coins - row.refunded_coins
+    if row.number is None:
+        existing = number if not row.unrated and row.captures + row.refunds else None
+        return Settled(merchant.id, existing, False, net_coins, row.payable_fen, row.unrated)
+    data = {"number": number, "month": str(month), "net_coins": net_coins, "payable_fen": row.payable_fen}
+    raw: Any = await connection.get_raw_connection()
+    message = Message(merchant.id, "statement.issued", row.issued_at, data)
+    await write_messages(cast("DriverConnection", raw.driver_connection), [message])
+    return Settled(merchant.id, number, True, net_coins, row.payable_fen)
+
+
+async def recompute(connection: AsyncConnection, number: str) -> Totals:
+    """A statement's totals from its lines and their transfers alone. Raises StatementUnknown."""
+    if await queries.find_statement(connection, number) is None:
+        raise StatementUnknown(f"There is no statement {number}.")
+    lines = [
+        Line(row.kind, row.coins, row.fen_per_1000_coins) async for row in queries.stream_lines(connection, number)
+    ]
+    return totals_of(lines)
+
+
+async def set_rate(
+    connection: AsyncConnection, *, merchant_id: str, fen_per_1000_coins: int, effective_from: datetime | None
+) -> datetime:
+    """Supersede what a merchant is paid, from a moment on; which. Raises RateInThePast, RateExists, MerchantUnknown."""
+    earliest = await database_now(connection) + RATE_LEAD
+    starts_at = effective_from or earliest
+    if starts_at < earliest - timedelta(seconds=1):
+        raise RateInThePast
+    await queries.insert_rate(
+        connection, merchant_id=merchant_id, effective_from=starts_at, fen_per_1000_coins=fen_per_1000_coins
+    )
+    return cast("datetime", starts_at)
+
+
+def number_of(merchant_id: str, month: Month) -> str:
+    return f"{merchant_id}-{month.year:04}{month.number:02}"
