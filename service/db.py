@@ -98,7 +98,7 @@ class Writers:
     """
 
     def __init__(self, settings: Settings, *, by_key: bool = False) -> None:
-        """`by_key`: every statement finds its rows by a key, and is to do so also where the planner saw the tables empty.
+        """`by_key`: every statement finds its rows by a key, also where the planner saw the tables empty.
 
         Raises DatabaseNotConfigured.
         """

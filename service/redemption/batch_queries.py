@@ -11,8 +11,8 @@ from service.db import DriverConnection
 from service.redemption.facts import Offer, PayCode, Redemption, StoredKey, Usage
 
 # Who asks and whose wallet it is about: known before anything is locked, and looked at again where it can change.
-# LATERAL and LIMIT where a row is found by its key: statements are planned once, perhaps while a table is empty, and a join
-# may be planned to read the whole of it.
+# LATERAL and LIMIT where a row is found by its key: statements are planned once, perhaps while a table is empty, and a
+# join may be planned to read the whole of it.
 IDENTIFY: Final = """
 SELECT asked.n::int AS n, session.resident_id, api_key.id IS NOT NULL AS key_known,
        api_key.merchant_id AS key_merchant_id,
