@@ -2,10 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from service.app import ENDPOINTS
+from service.docs.routes import application_document
+
 ROOT = Path(__file__).parent.parent
+DOCUMENT = application_document(ENDPOINTS)
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 PLACE = re.compile(r"`((?:docs|service|schemas|loadtest|tests|migrations|decisions)/[\w./-]*)`")
@@ -20,3 +25,17 @@ def test_every_link_and_every_place_named_exists(page: Path) -> None:
     ]
     missing = [path for path in (*linked, *named) if not path.exists() and not list(path.parent.glob(path.name + "*"))]
     assert missing == []
+
+
+def test_every_answer_a_machine_can_get_is_told_to_who_builds_one() -> None:
+    told = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs" / "machines.md").read_text()))
+    for endpoint in ENDPOINTS:
+        if "machine" in endpoint.callers:
+            responses = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]["responses"]
+            assert set(re.findall(r"^- `([a-z_]+)`", "\n".join(map(description, responses.values())), re.M)) <= told
+
+
+def description(response: dict[str, Any]) -> str:
+    if "$ref" in response:
+        response = DOCUMENT["components"]["responses"][response["$ref"].rsplit("/", 1)[1]]
+    return str(response["description"])
