@@ -1,16 +1,17 @@
 """GET /v1/me."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.settings import Settings
-from service.tables import carbon_factor, resident_volume, wallet
+from service.tables import carbon_factor, coin_life, resident_volume, wallet
 from tests.residents.blocking import HANGING_SECONDS
 from tests.residents.conftest import Client, bearer_of, register
-from tests.world import World, post, weigh_event
+from tests.world import EPOCH, World, post, weigh_event
 
 
 async def test_who_brought_nothing_has_nothing(engine: AsyncEngine, client: Client, settings: Settings) -> None:
@@ -96,3 +97,16 @@ async def test_a_drop_counts_for_its_resident_also_where_it_waited_for_the_card(
                 break
             await asyncio.sleep(0.05)
     assert (me["balance_coins"], me["card_count"]) == (325, 2)
+
+
+async def test_what_expires_next_is_told_once_coins_have_an_end(
+    engine: AsyncEngine, client: Client, world: World, bearer: dict[str, str]
+) -> None:
+    await post(client, world.ed25519, weigh_event("NK-0001"))
+    assert (await (await client.get("/v1/me", headers=bearer)).json())["expiring"] is None
+    async with transaction(engine) as connection:
+        await connection.execute(sa.insert(coin_life).values(effective_from=EPOCH, months=240))
+    expiring = (await (await client.get("/v1/me", headers=bearer)).json())["expiring"]
+    assert expiring["coins"] == 125
+    years = datetime.fromisoformat(expiring["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=20 * 365) < years < timedelta(days=20 * 365 + 10)
