@@ -43,7 +43,7 @@ WITH due AS MATERIALIZED (
     LIMIT :deliveries_max
 )
 UPDATE webhook_delivery AS delivery
-SET next_attempt_at = clock_timestamp() + :lease
+SET next_attempt_at = clock_timestamp() + CAST(:lease AS interval)
 FROM chosen
 JOIN webhook_endpoint AS endpoint ON endpoint.id = chosen.endpoint_id
 JOIN webhook_message AS message ON message.id = chosen.message_id
@@ -100,7 +100,7 @@ DELETE FROM webhook_message
 WHERE id IN (
     SELECT id
     FROM webhook_message AS message
-    WHERE created_at < clock_timestamp() - :retention
+    WHERE created_at < clock_timestamp() - CAST(:retention AS interval)
       AND NOT EXISTS (SELECT FROM webhook_delivery WHERE message_id = message.id AND state = 'waiting')
     ORDER BY created_at
     LIMIT :limit
