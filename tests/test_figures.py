@@ -139,7 +139,7 @@ async def test_a_district_has_a_rate_once_its_inputs_are_recorded(
 
 
 def test_a_rate_that_is_not_known_is_missing_and_not_zero() -> None:
-    figures = Figures({}, 0, 0, 0, 0.0, None, {})
+    figures = Figures({}, 0, 0, 0, 0.0, None, 0.0, {})
     told = {family.name: family.samples for family in figures.families()}
     assert told["tanbi_recycling_rate"] == []
     assert "tanbi_ledger_imbalance_coins" not in told
