@@ -1,0 +1,95 @@
+"""The commands for corrections of wallets, as two operators type them."""
+
+import asyncio
+import json
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.api_keys import create_api_key
+from service.db import create_engine, transaction
+from service.errors import AdjustmentDecided, Forbidden, OwnAdjustment, TokenInvalid, ValidationFailed
+from service.ledger.queries import read_wallet
+from service.residents.residents import register_resident
+from service.settings import Settings
+from tests.managing.conftest import Tanbi
+
+Value = TypeVar("Value")
+
+WHY = ("--reason", "weighed twice", "--reference", "case 7")
+
+
+def in_database(settings: Settings, work: Callable[[AsyncConnection], Awaitable[Value]]) -> Value:
+    async def run() -> Value:
+        engine = create_engine(settings)
+        try:
+            async with transaction(engine) as connection:
+                return await work(connection)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())
+
+
+async def make_keys(connection: AsyncConnection) -> tuple[str, str, str]:
+    return (
+        await create_api_key(connection, role="operator", name="李工"),
+        await create_api_key(connection, role="admin", name="王工"),
+        await create_api_key(connection, role="auditor", name="审计"),
+    )
+
+
+def test_one_operator_asks_and_another_decides(
+    tanbi: Tanbi, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    resident = in_database(settings, register_resident)
+    li, wang, auditor = in_database(settings, make_keys)
+    wangs = tmp_path / "wang.key"
+    wangs.write_text(f"{wang}\n")
+
+    def request(*arguments: str) -> str:
+        asked = tanbi("adjustment", "request", str(resident), *arguments, *WHY)
+        found = re.search(r"Adjustment (\S+) waits", asked)
+        assert found, asked
+        return found[1]
+
+    with pytest.raises(TokenInvalid, match="TANBI_OPERATOR_KEY"):
+        tanbi("adjustment", "list")
+    monkeypatch.setenv("TANBI_OPERATOR_KEY", auditor)
+    with pytest.raises(Forbidden, match="admin or operator"):
+        request("credit", "5")
+    monkeypatch.setenv("TANBI_OPERATOR_KEY", li)
+    with pytest.raises(ValidationFailed, match="/coins"):
+        request("credit", "0")
+    given, wrong = request("credit", "70"), request("debit", "5")
+    with pytest.raises(OwnAdjustment):
+        tanbi("adjustment", "approve", given)
+    assert f"{given} is approved" in tanbi("adjustment", "approve", given, "--key-file", str(wangs))
+    assert in_database(settings, lambda connection: read_wallet(connection, resident)).posted == 70
+    with pytest.raises(AdjustmentDecided):
+        tanbi("adjustment", "reject", given, "--reason", "no")
+    assert tanbi("adjustment", "reject", wrong, "--reason", "mine was wrong").endswith("is rejected.")
+    monkeypatch.setenv("TANBI_OPERATOR_KEY", auditor)
+    listed = tanbi("adjustment", "list")
+    assert listed.index(wrong) < listed.index(given)
+    assert "+70" in listed
+    assert given not in tanbi("adjustment", "list", "--state", "rejected")
+    with pytest.raises(ValidationFailed, match="begin without one"):
+        tanbi("adjustment", "list", "--cursor", str(uuid.uuid4()))
+    shown = json.loads(tanbi("adjustment", "show", given))
+    assert (shown["requested_by"]["name"], shown["decided_by"]["name"]) == ("李工", "王工")
+
+
+def test_how_long_coins_live_is_set_and_shown(tanbi: Tanbi) -> None:
+    assert "expire at the end of the day 24 months later" in tanbi("coins", "life", "set", "24")
+    assert "on never expire" in tanbi("coins", "life", "set", "never", "--from", "2099-01-01T00:00:00+0800")
+    listed = tanbi("coins", "life", "list")
+    assert listed.index("24 months later") < listed.index("2098-12-31T16:00:00+00:00 │ never expire")
+    for months in ("0", "1201", "-3", "soon", "１２"):
+        with pytest.raises(SystemExit):
+            tanbi("coins", "life", "set", "--", months)
