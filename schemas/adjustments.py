@@ -11,7 +11,7 @@ from schemas.cursors import MomentCursor, NextMomentCursor
 ADJUSTMENTS_LIMIT_DEFAULT = 50
 ADJUSTMENTS_LIMIT_MAX = 200
 
-RowId = Annotated[int, Field(strict=True, ge=1, lt=2**63)]
+RowId = Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)]
 Words = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 Direction = Annotated[
     Literal["credit", "debit"], Field(description="credit: coins to the resident; debit: coins from them")

@@ -53,6 +53,16 @@ EXAMPLES: dict[str, Any] = {
     "OfferChange": {"coins": 60, "add_stock": 100},
     "WebhookRegistration": {"url": "https://shop.example/tanbi"},
     "WebhookReplayRequest": {},
+    "AdjustmentRequest": {
+        "resident_id": 1042,
+        "direction": "debit",
+        "coins": 70,
+        "reason": "同一次投放称重两次 Weighed twice",
+        "reference": "case 2026-118",
+        "corrects_id": 98231,
+    },
+    "ApproveAdjustmentRequest": {},
+    "RejectAdjustmentRequest": {"reason": "秤没有错 The scale was right"},
     "IndicatorInput": {
         "area": "nankai",
         "period": "2025-03",
