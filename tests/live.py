@@ -90,6 +90,24 @@ class Live:
         found: str = self._post(OFFERS_PATH, "merchant", {**EXAMPLES["NewOffer"], "id": f"o-{uuid.uuid4()}"})["id"]
         return found
 
+    def resident_and_transfer(self) -> tuple[int, int]:
+        """The resident's id, and that of the newest transfer of theirs."""
+        resident_id: int = self._get("/v1/me")["resident_id"]
+        transfer_id: int = self._get("/v1/me/transfers")["transfers"][0]["id"]
+        return resident_id, transfer_id
+
+    def adjustment_id(self) -> str:
+        """One that another operator has asked for."""
+        document = EXAMPLES["AdjustmentRequest"] | {"direction": "credit", "coins": 1, "corrects_id": None}
+        document |= {"resident_id": self._get("/v1/me")["resident_id"]}
+        found: str = self._post("/v1/adjustments", "other operator", document)["id"]
+        return found
+
+    def _get(self, path: str) -> Any:
+        response = requests.get(self.base_url + path, auth=self.credentials["resident"], timeout=60)
+        response.raise_for_status()
+        return response.json()
+
     def _post(self, path: str, caller: str | None, document: Any) -> Any:
         response = requests.post(
             self.base_url + path,
@@ -158,6 +176,7 @@ async def _credentials(settings: Settings) -> dict[str | None, AuthBase | None]:
         machine = await install_machine(engine, Keyring.of(settings), algorithm=Algorithm.ED25519)
         async with transaction(engine) as connection:
             operator = await create_api_key(connection, role="admin", name="test")
+            other = await create_api_key(connection, role="operator", name="another")
         return {
             None: None,
             "bin": Signature(world.ed25519),
@@ -165,6 +184,7 @@ async def _credentials(settings: Settings) -> dict[str | None, AuthBase | None]:
             "merchant": Bearer(shop),
             "machine": Signature(machine),
             "operator": Bearer(operator),
+            "other operator": Bearer(other),
         }
     finally:
         await engine.dispose()

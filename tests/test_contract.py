@@ -99,6 +99,8 @@ def of_this_world(body: Any, live: Live) -> Any:
         known = {"pay_code": live.pay_code()}
     elif {"id", "unit"} <= body.keys():
         known = {"id": f"o-{uuid.uuid4()}"}
+    elif "resident_id" in body:
+        known = dict(zip(("resident_id", "corrects_id"), live.resident_and_transfer(), strict=True))
     return {name: known.get(name, value) for name, value in body.items()}
 
 
@@ -107,6 +109,8 @@ def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) ->
         return {"id": live.offer_id()}
     if endpoint.path.startswith("/v1/redemptions/"):
         return {"id": live.redemption_id(caller, capture=not endpoint.path.endswith(("/capture", "/void")))}
+    if endpoint.path.startswith("/v1/adjustments/"):
+        return {"id": live.adjustment_id()}
     return {"id": str(uuid.uuid4())} if "{id}" in endpoint.path else {"file": "swagger-ui.css"}
 
 
