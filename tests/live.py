@@ -108,6 +108,19 @@ class Live:
         response.raise_for_status()
         return response.json()
 
+    def webhook_id(self) -> str:
+        """An endpoint of the merchant, where nobody listens."""
+        found: str = self._post("/v1/merchants/me/webhooks", "merchant", {"url": "http://127.0.0.1:9/"})["id"]
+        return found
+
+    def webhook_message_id(self) -> str:
+        self.webhook_id()
+        self.redemption_id("merchant", capture=True)
+        path = "/v1/merchants/me/webhook-messages?limit=1"
+        response = requests.get(self.base_url + path, auth=self.credentials["merchant"], timeout=60)
+        found: str = response.json()["messages"][0]["id"]
+        return found
+
     def _post(self, path: str, caller: str | None, document: Any) -> Any:
         response = requests.post(
             self.base_url + path,

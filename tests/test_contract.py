@@ -69,6 +69,8 @@ def live(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -
         data_dir=tmp_path_factory.mktemp("contract"),
         database_url=postgres.app_url(DATABASE),
         secret_key=SecretStr(SECRET_KEY),
+        # No name of an example is looked up.
+        webhook_private_addresses=True,
     )
     with live_service(settings) as live:
         live.earn(10_000)
@@ -107,6 +109,10 @@ def of_this_world(body: Any, live: Live) -> Any:
 def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) -> dict[str, str]:
     if endpoint.path.startswith(OFFERS_PATH):
         return {"id": live.offer_id()}
+    if endpoint.path.startswith("/v1/merchants/me/webhooks/"):
+        return {"id": live.webhook_id()}
+    if endpoint.path.startswith("/v1/webhook-messages/"):
+        return {"id": live.webhook_message_id()}
     if endpoint.path.startswith("/v1/redemptions/"):
         return {"id": live.redemption_id(caller, capture=not endpoint.path.endswith(("/capture", "/void")))}
     if endpoint.path.startswith("/v1/adjustments/"):
