@@ -17,7 +17,7 @@ PayCodeDigits = Annotated[
     Field(description="As the resident's screen shows it: 18 digits, without spaces"),
 ]
 RedemptionState = Literal["authorised", "captured", "voided", "expired", "refunded"]
-Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, strip_whitespace=True)]
+Reason = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]{1,200}$", strip_whitespace=True)]
 
 
 class PayCode(Answer):

@@ -226,9 +226,7 @@ class Decisions:
         if known.machine_id is None or known.machine_id != redemption.machine_id:
             raise HoldExpired
         if self.facts.at >= redemption.expires_at + timedelta(seconds=redemption.capture_grace_seconds):
-            if redemption.capture_grace_seconds:
-                raise self._uncovered(redemption, coins)
-            raise HoldExpired
+            raise self._uncovered(redemption, coins)
         self.facts.book.capture_late(redemption.owner_id, redemption.account_id, coins, redemption.id)
         self._captured(redemption, coins)
         # Not its stock: the piece is gone, but what is left by now may be none.

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from schemas.redemptions import (
     CaptureRequest,
@@ -59,7 +59,7 @@ from service.redemption import queries
 from service.redemption.commands import ApiKey, Asker, Capture, Command, Refund, SessionToken, Spend, Void, Wanted
 from service.redemption.committing import Decided
 from service.redemption.pay_codes import issue_pay_code
-from service.routing import Routes, json_response, read_model
+from service.routing import JSON_CONTENT_TYPE, Routes, json_response, read_body, read_model
 from service.secrets import token_hash
 
 routes = Routes("redemption")
@@ -228,8 +228,10 @@ async def _asker(request: web.Request) -> Asker:
     """A machine by its signature, checked here, or a merchant by its key, which the transaction looks up."""
     if not is_signed(request):
         return ApiKey(token_hash(bearer_token(request)))
-    tolerance_seconds = request.app[SETTINGS].signature_tolerance_seconds
-    return await authenticate_machine(request, await request.read(), request.app[REFERENCE], tolerance_seconds)
+    settings = request.app[SETTINGS]
+    # Within the time that a body may take, before anything is made of it.
+    body = await read_body(request, (JSON_CONTENT_TYPE,), settings) if request.method == hdrs.METH_POST else b""
+    return await authenticate_machine(request, body, request.app[REFERENCE], settings.signature_tolerance_seconds)
 
 
 def _redemption_id(request: web.Request) -> UUID | None:
