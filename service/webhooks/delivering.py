@@ -63,8 +63,8 @@ class Deliveries:
     async def turn(self) -> None:
         """Record what came back, claim what is due and send it. Nothing is lost by what the database may raise."""
         self._collect()
-        room = self._settings.webhook_deliveries_max - len(self._running) - len(self._done)
-        if not self._done and room <= 0:
+        room = self._settings.webhook_deliveries_max - len(self._running)
+        if not self._done and not room:
             return
         async with transaction(self._engine) as connection:
             if self._done:
@@ -75,7 +75,7 @@ class Deliveries:
             claimed = await queries.claim_due(
                 connection,
                 busy=self._busy(),
-                deliveries_max=max(0, room),
+                deliveries_max=room,
                 endpoint_deliveries_max=self._settings.webhook_endpoint_deliveries_max,
                 lease=LEASE,
                 demo=self._settings.demo,

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from service.webhooks.endpoints import disable_endpoint
 from service.webhooks.messages import read_messages, replay_message
 from service.webhooks.queries import overdue_seconds
 from service.webhooks.rules import ATTEMPTS_MAX
-from tests.webhooks.receiver import Receiver
+from tests.webhooks.receiver import Receiver, receiving, self_signed
 from tests.webhooks.world import DATA, MERCHANT, World
 from tests.world import add_shop
 
@@ -139,6 +140,17 @@ async def test_a_server_that_does_not_answer_is_not_waited_for_and_not_there_is_
     assert sorted(map(str, await world.attempts())) == ["not_connected", "timed_out"]
 
 
+async def test_a_certificate_that_nobody_vouches_for_is_refused(world: World, tmp_path: Path) -> None:
+    async with receiving(certificate=self_signed(tmp_path)) as receiver:
+        assert receiver.base_url.startswith("https://")
+        await world.register(receiver.base_url)
+        await world.write()
+        async with world.worker() as worker:
+            await worker.work()
+        assert receiver.received == []
+    assert await world.attempts() == ["certificate_refused"]
+
+
 async def test_a_worker_that_dies_with_a_message_on_its_way_leaves_it_to_the_next(
     world: World, receiver: Receiver
 ) -> None:
@@ -188,6 +200,20 @@ async def test_a_slow_merchant_takes_no_more_than_its_share(world: World, receiv
             await worker.deliveries.turn()
         paths = [received.path for received in receiver.received]
         assert (paths.count("/slow"), paths.count("/quick")) == (2, 3)
+
+
+async def test_answers_that_come_all_at_once_make_room_for_the_next(world: World, receiver: Receiver) -> None:
+    await world.register(receiver.base_url + "/slow")
+    await world.write(4)
+    async with world.worker(webhook_deliveries_max=2) as worker:
+        await worker.deliveries.turn()
+        await receiver.has(lambda received: len(received) == 2)
+        receiver.released.set()
+        await asyncio.wait(worker.deliveries._running)
+        await worker.deliveries.turn()
+        assert len(worker.deliveries._running) == 2
+        await worker.work()
+    assert {delivery.state for delivery in await world.deliveries()} == {"delivered"}
 
 
 async def test_with_little_room_everyones_first_goes_before_anyones_second(world: World, receiver: Receiver) -> None:
