@@ -19,7 +19,7 @@ MONTHS_MAX = 120
 _CURSOR = r"[A-Za-z0-9_-]{12,140}"
 
 MonthText = Annotated[
-    str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$"), Field(description="Such as 2026-11")
+    str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$"), Field(description="Such as 2026-11")
 ]
 
 

@@ -7,9 +7,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import requests
+import sqlalchemy as sa
 from aiohttp import web
 from pydantic import SecretStr
 from requests.auth import AuthBase
@@ -21,6 +23,7 @@ from service.app import build_app
 from service.db import create_engine, transaction
 from service.secrets import Keyring
 from service.settings import Settings
+from service.tables import settlement_statement
 from tests.machine import install_machine
 from tests.residents.wechat_server import WechatServer, text_plain
 from tests.world import PATH, add_shop, build_world, open_session, weigh_event
@@ -29,6 +32,19 @@ MERCHANT = "NK-M-01"
 # Enough for what the document's examples capture and refund.
 REDEMPTION_COINS = 100
 OFFERS_PATH = "/v1/merchants/me/offers"
+# A month without a line, as no command would issue it: what is asked of it here is only its form.
+STATEMENT = {
+    "number": f"{MERCHANT}-202601",
+    "merchant_id": MERCHANT,
+    "month": date(2026, 1, 1),
+    "captures": 0,
+    "captured_coins": 0,
+    "refunds": 0,
+    "refunded_coins": 0,
+    "net_coins": 0,
+    "payable_fen": 0,
+    "uncovered_coins": 0,
+}
 
 
 class Signature(AuthBase):
@@ -190,6 +206,7 @@ async def _credentials(settings: Settings) -> dict[str | None, AuthBase | None]:
         async with transaction(engine) as connection:
             operator = await create_api_key(connection, role="admin", name="test")
             other = await create_api_key(connection, role="operator", name="another")
+            await connection.execute(sa.insert(settlement_statement).values(**STATEMENT))
         return {
             None: None,
             "bin": Signature(world.ed25519),

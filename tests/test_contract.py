@@ -40,7 +40,7 @@ from service.embedded import EmbeddedPostgres
 from service.routing import Caller, Endpoint
 from service.settings import Settings
 from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
-from tests.live import MERCHANT, OFFERS_PATH, Live, live_service
+from tests.live import MERCHANT, OFFERS_PATH, STATEMENT, Live, live_service
 from tests.world import CARD
 
 DATABASE = "contract"
@@ -57,6 +57,10 @@ CONFIG = ProjectConfig(
     phases=PhasesConfig(coverage=CoveragePhaseConfig(enabled=False)),
     generation=GenerationConfig(with_security_parameters=False),
 )
+QUERIES = {
+    "/v1/indicator/recycling-rate": {"area": "nankai", "period": "2025"},
+    "/v1/reports/coins-outstanding": {"from": "2026-01", "to": "2026-11"},
+}
 # Where several may call, they take turns.
 TURNS = {(each.method, each.path): itertools.cycle(each.callers or (None,)) for each in ENDPOINTS}
 schema = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig(projects=ProjectsConfig(default=CONFIG)))
@@ -117,6 +121,8 @@ def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) ->
         return {"id": live.redemption_id(caller, capture=not endpoint.path.endswith(("/capture", "/void")))}
     if endpoint.path.startswith("/v1/adjustments/"):
         return {"id": live.adjustment_id()}
+    if "{number}" in endpoint.path:
+        return {"number": str(STATEMENT["number"])}
     return {"id": str(uuid.uuid4())} if "{id}" in endpoint.path else {"file": "swagger-ui.css"}
 
 
@@ -153,7 +159,7 @@ def test_a_request_made_of_the_documents_examples_succeeds(endpoint: Endpoint, l
         response = requests.request(
             endpoint.method,
             live.base_url + endpoint.path.format_map(path_parameters_of(endpoint, caller, live)),
-            params={"area": "nankai", "period": "2025"} if endpoint.path.endswith("/recycling-rate") else None,
+            params=QUERIES.get(endpoint.path),
             data=None if body is None else json.dumps(of_this_world(body, live)).encode(),
             headers={"Idempotency-Key": str(uuid.uuid4())} | ({"Content-Type": content_type} if content_type else {}),
             auth=credential_for(endpoint, caller, live),

@@ -72,7 +72,7 @@ async def test_events_are_counted_by_outcome(world: World, client: Client) -> No
         for sample in families["tanbi_weigh_events"].samples
         if sample.name == "tanbi_weigh_events_total"
     } == {"credited": 1, "duplicate": 1, "unclaimed": 1, "rejected": 1, "conflict": 0, "held": 0}
-    assert sampled(families, "tanbi_groupcommit_batch_size_sum") == 3
+    assert sampled(families, "tanbi_groupcommit_batch_size_sum", queue="weigh_events") == 3
 
 
 async def test_a_redemption_is_counted_once_however_often_it_is_sent(
@@ -100,7 +100,7 @@ async def test_requests_are_counted_by_template_method_and_status_class(client: 
     assert sampled(families, total, route="unmatched", method="OTHER", status="4xx") == 1
 
 
-async def test_connections_of_both_pools_are_watched(world: World, client: Client) -> None:
+async def test_connections_of_every_pool_are_watched(world: World, client: Client) -> None:
     await post(client, world.hmac, weigh_event("NK-0002"))
     while True:
         families = await scrape(client)
@@ -109,15 +109,17 @@ async def test_connections_of_both_pools_are_watched(world: World, client: Clien
         if watched and sampled(families, name, pool="writers") >= 1 and sampled(families, name, pool="engine") >= 1:
             break
         await asyncio.sleep(0.05)
-    assert watched == {(pool, state) for pool in ("engine", "writers") for state in ("in_use", "idle")}
+    assert watched == {
+        (pool, state) for pool in ("engine", "writers", "command_writers") for state in ("in_use", "idle")
+    }
 
 
 async def test_the_queue_is_seen_to_grow_while_its_writers_are_held_up() -> None:
     metrics = Metrics()
     waiting = 0
-    sampling = asyncio.create_task(metrics.sample_forever(queued_items=lambda: waiting, pools={}))
+    sampling = asyncio.create_task(metrics.sample_forever(queued_items={"redemptions": lambda: waiting}, pools={}))
     waiting = 7
-    while b"tanbi_groupcommit_queue_depth 7.0" not in metrics.exposition("")[0]:  # noqa: ASYNC110
+    while b'tanbi_groupcommit_queue_depth{queue="redemptions"} 7.0' not in metrics.exposition("")[0]:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     sampling.cancel()
     await asyncio.gather(sampling, return_exceptions=True)

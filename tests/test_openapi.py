@@ -128,7 +128,7 @@ def test_path_parameters_and_idempotency_keys_are_parameters(endpoint: Endpoint)
     assert {name for where, name in parameters if where == "path"} == set(re.findall(r"\{(\w+)\}", endpoint.path))
     assert (("header", "Idempotency-Key") in parameters) == endpoint.idempotent
     assert {name for where, name in parameters if where == "query"} == (
-        set() if endpoint.query is None else set(endpoint.query.model_fields)
+        set() if endpoint.query is None else {of.alias or name for name, of in endpoint.query.model_fields.items()}
     )
 
 
