@@ -18,6 +18,11 @@ async def world(engine: AsyncEngine, settings: Settings) -> World:
 
 
 @pytest.fixture
+def keyring(settings: Settings) -> Keyring:
+    return Keyring.of(settings)
+
+
+@pytest.fixture
 async def resident(world: World, engine: AsyncEngine, client: TestClient[Any, Any]) -> Caller:
     return Caller(client, await open_session(engine, world.resident_id))
 

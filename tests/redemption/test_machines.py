@@ -17,18 +17,12 @@ from service.db import transaction
 from service.keys import REFERENCE
 from service.redemption.merchants import add_machine_key, revoke_machine_key
 from service.secrets import Keyring
-from service.settings import Settings
 from service.tables import redemption
 from tests.machine import REDEMPTIONS, MachineCaller, install_machine
 from tests.redemption.calls import Caller, code_of
 from tests.world import World, earn, post, weigh_event
 
 Client = TestClient[Any, Any]
-
-
-@pytest.fixture
-def keyring(settings: Settings) -> Keyring:
-    return Keyring.of(settings)
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.api_keys import create_api_key
 from service.db import transaction
-from service.redemption.merchants import add_machine
 from service.redemption.pay_codes import KEPT
+from service.secrets import Keyring
 from service.tables import pay_code
+from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import Caller, balance, code_of, redemptions
 from tests.world import World, add_shop, earn
 
@@ -123,19 +123,10 @@ async def test_a_decline_leaves_the_code_good(
 
 
 async def test_50_machines_present_one_code_and_one_wins(
-    world: World, client: Client, engine: AsyncEngine, resident: Caller, shop: Caller
+    world: World, client: Client, engine: AsyncEngine, keyring: Keyring, resident: Caller, shop: Caller
 ) -> None:
     await earn(client, world, 500)
-    machines = []
-    async with transaction(engine) as connection:
-        for number in range(50):
-            await add_machine(
-                connection, machine_id=f"W-{number}", merchant_id="NK-M-01", site_id="site-1", kind="water"
-            )
-            key = await create_api_key(
-                connection, role="merchant", name="water", merchant_id="NK-M-01", machine_id=f"W-{number}"
-            )
-            machines.append(Caller(client, key))
+    machines = [MachineCaller(client, await install_machine(engine, keyring, f"W-{number}")) for number in range(50)]
     code = await resident.new_pay_code()
     answers = await asyncio.gather(*(machine.take(code, 7, key="1") for machine in machines))
     won = [answer for answer in answers if answer.status == 201]
