@@ -13,7 +13,14 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Row = dict[str, Any]
 
 EVENTS = "SELECT bin_id, event_id, outcome, coins, resident_id FROM weigh_event"
-REDEMPTIONS = "SELECT id::text AS id, owner_id, merchant_id, coins, state FROM redemption"
+REDEMPTIONS = """
+SELECT redemption.id::text AS id, redemption.owner_id, redemption.merchant_id, redemption.coins,
+       CASE WHEN captured.id IS NULL THEN 'not captured' ELSE 'captured' END AS state
+FROM redemption
+LEFT JOIN transfer AS captured
+  ON captured.kind = 'redemption' AND captured.owner_id = redemption.owner_id
+ AND captured.redemption_id = redemption.id
+"""
 TRANSFERS = """
 SELECT owner_id, kind, coins, bin_id, event_id, redemption_id::text AS redemption_id
 FROM transfer

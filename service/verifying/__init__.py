@@ -1,5 +1,3 @@
 """What `tanbi verify` does: every invariant of the design, recomputed from what is recorded.
 
-Nothing here shares a statement with what writes: a mistake made twice would not be seen. Holds are not checked, because
-there are none yet.
-"""
+Nothing here shares a statement with what writes: a mistake made twice would not be seen."""

@@ -33,7 +33,7 @@ CHECKS: Final = (
         4,
         "transfers_join_two_accounts",
         "Each transfer moves coins between its owner's account and one of the right kind: from the issuer by a credit,"
-        " to a merchant by a redemption.",
+        " to a merchant by a redemption, and back by a refund.",
         """
         SELECT transfer.owner_id, transfer.id AS transfer_id, transfer.kind,
                CASE WHEN debit.id IS NULL THEN 'no such debit account'
@@ -49,11 +49,16 @@ CHECKS: Final = (
                 WHEN transfer.credit_account_id THEN
                     credit.kind <> 'resident'
                     OR CASE transfer.kind WHEN 'credit' THEN debit.kind <> 'issuer'
+                                          WHEN 'cover' THEN debit.kind <> 'issuer'
+                                          WHEN 'adjustment' THEN debit.kind <> 'issuer'
+                                          WHEN 'refund' THEN debit.kind <> 'merchant'
                                           WHEN 'reversal' THEN debit.kind <> 'merchant' AND debit.kind <> 'issuer'
                                           ELSE true END
                 WHEN transfer.debit_account_id THEN
                     debit.kind <> 'resident'
                     OR CASE transfer.kind WHEN 'redemption' THEN credit.kind <> 'merchant'
+                                          WHEN 'expiry' THEN credit.kind <> 'issuer'
+                                          WHEN 'adjustment' THEN credit.kind <> 'issuer'
                                           WHEN 'reversal' THEN credit.kind <> 'merchant' AND credit.kind <> 'issuer'
                                           ELSE true END
                 ELSE true END
@@ -75,12 +80,6 @@ CHECKS: Final = (
         ) AS moved USING (owner_id)
         WHERE wallet.posted IS DISTINCT FROM coalesce(moved.coins, 0)
         """,
-    ),
-    Check(
-        5,
-        "wallets_are_covered",
-        "No wallet has less than its held coins; and none are held, as there are no holds.",
-        "SELECT owner_id, posted, held FROM wallet WHERE posted < held OR held <> 0",
     ),
     Check(
         5,

@@ -8,7 +8,8 @@ CHECKS: Final = (
     Check(
         7,
         "redemptions_match_transfers",
-        "Each redemption has one transfer, of its coins, to its merchant; no redemption transfer lacks its redemption.",
+        "Each redemption taken at once has one transfer of its coins, one that was held at most one of no more, to its"
+        " merchant; no redemption transfer lacks its redemption.",
         """
         SELECT owner_id, redemption_id, spent.id AS transfer_id,
                CASE WHEN spent.id IS NULL THEN 'no transfer'
@@ -17,7 +18,8 @@ CHECKS: Final = (
                     WHEN merchant.account_id IS DISTINCT FROM spent.credit_account_id THEN 'another merchant'
                     WHEN redemption.coins <> spent.coins THEN 'other coins'
                     ELSE 'another merchant''s machine' END AS problem
-        FROM (SELECT owner_id, id AS redemption_id, merchant_id, machine_id, coins FROM redemption) AS redemption
+        FROM (SELECT owner_id, id AS redemption_id, merchant_id, machine_id, coins, expires_at
+              FROM redemption) AS redemption
         FULL JOIN (
             SELECT owner_id, redemption_id, id, coins, credit_account_id,
                    count(*) OVER (PARTITION BY owner_id, redemption_id) AS times
@@ -26,11 +28,12 @@ CHECKS: Final = (
         ) AS spent USING (owner_id, redemption_id)
         LEFT JOIN merchant ON merchant.id = redemption.merchant_id
         LEFT JOIN machine ON machine.id = redemption.machine_id
-        WHERE spent.id IS NULL
+        WHERE spent.id IS NULL AND redemption.expires_at IS NULL
            OR redemption.coins IS NULL
            OR spent.times > 1
-           OR redemption.coins <> spent.coins
-           OR merchant.account_id IS DISTINCT FROM spent.credit_account_id
+           OR redemption.coins < spent.coins
+           OR redemption.coins > spent.coins AND redemption.expires_at IS NULL
+           OR merchant.account_id <> spent.credit_account_id OR merchant.account_id IS NULL
            OR redemption.machine_id IS NOT NULL AND machine.merchant_id IS DISTINCT FROM redemption.merchant_id
         """,
     ),
@@ -38,8 +41,8 @@ CHECKS: Final = (
         7,
         "redemptions_match_answers",
         "Each redemption is in one stored answer, to whoever asked for it; each answer that grants one names it.",
-        # The answer is read as text: of one that is not JSON, parsing would end the whole verification. An operator's
-        # answers name other things.
+        # The answer is read as text: of one that is not JSON, parsing would end the whole verification. A redemption's
+        # has its state next to its id; other calls of merchants and operators name other things.
         """
         SELECT redemption.owner_id, redemption.id AS redemption_id, answer.actor, answer.created_at AS answered_at,
                CASE WHEN answer.actor IS NULL THEN 'no answer'
@@ -48,9 +51,10 @@ CHECKS: Final = (
                     ELSE 'another actor' END AS problem
         FROM (
             SELECT actor, created_at, redemption_id, count(*) OVER (PARTITION BY redemption_id) AS times
-            FROM (SELECT actor, created_at, coalesce(substring(answer FROM '^[{]"id":"([^"]*)"'), '') AS redemption_id
+            FROM (SELECT actor, created_at, substring(answer FROM '^[{]"id":"([^"]*)","state":"') AS redemption_id
                   FROM idempotency_key
                   WHERE status = 201 AND actor NOT LIKE 'key:%') AS granted
+            WHERE redemption_id IS NOT NULL
         ) AS answer
         FULL JOIN redemption ON redemption.id::text = answer.redemption_id
         WHERE answer.actor IS NULL

@@ -8,12 +8,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import snapshot
 from service.settings import Settings
-from service.verifying import guards, ledger, redemptions, volumes, weighing
+from service.verifying import guards, holds, ledger, redemptions, settlement, volumes, weighing
 from service.verifying.check import Check, CheckResult, run_check
 
 CHECKS: Final[tuple[Check, ...]] = tuple(
     sorted(
-        (*guards.CHECKS, *weighing.CHECKS, *ledger.CHECKS, *redemptions.CHECKS, *volumes.CHECKS),
+        (
+            *guards.CHECKS,
+            *weighing.CHECKS,
+            *ledger.CHECKS,
+            *holds.CHECKS,
+            *redemptions.CHECKS,
+            *settlement.CHECKS,
+            *volumes.CHECKS,
+        ),
         key=lambda check: check.invariant,
     )
 )

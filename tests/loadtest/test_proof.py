@@ -68,8 +68,8 @@ BREAKS = [
     ),
     (
         "doubled",
-        "INSERT INTO redemption (owner_id, id, merchant_id, coins, state)"
-        " SELECT owner_id, gen_random_uuid(), merchant_id, coins, state FROM redemption",
+        "INSERT INTO redemption (owner_id, id, merchant_id, coins)"
+        " SELECT owner_id, gen_random_uuid(), merchant_id, coins FROM redemption",
     ),
     (
         "wrong",

@@ -108,6 +108,13 @@ async def spend(resident: Caller, shop: Caller, machine: MachineCaller) -> None:
     await succeed(shop.take(await resident.new_pay_code(), 70))
     await succeed(machine.take(await resident.new_pay_code(), 20))
     assert (await resident.redeem(1_000_000)).status == 409
+    for action, asked in (("capture", {"coins": 11}), ("void", {}), (None, {})):
+        held = await machine.take(await resident.new_pay_code(), 15, capture=False)
+        path = f"/v1/redemptions/{(await held.json())['id']}"
+        if action is not None:
+            await succeed(machine.post(f"{path}/{action}", asked))
+        if action == "capture":
+            await succeed(shop.post(f"{path}/refund", {"coins": 4}))
     await resident.new_pay_code()
 
 

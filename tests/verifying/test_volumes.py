@@ -72,7 +72,7 @@ DAMAGES = {
             "UPDATE coin_volume SET spent_coins = spent_coins"
             " + CASE account_id WHEN {city.shop_account_id} THEN 1 ELSE -1 END WHERE kind = 'redemption'",
         ),
-        {"kind": "redemption", "account_id": "{city.shop_account_id}", "spent_coins": 391, "spent_by_transfers": 390},
+        {"kind": "redemption", "account_id": "{city.shop_account_id}", "spent_coins": 402, "spent_by_transfers": 401},
     ),
     "a transfer that was counted twice": Damage(
         COINS,

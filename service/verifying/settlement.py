@@ -1,0 +1,79 @@
+"""Coins that expired, corrections by two operators, and settlement statements."""
+
+from typing import Final
+
+from service.verifying.check import Check
+
+CHECKS: Final = (
+    Check(
+        3,
+        "expiries_name_their_lot",
+        "Coins expire to the issuer, once, of coins that came into the same wallet before, and no more than those.",
+        """
+        SELECT expiry.owner_id, expiry.id AS transfer_id, expiry.reverses_id, expiry.coins, lot.coins AS lot_coins
+        FROM transfer AS expiry
+        LEFT JOIN transfer AS lot ON lot.owner_id = expiry.owner_id AND lot.id = expiry.reverses_id
+        WHERE expiry.kind = 'expiry'
+          AND (lot.id IS NULL OR lot.credit_account_id <> expiry.owner_id OR lot.coins < expiry.coins
+               OR lot.id >= expiry.id OR expiry.debit_account_id <> expiry.owner_id)
+        """,
+    ),
+    Check(
+        3,
+        "adjustments_were_approved_by_another",
+        "Each approved adjustment has one transfer, as it was asked for, with both operators; no other has any.",
+        """
+        SELECT owner_id, adjustment_id, adjustment.decision, posted.id AS transfer_id
+        FROM (SELECT owner_id, id AS adjustment_id, direction, coins, reason, requested_by, decided_by, decision
+              FROM adjustment) AS adjustment
+        FULL JOIN (SELECT * FROM transfer WHERE kind = 'adjustment') AS posted USING (owner_id, adjustment_id)
+        WHERE CASE WHEN posted.id IS NULL THEN adjustment.decision = 'approved'
+                   ELSE adjustment.decision IS DISTINCT FROM 'approved'
+                     OR posted.coins <> adjustment.coins
+                     OR posted.requested_by <> adjustment.requested_by
+                     OR posted.approved_by <> adjustment.decided_by
+                     OR posted.requested_by = posted.approved_by
+                     OR (posted.credit_account_id = owner_id) <> (adjustment.direction = 'credit') END
+        """,
+    ),
+    Check(
+        3,
+        "statements_equal_their_lines",
+        "Each settlement statement is, to the fen, what its captures and refunds come to at their rates.",
+        """
+        SELECT statement.number, statement.net_coins, statement.payable_fen, sums.net_coins AS net_by_lines,
+               sums.payable_fen AS payable_by_lines
+        FROM settlement_statement AS statement
+        LEFT JOIN (
+            SELECT line.statement_number,
+                   count(*) FILTER (WHERE kind = 'redemption') AS captures,
+                   count(*) FILTER (WHERE kind = 'refund') AS refunds,
+                   sum(CASE kind WHEN 'refund' THEN -coins ELSE coins END) AS net_coins,
+                   trunc(sum(CASE kind WHEN 'refund' THEN -1 ELSE 1 END * coins::numeric * fen_per_1000_coins) / 1000)
+                     AS payable_fen
+            FROM settlement_line AS line
+            JOIN transfer ON transfer.owner_id = line.owner_id AND transfer.id = line.transfer_id
+            GROUP BY line.statement_number
+        ) AS sums ON sums.statement_number = statement.number
+        WHERE (statement.captures, statement.refunds, statement.net_coins, statement.payable_fen)
+              IS DISTINCT FROM (coalesce(sums.captures, 0), coalesce(sums.refunds, 0), coalesce(sums.net_coins, 0),
+                                coalesce(sums.payable_fen, 0))
+        """,
+    ),
+    Check(
+        3,
+        "lines_are_their_merchants",
+        "Each line of a statement is a capture or refund of its merchant from before the month's end.",
+        """
+        SELECT line.statement_number, line.owner_id, line.transfer_id, transfer.kind
+        FROM settlement_line AS line
+        JOIN settlement_statement AS statement ON statement.number = line.statement_number
+        JOIN merchant ON merchant.id = statement.merchant_id
+        LEFT JOIN transfer ON transfer.owner_id = line.owner_id AND transfer.id = line.transfer_id
+        WHERE CASE transfer.kind WHEN 'redemption' THEN transfer.credit_account_id <> merchant.account_id
+                                 WHEN 'refund' THEN transfer.debit_account_id <> merchant.account_id
+                                 ELSE true END
+           OR transfer.created_at >= (statement.month + interval '1 month') AT TIME ZONE :timezone
+        """,
+    ),
+)
