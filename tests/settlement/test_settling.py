@@ -1,0 +1,223 @@
+"""A month is closed once; what comes late is on the next statement."""
+
+import asyncio
+import csv
+import io
+import json
+import uuid
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from aiohttp.test_utils import TestClient
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from service.db import snapshot, transaction
+from service.errors import MonthNotOver, RateInThePast
+from service.ledger.queries import insert_transfer, move_posted
+from service.secrets import Keyring
+from service.settings import Settings
+from service.settlement import documents, queries
+from service.settlement.months import Month
+from service.settlement.report import coins_outstanding
+from service.settlement.settling import Settled, recompute, require_over, set_rate, settle
+from service.tables import ISSUER_ACCOUNT_ID, merchant, merchant_rate, settlement_line, settlement_statement, wallet
+from tests.redemption.calls import Caller
+from tests.world import World, add_shop, build_world
+
+ZONE = "Asia/Shanghai"
+MAY, JUNE = Month(2026, 5), Month(2026, 6)
+MERCHANT = "NK-M-01"
+
+
+@pytest.fixture
+async def world(engine: AsyncEngine, settings: Settings) -> World:
+    return await build_world(engine, Keyring.of(settings))
+
+
+@pytest.fixture
+async def shop(world: World, engine: AsyncEngine) -> str:
+    """The merchant's API key; 1500 fen for 1000 coins from May on, 1999 from 15 May."""
+    key = await add_shop(engine, MERCHANT)
+    async with transaction(engine) as connection:
+        for day, fen in ((1, 1500), (15, 1999)):
+            starts_at = datetime(2026, 5, day, tzinfo=UTC) - timedelta(days=1)
+            await connection.execute(
+                sa.insert(merchant_rate).values(merchant_id=MERCHANT, effective_from=starts_at, fen_per_1000_coins=fen)
+            )
+    return key
+
+
+async def move(connection: AsyncConnection, world: World, kind: str, coins: int, at: datetime, **more: Any) -> int:
+    """A transfer as it was posted at that time; its id."""
+    account_id = (await connection.execute(sa.select(merchant.c.account_id))).scalar_one()
+    other = ISSUER_ACCOUNT_ID if kind == "credit" else account_id
+    incoming = kind != "redemption"
+    await move_posted(connection, world.resident_id, coins if incoming else -coins)
+    return await insert_transfer(
+        connection,
+        owner_id=world.resident_id,
+        kind=kind,
+        debit_account_id=other if incoming else world.resident_id,
+        credit_account_id=world.resident_id if incoming else other,
+        coins=coins,
+        created_at=at,
+        **more,
+    )
+
+
+async def capture(engine: AsyncEngine, world: World, coins: int, at: datetime) -> tuple[int, uuid.UUID]:
+    async with transaction(engine) as connection:
+        await move(connection, world, "credit", coins, at, bin_id="NK-0001", event_id=str(uuid.uuid4()))
+        redemption_id = uuid.uuid4()
+        return await move(connection, world, "redemption", coins, at, redemption_id=redemption_id), redemption_id
+
+
+async def refund(engine: AsyncEngine, world: World, of: tuple[int, uuid.UUID], coins: int, at: datetime) -> None:
+    async with transaction(engine) as connection:
+        await move(connection, world, "refund", coins, at, reverses_id=of[0], redemption_id=of[1])
+
+
+async def close(engine: AsyncEngine, month: Month) -> Settled:
+    async with transaction(engine) as connection:
+        (each,) = await queries.list_merchants(connection, None)
+        return await settle(connection, merchant=each, month=month, zone=ZONE)
+
+
+async def test_a_statement_is_what_its_captures_and_refunds_come_to(
+    world: World, engine: AsyncEngine, shop: str
+) -> None:
+    early = await capture(engine, world, 101, datetime(2026, 5, 2, tzinfo=UTC))
+    await capture(engine, world, 77, datetime(2026, 5, 20, tzinfo=UTC))
+    # At its capture's rate, not at the one of its own day; and on the last moment of the month.
+    await refund(engine, world, early, 50, datetime(2026, 5, 31, 15, 59, 59, tzinfo=UTC))
+    settled = await close(engine, MAY)
+    assert (settled.number, settled.issued, settled.net_coins) == ("NK-M-01-202605", True, 128)
+    assert settled.payable_fen == (51 * 1500 + 77 * 1999) // 1000
+    async with engine.connect() as connection:
+        totals = await recompute(connection, "NK-M-01-202605")
+        days = await queries.days_of(connection, "NK-M-01-202605", ZONE)
+    assert (totals.captures, totals.refunds, totals.payable_fen) == (2, 1, settled.payable_fen)
+    assert [(row.captured_coins, row.refunded_coins) for row in days] == [(101, 0), (77, 0), (0, 50)]
+    again = await close(engine, MAY)
+    assert (again.number, again.issued, again.payable_fen) == ("NK-M-01-202605", False, settled.payable_fen)
+
+
+async def test_what_comes_late_is_on_the_next_statement_and_the_closed_one_stays(
+    world: World, engine: AsyncEngine, shop: str
+) -> None:
+    first = await capture(engine, world, 100, datetime(2026, 5, 20, tzinfo=UTC))
+    closed = await close(engine, MAY)
+    # Committed after May was closed, though it was made before its end; and a refund of June.
+    await capture(engine, world, 7, datetime(2026, 5, 30, tzinfo=UTC))
+    await refund(engine, world, first, 100, datetime(2026, 6, 3, tzinfo=UTC))
+    june = await close(engine, JUNE)
+    assert (june.net_coins, june.payable_fen) == (-93, -(93 * 1999 // 1000))
+    async with engine.connect() as connection:
+        assert (await recompute(connection, "NK-M-01-202605")).payable_fen == closed.payable_fen
+    late = await close(engine, Month(2026, 4))
+    assert (late.number, late.later) == (None, JUNE)
+
+
+async def test_two_who_close_a_month_at_once_issue_one_statement(world: World, engine: AsyncEngine, shop: str) -> None:
+    await capture(engine, world, 100, datetime(2026, 5, 20, tzinfo=UTC))
+    settled = await asyncio.gather(*(close(engine, MAY) for _ in range(4)))
+    assert [each.issued for each in settled].count(True) == 1
+    assert {each.number for each in settled} == {"NK-M-01-202605"}
+    async with engine.connect() as connection:
+        lines = sa.select(sa.func.count()).select_from(settlement_line)
+        assert (await connection.execute(lines)).scalar_one() == 1
+
+
+async def test_a_capture_without_a_rate_keeps_its_merchant_from_being_settled(
+    world: World, engine: AsyncEngine, shop: str
+) -> None:
+    await capture(engine, world, 100, datetime(2026, 4, 2, tzinfo=UTC))
+    settled = await close(engine, MAY)
+    assert (settled.number, settled.unrated) == (None, 1)
+    async with engine.connect() as connection:
+        assert (await connection.execute(sa.select(settlement_statement))).all() == []
+
+
+async def test_nothing_to_settle_is_no_statement(world: World, engine: AsyncEngine, shop: str) -> None:
+    settled = await close(engine, MAY)
+    assert (settled.number, settled.unrated, settled.later) == (None, 0, None)
+
+
+async def test_a_month_that_goes_on_and_a_rate_of_the_past_are_refused(
+    world: World, engine: AsyncEngine, shop: str
+) -> None:
+    async with transaction(engine) as connection:
+        with pytest.raises(MonthNotOver):
+            await require_over(connection, Month.of(datetime.now(UTC).date()), ZONE)
+        with pytest.raises(RateInThePast):
+            await set_rate(connection, merchant_id=MERCHANT, fen_per_1000_coins=1, effective_from=datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("settlement_statement", "issued_at"), ("settlement_line", "statement_number")]
+)
+async def test_the_service_cannot_change_what_is_settled(
+    world: World, engine: AsyncEngine, table: str, column: str
+) -> None:
+    for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET {column} = {column}"):
+        async with engine.connect() as connection:
+            with pytest.raises(ProgrammingError, match="permission denied"):
+                await connection.execute(sa.text(statement))
+
+
+async def test_a_merchant_reads_its_own_statements_and_no_others(
+    world: World, engine: AsyncEngine, client: TestClient[Any, Any], shop: str
+) -> None:
+    await capture(engine, world, 1234, datetime(2026, 5, 20, tzinfo=UTC))
+    await close(engine, MAY)
+    await capture(engine, world, 5, datetime(2026, 6, 20, tzinfo=UTC))
+    await close(engine, JUNE)
+    own = Caller(client, shop)
+    path = "/v1/merchants/me/statements"
+    page = await (await own.get(f"{path}?limit=1")).json()
+    assert [each["month"] for each in page["statements"]] == ["2026-06"]
+    rest = await (await own.get(f"{path}?limit=1&cursor={page['next_cursor']}")).json()
+    assert [each["number"] for each in rest["statements"]] == ["NK-M-01-202605"]
+    assert rest["next_cursor"] is None
+    text = await (await own.get(f"{path}/NK-M-01-202605/lines")).text()
+    assert [line["coins"] for line in json.loads(text)["lines"]] == [1234]
+    assert str(world.resident_id) not in text
+    written = (await (await own.get(f"{path}/NK-M-01-202605/csv")).read()).decode("utf-8-sig")
+    assert [row[3] for row in csv.reader(io.StringIO(written))][1:] == ["1234"]
+    workbook = await (await own.get(f"{path}/NK-M-01-202605/xlsx")).read()
+    assert "xl/worksheets/sheet2.xml" in zipfile.ZipFile(io.BytesIO(workbook)).namelist()
+    shown = await (await own.get(f"{path}/NK-M-01-202605/html")).text()
+    assert "人民币大写：贰拾肆元陆角陆分" in shown
+    other = Caller(client, await add_shop(engine, "NK-M-02"))
+    for ending in ("", "/lines", "/csv", "/xlsx", "/html"):
+        assert (await other.get(f"{path}/NK-M-01-202605{ending}")).status == 404
+
+
+async def test_a_name_that_a_spreadsheet_would_compute_stays_a_name(
+    world: World, engine: AsyncEngine, shop: str, tmp_path: Path
+) -> None:
+    await capture(engine, world, 10, datetime(2026, 5, 20, tzinfo=UTC))
+    await close(engine, MAY)
+    async with snapshot(engine) as connection:
+        found = await queries.find_statement(connection, "NK-M-01-202605")
+        assert found is not None
+        await documents.write_xlsx(connection, found, ZONE, tmp_path / "statement.xlsx")
+    with zipfile.ZipFile(tmp_path / "statement.xlsx") as book:
+        assert b"<f>" not in book.read("xl/worksheets/sheet1.xml") + book.read("xl/worksheets/sheet2.xml")
+    assert documents._text("=1+1") == "'=1+1"
+
+
+async def test_coins_outstanding_add_up_to_what_the_wallets_hold(world: World, engine: AsyncEngine, shop: str) -> None:
+    taken = await capture(engine, world, 100, datetime(2026, 4, 20, tzinfo=UTC))
+    await refund(engine, world, taken, 30, datetime(2026, 5, 3, tzinfo=UTC))
+    this_month = Month.of(datetime.now(UTC).date())
+    async with snapshot(engine) as connection:
+        months = await coins_outstanding(connection, first=MAY, last=this_month, zone=ZONE)
+        held = (await connection.execute(sa.select(sa.func.sum(wallet.c.posted)))).scalar_one()
+    assert months[0]["redeemed_coins"] == -30
+    assert months[-1]["outstanding_coins"] == held == 30
