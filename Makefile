@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 ARGS ?=
+# Of the test suite; a file stays in one of them.
+PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 
@@ -32,7 +34,7 @@ drift: $(READY)
 	$(BIN)/python -m tests.drift
 
 pytest: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
 openapi: $(READY)
 	$(BIN)/tanbi openapi --output schemas/openapi.json

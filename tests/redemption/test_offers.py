@@ -193,7 +193,7 @@ async def test_a_withdrawn_offer_ends_now_and_no_later_withdrawal_moves_its_end(
     assert ids(await shown(connection)) == ["soap"]
 
 
-@pytest.mark.parametrize("wanted", [PAST, in_hours(1)])
+@pytest.mark.parametrize("wanted", [PAST, in_hours(1)], ids=["past", "soon"])
 async def test_an_offer_that_ends_before_it_begins_is_never_valid(connection: AsyncConnection, wanted: str) -> None:
     made = await add_offer(connection, "M1", new(valid_from=in_hours(2)))
     assert (await change(connection, valid_until=wanted)).valid_until == made.valid_from
