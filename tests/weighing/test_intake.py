@@ -165,7 +165,9 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("pointer", "value"), INVALID, ids=lambda value: "left out" if value is WITHOUT else ascii(value)[:40])
+@pytest.mark.parametrize(
+    ("pointer", "value"), INVALID, ids=lambda value: "left out" if value is WITHOUT else ascii(value)[:40]
+)
 def test_the_field_that_is_wrong_is_pointed_at(pointer: str, value: Any) -> None:
     bad = changed(pointer, value)
     for parsed in (parse_events(encoded(bad)), parse_events(encoded([bad, GOOD]))):
