@@ -133,10 +133,7 @@ def test_a_busy_port_is_told_in_one_sentence(city: Path) -> None:
 
 def test_a_key_is_found_by_its_name_and_revoked_by_its_id(city: Path) -> None:
     assert tanbi(city, "key", "create", "--role", "viewer", "--name", "revocable").returncode == 0
-    wide = {**os.environ, "COLUMNS": "300"}
-    listed = subprocess.run(
-        [TANBI, "key", "list", "--data", str(city)], capture_output=True, text=True, check=True, env=wide
-    ).stdout
+    listed = tanbi(city, "key", "list").stdout
     (line,) = (line for line in listed.splitlines() if "revocable" in line)
     key_id = line.split()[1]
     assert tanbi(city, "key", "revoke", key_id).returncode == 0

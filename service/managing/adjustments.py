@@ -8,7 +8,6 @@ from uuid import UUID
 
 import pydantic
 import typer
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.adjustments import (
@@ -29,7 +28,7 @@ from service.adjustments.adjusting import (
 )
 from service.auth import OPERATOR_ROLES, Operator, authenticate_operator
 from service.errors import TokenInvalid, ValidationFailed
-from service.managing.running import DataOption, console, in_transaction
+from service.managing.running import DataOption, console, in_transaction, listing
 from service.problems import field_errors
 from service.settings import Settings
 
@@ -127,7 +126,7 @@ def adjustment_list(
     page = _as_operator(
         data, key_file, OPERATOR_ROLES, lambda connection, _operator, _settings: read_adjustments(connection, query)
     )
-    table = Table("Id", "Resident", "Coins", "State", "Requested by", "Decided by", "Reference")
+    table = listing("Id", "Resident", "Coins", "State", "Requested by", "Decided by", "Reference")
     for found in page.adjustments:
         coins = found.coins if found.direction == "credit" else -found.coins
         decided_by = "" if found.decided_by is None else found.decided_by.name

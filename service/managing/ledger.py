@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from service.folding.rebuild import rebuild
 from service.ledger.coin_life import list_coin_life, set_coin_life
-from service.managing.running import DataOption, console, in_transaction
+from service.managing.running import DataOption, console, in_transaction, listing
 
 coins_app = typer.Typer(help="Coins.", no_args_is_help=True)
 life_app = typer.Typer(help="How long coins live.", no_args_is_help=True)
@@ -57,7 +56,7 @@ def life_set(
 @life_app.command("list")
 def life_list(data: DataOption = None) -> None:
     """Show every rule; before the first, coins never expire."""
-    table = Table("Earned from", "Coins")
+    table = listing("Earned from", "Coins")
     for row in in_transaction(data, lambda connection, _: list_coin_life(connection)):
         table.add_row(row.effective_from.isoformat(timespec="seconds"), in_words(row.months))
     console.print(table)

@@ -6,13 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pydantic
 import typer
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.offers import MachineKind, MerchantOffer, NewOffer, OfferChange
 from service.errors import ValidationFailed
 from service.limits import LimitKind, LimitRow
-from service.managing.running import DataOption, console, in_transaction
+from service.managing.running import DataOption, console, in_transaction, listing
 from service.redemption.limits import list_limits, set_limit
 from service.redemption.offer_queries import merchant_offers_page
 from service.redemption.offers import add_offer, change_offer
@@ -79,7 +78,7 @@ def offer_list(
     merchant: Annotated[str | None, typer.Option(help="Only this merchant's.")] = None, data: DataOption = None
 ) -> None:
     """Show offers, those that are over too."""
-    table = Table("Id", "Merchant", "Title", "Unit", "Coins", "A day", "Stock left", "From", "Until")
+    table = listing("Id", "Merchant", "Title", "Unit", "Coins", "A day", "Stock left", "From", "Until")
     for row in in_transaction(
         data, lambda connection, _: merchant_offers_page(connection, merchant, after_id="", limit=LISTED_MAX)
     ):
@@ -179,7 +178,7 @@ def limit_list(data: DataOption = None) -> None:
         return await list_limits(connection), ZoneInfo(settings.business_timezone)
 
     rows, zone = in_transaction(data, work)
-    table = Table("Kind", "Merchant", "From", "Coins at most")
+    table = listing("Kind", "Merchant", "From", "Coins at most")
     for row in rows:
         begins = row.effective_from.astimezone(zone).isoformat(timespec="seconds")
         table.add_row(row.kind, row.merchant_id or "", begins, NONE if row.coins is None else str(row.coins))

@@ -6,7 +6,6 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.signatures import Algorithm, SigningKey
@@ -20,6 +19,7 @@ from service.managing.running import (
     console,
     errors,
     in_transaction,
+    listing,
 )
 from service.redemption.merchants import (
     GRACE_SECONDS_MAX,
@@ -97,7 +97,7 @@ def merchant_set(
 @merchant_app.command("list")
 def merchant_list(data: DataOption = None) -> None:
     """Show all merchants."""
-    table = Table("Id", "Name", "Site", "Hold, s", "Grace, s")
+    table = listing("Id", "Name", "Site", "Hold, s", "Grace, s")
     for row in in_transaction(data, lambda connection, _: list_merchants(connection)):
         seconds = (str(row.hold_seconds), str(row.capture_grace_seconds))
         table.add_row(row.id, f"{row.name} {row.name_en}", row.site_id or "", *seconds)
@@ -150,7 +150,7 @@ def machine_revoke_key(
 @machine_app.command("list")
 def machine_list(data: DataOption = None) -> None:
     """Show all machines and their keys by id; never the keys themselves."""
-    table = Table("Id", "Merchant", "Site", "Kind", "Key", "Algorithm", "Good until")
+    table = listing("Id", "Merchant", "Site", "Kind", "Key", "Algorithm", "Good until")
     for row in in_transaction(data, lambda connection, _: list_machines(connection)):
         until = "" if row.valid_until is None else row.valid_until.isoformat(timespec="seconds")
         table.add_row(row.id, row.merchant_id, row.site_id, row.kind, row.keyid or "none", row.algorithm, until)
@@ -183,7 +183,7 @@ def key_create(
 @key_app.command("list")
 def key_list(data: DataOption = None) -> None:
     """Show all API keys by id, role and name; never the keys themselves."""
-    table = Table("Id", "Role", "Name", "Merchant", "Created", "Revoked")
+    table = listing("Id", "Role", "Name", "Merchant", "Created", "Revoked")
     for row in in_transaction(data, lambda connection, _: api_keys.list_api_keys(connection)):
         revoked = "" if row.revoked_at is None else row.revoked_at.isoformat(timespec="seconds")
         created = row.created_at.isoformat(timespec="seconds")

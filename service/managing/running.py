@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
+from rich.table import Column, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import OwnerNotConfigured, create_engine, transaction
@@ -15,8 +16,19 @@ from service.settings import Settings, read_settings
 
 Result = TypeVar("Result")
 
-console = Console()
-errors = Console(stderr=True)
+PIPED_COLUMNS: Final = 300
+
+
+class Terminal(Console):
+    """As wide as its window; what goes to a file or another program is not broken into lines."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        return super().size if self.is_terminal else ConsoleDimensions(PIPED_COLUMNS, 25)
+
+
+console = Terminal()
+errors = Terminal(stderr=True)
 
 DataOption = Annotated[
     Path | None,
@@ -26,6 +38,11 @@ NameOption = Annotated[str, typer.Option(help="In Chinese.")]
 NameEnOption = Annotated[str, typer.Option("--name-en", help="In English.")]
 
 NOT_SHOWN_AGAIN = "Keep it now: it is not shown again, and the service stores only what it needs to check it."
+
+
+def listing(*names: str) -> Table:
+    """A table of which no id is cut short, however narrow the window: it is what the next command is given."""
+    return Table(*(Column(name, overflow="fold") for name in names))
 
 
 def in_transaction(

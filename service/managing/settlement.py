@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.db import create_engine, snapshot, transaction
 from service.errors import MerchantUnknown, StatementUnknown, ValidationFailed
 from service.installation import installation
-from service.managing.running import DataOption, console, errors, in_transaction
+from service.managing.running import DataOption, console, errors, in_transaction, listing
 from service.settings import Settings, read_settings
 from service.settlement import documents, queries
 from service.settlement.months import Month
@@ -69,7 +68,7 @@ def rate_set(
 @rate_app.command("list")
 def rate_list(data: DataOption = None) -> None:
     """Every merchant's rates, with the moment each takes effect."""
-    table = Table("Merchant", "From", "Fen per 1000 coins")
+    table = listing("Merchant", "From", "Fen per 1000 coins")
     for row in in_transaction(data, lambda connection, _: queries.list_rates(connection)):
         table.add_row(row.merchant_id, row.effective_from.isoformat(timespec="seconds"), str(row.fen_per_1000_coins))
     console.print(table)
@@ -121,7 +120,7 @@ async def _settle_all(engine: AsyncEngine, settings: Settings, month: Month, onl
 
 def _tell(settled: list[Settled], month: Month) -> bool:
     """Print what became of each merchant; False where one could not be settled."""
-    table = Table("Merchant", "Statement", "Net coins", "Payable, yuan", "")
+    table = listing("Merchant", "Statement", "Net coins", "Payable, yuan", "")
     for each in settled:
         if each.number is not None:
             said = "issued" if each.issued else "issued before"
@@ -160,7 +159,7 @@ def statement_list(
 ) -> None:
     """Show statements, the newest month first."""
     wanted = None if month is None else _month(month)
-    table = Table("Statement", "Captures", "Refunds", "Net coins", "Payable, yuan", "Uncovered coins", "Issued")
+    table = listing("Statement", "Captures", "Refunds", "Net coins", "Payable, yuan", "Uncovered coins", "Issued")
     rows = in_transaction(
         data,
         lambda connection, _: queries.list_statements(
@@ -214,7 +213,7 @@ def report_coins(
         return await coins_outstanding(connection, first=begin, last=end, zone=settings.business_timezone)
 
     months = in_transaction(data, work)
-    table = Table("Month", "Issued", "Redeemed", "Expired", "Adjusted", "Outstanding", "of which held", "")
+    table = listing("Month", "Issued", "Redeemed", "Expired", "Adjusted", "Outstanding", "of which held", "")
     most = max((month["outstanding_coins"] for month in months), default=0)
     for month in months:
         adjusted = month["adjusted_in_coins"] - month["adjusted_out_coins"]

@@ -5,11 +5,10 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.webhooks import WebhookDelivery, WebhookMessages, WebhookReplay
-from service.managing.running import NOT_SHOWN_AGAIN, DataOption, console, errors, in_transaction
+from service.managing.running import NOT_SHOWN_AGAIN, DataOption, console, errors, in_transaction, listing
 from service.secrets import Keyring
 from service.settings import Settings
 from service.webhooks import queries
@@ -53,7 +52,7 @@ def webhook_list(
     merchant: Annotated[str | None, typer.Option(help="Only this one's.")] = None, data: DataOption = None
 ) -> None:
     """Show endpoints, also disabled ones; never their secrets."""
-    table = Table("Id", "Merchant", "URL", "Created", "Disabled")
+    table = listing("Id", "Merchant", "URL", "Created", "Disabled")
     for row in in_transaction(data, lambda connection, _: queries.list_endpoints(connection, merchant)):
         disabled = "" if row.disabled_at is None else f"{row.disabled_at:%Y-%m-%d %H:%M} {row.disabled_because}"
         table.add_row(str(row.id), row.merchant_id, row.url, f"{row.created_at:%Y-%m-%d %H:%M}", disabled)
@@ -80,7 +79,7 @@ def webhook_log(
     async def work(connection: AsyncConnection, _settings: Settings) -> WebhookMessages:
         return await read_messages(connection, merchant, before_number=None, limit=limit)
 
-    table = Table("Message", "Type", "Created", "URL", "State", "Attempts")
+    table = listing("Message", "Type", "Created", "URL", "State", "Attempts")
     for message in in_transaction(data, work).messages:
         for delivery in message.deliveries:
             table.add_row(

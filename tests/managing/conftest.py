@@ -21,7 +21,6 @@ def tanbi(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Tanbi:
     """Runs a command on a city with the merchant M1 and the site s1; what it prints, or its failure."""
     monkeypatch.setenv("TANBI_DATABASE_URL", settings.database_url or "")
     monkeypatch.setenv("TANBI_SECRET_KEY", SECRET_KEY)
-    monkeypatch.setenv("COLUMNS", "300")
 
     async def set_up() -> None:
         engine = create_engine(settings)

@@ -19,7 +19,6 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANBI_DATABASE_URL", str(settings.database_url))
     monkeypatch.setenv("TANBI_SECRET_KEY", SECRET_KEY)
     monkeypatch.setenv("TANBI_WEBHOOK_PRIVATE_ADDRESSES", "true")
-    monkeypatch.setenv("COLUMNS", "300")
 
 
 async def tanbi(*arguments: str) -> Result:
