@@ -117,6 +117,15 @@ class CoverTransfer(_Transfer):
     redemption_id: UUID
 
 
+class CoverRefundTransfer(_Transfer):
+    """Of the refund before it, what the scheme had paid for the resident: it has that back."""
+
+    kind: Literal["cover_refund"]
+    merchant: MerchantName
+    redemption_id: UUID
+    reverses_id: int = Field(description="The transfer by which the scheme had paid")
+
+
 class ExpiryTransfer(_Transfer):
     """Coins that were not spent in their time."""
 
@@ -145,6 +154,7 @@ Transfer = Annotated[
     | RedemptionTransfer
     | RefundTransfer
     | CoverTransfer
+    | CoverRefundTransfer
     | ExpiryTransfer
     | AdjustmentTransfer
     | ReversalTransfer,

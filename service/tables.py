@@ -334,7 +334,8 @@ transfer = Table(
     Column("bin_id", Text(collation="C")),
     Column("event_id", Text(collation="C")),
     Column("redemption_id", Uuid),
-    # The transfer that this one undoes, in whole or in part: a refund's capture, an expiry's lot, what was corrected.
+    # The transfer that this one undoes, in whole or in part: a refund's capture, a cover, an expiry's lot, what was
+    # corrected.
     Column("reverses_id", BigInteger),
     Column("reason", Text),
     Column("adjustment_id", Uuid),
@@ -352,8 +353,10 @@ transfer = Table(
         " WHEN 'credit' THEN num_nonnulls(redemption_id, reverses_id, adjustment_id) = 0"
         " WHEN 'redemption' THEN redemption_id IS NOT NULL AND num_nonnulls(bin_id, reverses_id, adjustment_id) = 0"
         " WHEN 'refund' THEN num_nonnulls(redemption_id, reverses_id) = 2 AND num_nonnulls(bin_id, adjustment_id) = 0"
-        # The scheme makes up what a late capture no longer found in the wallet.
+        # The scheme makes up what a late capture no longer found in the wallet, and has it back when that is refunded.
         " WHEN 'cover' THEN redemption_id IS NOT NULL AND num_nonnulls(bin_id, reverses_id, adjustment_id) = 0"
+        " WHEN 'cover_refund' THEN num_nonnulls(redemption_id, reverses_id) = 2"
+        " AND num_nonnulls(bin_id, adjustment_id) = 0"
         " WHEN 'expiry' THEN reverses_id IS NOT NULL AND num_nonnulls(bin_id, redemption_id, adjustment_id) = 0"
         " WHEN 'adjustment' THEN num_nonnulls(adjustment_id, reason) = 2 AND num_nonnulls(bin_id, redemption_id) = 0"
         # Not written any more: adjustments took its place.

@@ -128,6 +128,13 @@ class Book:
             Transfer(owner_id, "refund", account_id, owner_id, coins, redemption_id, capture_id, reason)
         )
 
+    def refund_cover(self, owner_id: int, coins: int, redemption_id: UUID, *, cover_id: int) -> None:
+        """Of a refund, what the scheme had paid: on to the scheme, naming the transfer that covered it."""
+        self._change(owner_id, posted=-coins)
+        self.transfers.append(
+            Transfer(owner_id, "cover_refund", owner_id, ISSUER_ACCOUNT_ID, coins, redemption_id, cover_id)
+        )
+
     def _require(self, owner_id: int, coins: int) -> None:
         available = self._wallets[owner_id].available
         if available < coins:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import typer
-from rich.console import Console, ConsoleDimensions
+from rich.console import Console
 from rich.table import Column, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,16 +19,15 @@ Result = TypeVar("Result")
 PIPED_COLUMNS: Final = 300
 
 
-class Terminal(Console):
+def wide_when_piped(console: Console) -> Console:
     """As wide as its window; what goes to a file or another program is not broken into lines."""
+    if not console.is_terminal:
+        console.width = PIPED_COLUMNS
+    return console
 
-    @property
-    def size(self) -> ConsoleDimensions:
-        return super().size if self.is_terminal else ConsoleDimensions(PIPED_COLUMNS, 25)
 
-
-console = Terminal()
-errors = Terminal(stderr=True)
+console = wide_when_piped(Console())
+errors = wide_when_piped(Console(stderr=True))
 
 DataOption = Annotated[
     Path | None,

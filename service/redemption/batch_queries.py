@@ -67,11 +67,14 @@ SELECT redemption.owner_id, redemption.id, redemption.merchant_id, merchant.acco
                WHERE webhook_endpoint.merchant_id = merchant.id AND disabled_at IS NULL) AS listens,
        redemption.machine_id, redemption.coins, redemption.offer_id, redemption.from_stock, redemption.expires_at,
        redemption.created_at, hold_resolution.outcome, captured.id AS capture_id,
-       coalesce(captured.coins, 0) AS captured_coins,
+       coalesce(captured.coins, 0) AS captured_coins, cover.id AS cover_id,
+       coalesce(cover.coins, 0) AS covered_coins,
        (SELECT coalesce(sum(refund.coins), 0)::bigint
         FROM transfer AS refund
         WHERE refund.kind = 'refund' AND refund.owner_id = redemption.owner_id
-          AND refund.redemption_id = redemption.id) AS refunded_coins
+          AND refund.redemption_id = redemption.id) AS refunded_coins,
+       EXISTS (SELECT FROM uncovered_capture AS late
+               WHERE late.owner_id = redemption.owner_id AND late.redemption_id = redemption.id) AS is_uncovered
 FROM unnest($1::bigint[], $2::uuid[]) AS asked (owner_id, id)
 JOIN redemption ON redemption.owner_id = asked.owner_id AND redemption.id = asked.id
 JOIN merchant ON merchant.id = redemption.merchant_id
@@ -80,6 +83,8 @@ LEFT JOIN hold_resolution
 LEFT JOIN transfer AS captured
   ON captured.kind = 'redemption' AND captured.owner_id = redemption.owner_id
  AND captured.redemption_id = redemption.id
+LEFT JOIN transfer AS cover
+  ON cover.kind = 'cover' AND cover.owner_id = redemption.owner_id AND cover.redemption_id = redemption.id
 """
 
 OFFERS: Final = """

@@ -147,7 +147,8 @@ class Decisions:
         else:
             book.place(owner_id, coins, redemption.id, redemption.expires_at)
         # From here on nothing can be declined.
-        self._count(redemption)
+        self._count_of_day(redemption, coins, pieces=1)
+        self._count_stock(redemption, -1)
         self.facts.redemptions[redemption.id] = redemption
         self.granted.append(redemption)
         if wanted.capture:
@@ -194,14 +195,6 @@ class Decisions:
         if most is not None and taken + coins > most:
             raise MerchantDayLimit(limit_coins=most, frees_at=frees_at)
 
-    def _count(self, redemption: Redemption) -> None:
-        usage = self._usage(redemption.owner_id)
-        usage.coins += redemption.coins
-        if redemption.offer_id is not None:
-            usage.pieces[redemption.offer_id] = usage.pieces.get(redemption.offer_id, 0) + 1
-        self._count_merchant_day(redemption, redemption.coins)
-        self._count_stock(redemption, -1)
-
     # -- what is held --
 
     def _capture(self, known: Known, wanted: Capture) -> Answer:
@@ -213,7 +206,7 @@ class Decisions:
         self.facts.book.capture(hold, redemption.account_id, coins)
         redemption.outcome = "captured"
         self._captured(redemption, coins)
-        self._count_freed_coins(redemption, redemption.coins - coins)
+        self._count_of_day(redemption, coins - redemption.coins)
         return told(redemption)
 
     def _capture_late(self, known: Known, redemption: Redemption, asked: int | None) -> Answer:
@@ -225,16 +218,19 @@ class Decisions:
         # Only a machine can have given something out without being heard.
         if known.machine_id is None or known.machine_id != redemption.machine_id:
             raise HoldExpired
-        if self.facts.at >= redemption.expires_at + timedelta(seconds=redemption.capture_grace_seconds):
+        grace = timedelta(seconds=redemption.capture_grace_seconds)
+        # A grace that is made longer does not undo what was decided.
+        if redemption.is_uncovered or self.facts.at >= redemption.expires_at + grace:
             raise self._uncovered(redemption, coins)
         self.facts.book.capture_late(redemption.owner_id, redemption.account_id, coins, redemption.id)
         self._captured(redemption, coins)
         # Not its stock: the piece is gone, but what is left by now may be none.
-        self._count_merchant_day(redemption, coins)
+        self._count_of_day(redemption, coins, pieces=1)
         return told(redemption)
 
     def _uncovered(self, redemption: Redemption, coins: int) -> TanbiError:
-        if all(written.id != redemption.id for written, _ in self.uncovered):
+        if not redemption.is_uncovered:
+            redemption.is_uncovered = True
             self.uncovered.append((redemption, coins))
         return HoldExpired(UNCOVERED)
 
@@ -256,10 +252,7 @@ class Decisions:
 
     def _freed(self, redemption: Redemption, outcome: str) -> None:
         redemption.outcome = outcome
-        self._count_freed_coins(redemption, redemption.coins)
-        usage = self.facts.usage.get(redemption.owner_id)
-        if usage is not None and redemption.offer_id in usage.pieces and self._is_of_today(redemption):
-            usage.pieces[redemption.offer_id] -= 1
+        self._count_of_day(redemption, -redemption.coins, pieces=-1)
         self._count_stock(redemption, 1)
         self._tell(redemption, "redemption.expired" if outcome == "expired" else "redemption.voided")
 
@@ -279,7 +272,11 @@ class Decisions:
             capture_id=redemption.capture_id,
             reason=wanted.reason,
         )
+        before = redemption.cover_refunded_of(redemption.refunded_coins)
         redemption.refunded_coins += coins
+        of_cover = redemption.cover_refunded_of(redemption.refunded_coins) - before
+        if of_cover and redemption.cover_id is not None:
+            self.facts.book.refund_cover(redemption.owner_id, of_cover, redemption.id, cover_id=redemption.cover_id)
         self._tell(redemption, "redemption.refunded")
         return told(redemption)
 
@@ -306,15 +303,14 @@ class Decisions:
     def _usage(self, owner_id: int) -> Usage:
         return self.facts.usage.setdefault(owner_id, Usage())
 
-    def _count_freed_coins(self, redemption: Redemption, coins: int) -> None:
-        """Coins that were counted when they were held and are not taken now."""
+    def _count_of_day(self, redemption: Redemption, coins: int, *, pieces: int = 0) -> None:
+        """What its resident and its merchant had on the day it was granted, where a limit asks for it."""
         usage = self.facts.usage.get(redemption.owner_id)
         if usage is not None and self._is_of_today(redemption):
-            usage.coins -= coins
-        self._count_merchant_day(redemption, -coins)
-
-    def _count_merchant_day(self, redemption: Redemption, coins: int) -> None:
-        # Counted on the day it was granted, and only where a limit was in force on that day.
+            usage.coins += coins
+            if redemption.offer_id is not None:
+                usage.pieces[redemption.offer_id] = usage.pieces.get(redemption.offer_id, 0) + pieces
+        # A merchant's day is there only where a limit was in force on it.
         counted = (redemption.merchant_id, self._day(redemption.created_at))
         if coins and counted in self.facts.merchant_days:
             self.facts.merchant_days[counted] += coins

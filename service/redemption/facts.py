@@ -60,7 +60,9 @@ class Offer:
 class Redemption:
     """A redemption with what became of it. `outcome` is its hold's resolution, None while it is open or there was none.
 
-    `capture_id` is the transfer that took the coins; 0 for one that this transaction will insert.
+    `capture_id` is the transfer that took the coins; 0 for one that this transaction will insert. `cover_id` is the
+    one by which the scheme paid `covered_coins` of them. `is_uncovered`: it was captured too late, and its merchant
+    bears what was given out.
     """
 
     owner_id: int
@@ -78,7 +80,10 @@ class Redemption:
     outcome: str | None = None
     capture_id: int | None = None
     captured_coins: int = 0
+    cover_id: int | None = None
+    covered_coins: int = 0
     refunded_coins: int = 0
+    is_uncovered: bool = False
 
     @property
     def state(self) -> str:
@@ -86,6 +91,10 @@ class Redemption:
         if self.capture_id is not None:
             return "refunded" if self.refunded_coins == self.captured_coins else "captured"
         return self.outcome or "authorised"
+
+    def cover_refunded_of(self, refunded_coins: int) -> int:
+        """The resident has back first what they paid; of so many coins refunded, what is the scheme's."""
+        return max(0, refunded_coins - (self.captured_coins - self.covered_coins))
 
 
 @dataclass(slots=True)

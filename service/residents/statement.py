@@ -9,6 +9,7 @@ from schemas.common import MerchantName
 from schemas.cursors import encode_cursor
 from schemas.residents import (
     AdjustmentTransfer,
+    CoverRefundTransfer,
     CoverTransfer,
     CreditTransfer,
     ExpiryTransfer,
@@ -58,6 +59,10 @@ def _transfer(row: sa.Row[Any]) -> Transfer:
             )
         case "cover":
             return CoverTransfer(**told, merchant=_merchant(row), redemption_id=row.redemption_id)
+        case "cover_refund":
+            return CoverRefundTransfer(
+                **told, merchant=_merchant(row), redemption_id=row.redemption_id, reverses_id=row.reverses_id
+            )
         case "expiry":
             return ExpiryTransfer(**told, reverses_id=row.reverses_id)
         case "adjustment":

@@ -58,6 +58,7 @@ CHECKS: Final = (
                     debit.kind <> 'resident'
                     OR CASE transfer.kind WHEN 'redemption' THEN credit.kind <> 'merchant'
                                           WHEN 'expiry' THEN credit.kind <> 'issuer'
+                                          WHEN 'cover_refund' THEN credit.kind <> 'issuer'
                                           WHEN 'adjustment' THEN credit.kind <> 'issuer'
                                           WHEN 'reversal' THEN credit.kind <> 'merchant' AND credit.kind <> 'issuer'
                                           ELSE true END

@@ -47,6 +47,7 @@ class Held:
     age: int = 0
     outcome: str | None = None
     captured: int | None = None
+    covered: int = 0
     refunded: int = 0
 
 
@@ -158,8 +159,10 @@ class Redemptions(RuleBasedStateMachine):
             back = left if amount is None else amount
             if not 0 < back <= left:
                 return False
+            # What the resident paid comes back first, then the scheme's part goes to the scheme.
+            own = (of.captured or 0) - of.covered
+            self.posted[of.owner] += min(of.refunded + back, own) - min(of.refunded, own)
             of.refunded += back
-            self.posted[of.owner] += back
             return True
         taken = of.coins if amount is None or what == "v" else amount
         late = of.outcome != "voided" and of.captured is None and HOLD <= of.age < HOLD + GRACE
@@ -170,7 +173,7 @@ class Redemptions(RuleBasedStateMachine):
             return True
         # What a late capture does not find, the scheme bears.
         covered = 0 if self.is_open(of) else max(0, taken - (self.posted[of.owner] - self.held(of.owner)))
-        of.captured = taken
+        of.captured, of.covered = taken, covered
         self.posted[of.owner] -= taken - covered
         return True
 

@@ -12,7 +12,16 @@ from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.secrets import Keyring
-from service.tables import hold, hold_resolution, merchant, redemption, transfer, uncovered_capture, wallet
+from service.tables import (
+    ISSUER_ACCOUNT_ID,
+    hold,
+    hold_resolution,
+    merchant,
+    redemption,
+    transfer,
+    uncovered_capture,
+    wallet,
+)
 from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import BY_PAY_CODE, Caller, code_of
 from tests.world import World, add_shop, earn, post, weigh_event
@@ -223,6 +232,48 @@ async def test_a_machine_tells_late_within_the_grace_and_the_scheme_bears_what_i
     assert await kinds(engine) == [("credit", 500), ("redemption", 400), ("cover", 50), ("redemption", 150)]
     assert await wallet_of(engine, world) == (0, 0)
     assert await code_of(await act(machine, held, "capture", {"coins": 150})) == "already_captured"
+
+
+async def test_of_a_refund_the_resident_has_what_they_paid_and_the_scheme_what_it_covered(
+    engine: AsyncEngine, admin_engine: AsyncEngine, world: World, rich: Caller, shop: Caller, machine: MachineCaller
+) -> None:
+    async with admin_engine.begin() as connection:
+        await connection.execute(sa.update(merchant).values(capture_grace_seconds=600))
+    held = await authorise(machine, rich, 300)
+    await pass_time(admin_engine, timedelta(seconds=200))
+    assert (await rich.redeem(400)).status == 201
+    assert (await act(machine, held, "capture")).status == 200  # 100 of the resident's, 200 of the scheme's
+    assert await available(rich) == 0
+    for coins, now_available in ((40, 40), (80, 100), (180, 100)):
+        response = await act(shop, held, "refund", {"coins": coins})
+        assert response.status == 200, await response.text()
+        assert await available(rich) == now_available
+    assert (await response.json())["state"] == "refunded"
+    async with engine.connect() as connection:
+        returned = (
+            await connection.execute(
+                sa.select(transfer.c.coins, transfer.c.credit_account_id, transfer.c.reverses_id)
+                .where(transfer.c.kind == "cover_refund")
+                .order_by(transfer.c.id)
+            )
+        ).all()
+        cover_id = (await connection.execute(sa.select(transfer.c.id).where(transfer.c.kind == "cover"))).scalar_one()
+    assert returned == [(20, ISSUER_ACCOUNT_ID, cover_id), (180, ISSUER_ACCOUNT_ID, cover_id)]
+    statement = (await (await rich.get("/v1/me/transfers")).json())["transfers"]
+    assert [(each["kind"], each["coins"]) for each in statement[:2]] == [("cover_refund", -180), ("refund", 180)]
+
+
+async def test_a_grace_made_longer_does_not_undo_what_was_refused(
+    admin_engine: AsyncEngine, engine: AsyncEngine, rich: Caller, machine: MachineCaller
+) -> None:
+    held = await authorise(machine, rich, 200)
+    await pass_time(admin_engine, timedelta(seconds=200))
+    for grace_seconds in (0, 3600):
+        async with admin_engine.begin() as connection:
+            await connection.execute(sa.update(merchant).values(capture_grace_seconds=grace_seconds))
+        response = await act(machine, held, "capture")
+        assert (response.status, (await response.json())["code"]) == (409, "hold_expired")
+    assert {kind for kind, _ in await kinds(engine)} == {"credit"}
 
 
 async def test_after_the_grace_the_merchant_bears_it_and_it_is_written_down_once(
