@@ -116,6 +116,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
                 observer=app[keys.METRICS].group_commit("redemptions"),
             )
         )
+        app[adjustments.RELEASE] = committing.release_due
         bounds = rules.Bounds(
             future_seconds_max=settings.event_future_seconds_max,
             age_days_max=settings.event_age_days_max,

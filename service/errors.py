@@ -703,6 +703,19 @@ class DatabaseUnavailable(Unavailable):
     title_zh = "数据库不可用"
 
 
+class HoldsDue(Unavailable):
+    """Holds of this wallet are over and are not written down yet. Send the same bytes again."""
+
+    code = "holds_due"
+    title = "Holds are being released"
+    title_zh = "冻结碳币正在释放"
+
+    def __init__(self, owner_id: int) -> None:
+        """`owner_id` is whose wallet it is; it is not told."""
+        super().__init__()
+        self.owner_id = owner_id
+
+
 class WechatUnavailable(Unavailable):
     """WeChat does not answer. Try to log in again in a moment."""
 

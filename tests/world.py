@@ -22,7 +22,7 @@ from service.ledger.queries import post as post_book
 from service.redemption.merchants import add_merchant
 from service.residents import sessions
 from service.secrets import Keyring
-from service.tables import area, credential, material, resident, site, tariff
+from service.tables import area, credential, hold, material, redemption, resident, site, tariff, wallet
 from service.weighing.bins import Scale, add_bin
 
 PATH = "/v1/weigh-events"
@@ -122,6 +122,23 @@ async def adjust(
         approved_by=uuid.uuid4(),
         reason=reason,
         corrects_id=corrects_id,
+    )
+
+
+async def add_due_hold(owner_connection: AsyncConnection, resident_id: int, *, merchant_id: str, coins: int) -> None:
+    """Coins held until a moment ago, as if nobody had looked since; `owner_connection` is the database owner's."""
+    now = datetime.now(UTC)
+    redemption_id, expires_at = uuid.uuid4(), now - timedelta(seconds=1)
+    held_at = expires_at - timedelta(seconds=120)
+    redeemed = {"owner_id": resident_id, "id": redemption_id, "merchant_id": merchant_id, "coins": coins}
+    await owner_connection.execute(sa.insert(redemption).values(**redeemed, created_at=held_at, expires_at=expires_at))
+    await owner_connection.execute(
+        sa.insert(hold).values(
+            owner_id=resident_id, redemption_id=redemption_id, coins=coins, held_at=held_at, expires_at=expires_at
+        )
+    )
+    await owner_connection.execute(
+        sa.update(wallet).where(wallet.c.owner_id == resident_id).values(held=wallet.c.held + coins)
     )
 
 

@@ -1,7 +1,8 @@
 """Adjustments: requested by one operator, decided by another. Everything happens in the caller's transaction."""
 
 import uuid
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,9 +13,33 @@ from schemas.cursors import encode_moment_cursor
 from service.adjustments import queries
 from service.adjustments.rules import is_same_operator
 from service.auth import Operator
-from service.errors import AdjustmentDecided, AdjustmentUnknown, OwnAdjustment, ResidentUnknown, TransferUnknown
+from service.errors import (
+    AdjustmentDecided,
+    AdjustmentUnknown,
+    HoldsDue,
+    OwnAdjustment,
+    ResidentUnknown,
+    TransferUnknown,
+)
 from service.ledger.adjusting import post_adjustment
 from service.ledger.queries import read_transfer
+
+Result = TypeVar("Result")
+# Writes down which holds of a resident are over; how many.
+Release: TypeAlias = Callable[[int], Awaitable[int]]
+
+
+async def after_release(work: Callable[[], Awaitable[Result]], release: Release) -> Result:
+    """Do `work`, a transaction of its own; where holds that are over are in its way, release them and do it again.
+
+    Who holds coins knows what else their release comes to, so it is theirs to do. Raises HoldsDue where another hold
+    has come to its end in between.
+    """
+    try:
+        return await work()
+    except HoldsDue as due:
+        await release(due.owner_id)
+    return await work()
 
 
 async def request_adjustment(
@@ -44,7 +69,8 @@ async def request_adjustment(
 async def approve_adjustment(connection: AsyncConnection, operator: Operator, adjustment_id: UUID) -> Adjustment:
     """Move the coins and name both operators on the transfer.
 
-    Raises AdjustmentUnknown, AdjustmentDecided, OwnAdjustment, or InsufficientCoins: then it goes on waiting.
+    Raises AdjustmentUnknown, AdjustmentDecided, OwnAdjustment, or InsufficientCoins: then it goes on waiting. HoldsDue:
+    see `after_release`.
     """
     row = await _lock_waiting(connection, adjustment_id)
     name = await queries.operator_name(connection, operator.key_id)

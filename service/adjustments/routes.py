@@ -13,6 +13,8 @@ from schemas.adjustments import (
     RejectAdjustmentRequest,
 )
 from service.adjustments.adjusting import (
+    Release,
+    after_release,
     approve_adjustment,
     read_adjustment,
     read_adjustments,
@@ -26,6 +28,7 @@ from service.errors import (
     AdjustmentUnknown,
     DatabaseUnavailable,
     Forbidden,
+    HoldsDue,
     InsufficientCoins,
     OwnAdjustment,
     ResidentUnknown,
@@ -33,11 +36,13 @@ from service.errors import (
     TransferUnknown,
     ValidationFailed,
 )
-from service.idempotency import KEYED_WRITE, answer_once, read_keyed
+from service.idempotency import KEYED_WRITE, StoredAnswer, answer_once, read_keyed
 from service.keys import ENGINE, SETTINGS
 from service.routing import Routes, json_response, read_model, read_query
 
 ADJUSTERS = frozenset({"operator", "admin"})
+
+RELEASE: web.AppKey[Release] = web.AppKey("release")
 
 routes = Routes("adjustments")
 
@@ -76,7 +81,15 @@ async def post_adjustment(request: web.Request) -> web.Response:
     caller="operator",
     takes=ApproveAdjustmentRequest,
     answers={200: Adjustment},
-    problems=(*KEYED_WRITE, OwnAdjustment, Forbidden, AdjustmentUnknown, AdjustmentDecided, InsufficientCoins),
+    problems=(
+        *KEYED_WRITE,
+        OwnAdjustment,
+        Forbidden,
+        AdjustmentUnknown,
+        AdjustmentDecided,
+        InsufficientCoins,
+        HoldsDue,
+    ),
     idempotent=True,
 )
 async def post_approval(request: web.Request) -> web.Response:
@@ -87,16 +100,20 @@ async def post_approval(request: web.Request) -> web.Response:
     token = bearer_token(request)
     await read_model(request, ApproveAdjustmentRequest, settings)
     keyed = await read_keyed(request)
-    async with transaction(request.app[ENGINE]) as connection:
-        operator = await authenticate_operator(connection, token, ADJUSTERS, demo=settings.demo)
-        adjustment_id = _adjustment_id(request)
-        answer = await answer_once(
-            connection,
-            actor=operator.actor,
-            keyed=keyed,
-            work=lambda: approve_adjustment(connection, operator, adjustment_id),
-            status=200,
-        )
+
+    async def approve() -> StoredAnswer:
+        async with transaction(request.app[ENGINE]) as connection:
+            operator = await authenticate_operator(connection, token, ADJUSTERS, demo=settings.demo)
+            adjustment_id = _adjustment_id(request)
+            return await answer_once(
+                connection,
+                actor=operator.actor,
+                keyed=keyed,
+                work=lambda: approve_adjustment(connection, operator, adjustment_id),
+                status=200,
+            )
+
+    answer = await after_release(approve, request.app[RELEASE])
     return _not_stored(answer.response())
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.errors import InsufficientCoins
+from service.errors import HoldsDue, InsufficientCoins
 from service.ledger import queries
 from service.tables import ISSUER_ACCOUNT_ID
 
@@ -24,11 +24,14 @@ async def post_adjustment(
 ) -> int:
     """The new transfer's id; it names both operators by their keys, and the transfer that it corrects if there is one.
 
-    Raises InsufficientCoins, with nothing changed, where a debit is more than is available. The unique index
-    uq_transfer_adjustment lets an adjustment be posted once.
+    Raises InsufficientCoins, with nothing changed, where a debit is more than is available; HoldsDue, where it is not,
+    but holds that are over are to be released first. The unique index uq_transfer_adjustment lets an adjustment be
+    posted once.
     """
     credit = direction == "credit"
     if await queries.move_posted(connection, owner_id, coins if credit else -coins) is None:
+        if (await queries.read_wallet(connection, owner_id)).available >= coins:
+            raise HoldsDue(owner_id)
         raise InsufficientCoins(
             f"This debit takes {coins} coins, and fewer are there that are not held. Nothing was changed."
         )

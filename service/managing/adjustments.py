@@ -1,7 +1,9 @@
 """Commands for corrections of wallets: requested by one operator, decided by another, each by their own API key."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
@@ -27,10 +29,15 @@ from service.adjustments.adjusting import (
     request_adjustment,
 )
 from service.auth import OPERATOR_ROLES, Operator, authenticate_operator
-from service.errors import TokenInvalid, ValidationFailed
+from service.db import Writers, create_engine
+from service.errors import HoldsDue, TokenInvalid, ValidationFailed
+from service.installation import installation
 from service.managing.running import DataOption, console, in_transaction, listing
 from service.problems import field_errors
-from service.settings import Settings
+from service.redemption.committing import Committing
+from service.reference import Reference
+from service.secrets import Keyring
+from service.settings import Settings, read_settings
 
 Result = TypeVar("Result")
 
@@ -93,7 +100,12 @@ def adjustment_approve(
     async def work(connection: AsyncConnection, operator: Operator, _settings: Settings) -> Adjustment:
         return await approve_adjustment(connection, operator, adjustment_id)
 
-    found = _as_operator(data, key_file, ADJUSTERS, work)
+    try:
+        found = _as_operator(data, key_file, ADJUSTERS, work)
+    except HoldsDue as due:
+        with installation(read_settings(data)) as settings:
+            asyncio.run(_release(settings, due.owner_id))
+        found = _as_operator(data, key_file, ADJUSTERS, work)
     console.print(f"Adjustment {found.id} is approved: transfer {found.transfer_id} of resident {found.resident_id}.")
 
 
@@ -156,6 +168,19 @@ def adjustment_show(
         lambda connection, _operator, _settings: read_adjustment(connection, adjustment_id),
     )
     typer.echo(found.model_dump_json(indent=2))
+
+
+async def _release(settings: Settings, owner_id: int) -> None:
+    """No service may be running that would do it."""
+    async with AsyncExitStack() as stack:
+        engine = create_engine(settings)
+        stack.push_async_callback(engine.dispose)
+        reference = Reference(engine, Keyring.of(settings), demo=settings.demo)
+        await reference.refresh()
+        writers = Writers(settings, by_key=True)
+        stack.callback(writers.close)
+        committing = Committing(writers, reference, zone=settings.business_timezone, demo=settings.demo)
+        await committing.release_due(owner_id)
 
 
 def _as_operator(

@@ -78,12 +78,19 @@ class Committing:
     async def sweep(self) -> int:
         """Write down holds that have expired, the oldest first; how many. Wallets that are in use are left alone."""
         async with self.writers.connection() as connection, connection.transaction():
-            book = await ledger.lock_due_wallets(connection, holds_max=SWEPT_HOLDS_MAX)
-            if not book.due():
-                return 0
-            decisions = Decisions(await self._read(connection, book, []))
-            expired = decisions.expire_due()
-            await _write(connection, decisions, [])
+            return await self._expire(connection, await ledger.lock_due_wallets(connection, holds_max=SWEPT_HOLDS_MAX))
+
+    async def release_due(self, owner_id: int) -> int:
+        """Write down which holds of this resident have expired; how many."""
+        async with self.writers.connection() as connection, connection.transaction():
+            return await self._expire(connection, await ledger.lock_wallets(connection, [owner_id]))
+
+    async def _expire(self, connection: DriverConnection, book: Book) -> int:
+        if not book.due():
+            return 0
+        decisions = Decisions(await self._read(connection, book, []))
+        expired = decisions.expire_due()
+        await _write(connection, decisions, [])
         return expired
 
     async def _identify(self, connection: DriverConnection, commands: list[Command]) -> list[Known]:

@@ -9,7 +9,14 @@ from service.api_keys import Role, create_api_key
 from service.auth import Operator, authenticate_operator
 from service.db import transaction
 from service.residents.residents import register_resident
+from service.settings import Settings
 from tests.world import adjust
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """No sweeper comes in between: who needs coins that were held releases them."""
+    return settings.model_copy(update={"hold_sweep_interval_seconds": 3600})
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,14 @@ import uuid
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.tables import hold_resolution, wallet
 from tests.adjustments.conftest import Office
+from tests.world import add_due_hold, add_shop
 
 PATH = "/v1/adjustments"
 Client = TestClient[Any, Any]
@@ -101,6 +105,20 @@ async def test_a_declined_debit_is_declined_again_under_its_key_and_may_be_tried
     assert (await desk.post("wang", f"{PATH}/{credit['id']}/approve", {})).status == 200
     assert await told(await desk.post("wang", f"{path}/approve", {}, key="first")) == (409, "insufficient_coins")
     assert (await desk.post("wang", f"{path}/approve", {}, key="second")).status == 200
+
+
+async def test_what_is_held_no_longer_is_there_for_a_debit(
+    desk: Desk, engine: AsyncEngine, admin_engine: AsyncEngine
+) -> None:
+    await add_shop(engine, "M1")
+    async with admin_engine.begin() as connection:
+        await add_due_hold(connection, desk.office.resident_id, merchant_id="M1", coins=450)
+    for coins, status in ((430, 200), (71, 409)):
+        wanted = await (await desk.request(coins=coins)).json()
+        assert (await desk.post("wang", f"{PATH}/{wanted['id']}/approve", {})).status == status
+    async with engine.connect() as connection:
+        assert (await connection.execute(sa.select(wallet.c.posted, wallet.c.held))).all() == [(70, 0)]
+        assert (await connection.execute(sa.select(hold_resolution.c.outcome))).scalars().all() == ["expired"]
 
 
 async def test_bad_input_is_pointed_at_and_changes_nothing(desk: Desk) -> None:

@@ -14,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.api_keys import create_api_key
 from service.db import create_engine, transaction
 from service.errors import AdjustmentDecided, Forbidden, OwnAdjustment, TokenInvalid, ValidationFailed
+from service.ledger.book import Wallet
 from service.ledger.queries import read_wallet
 from service.residents.residents import register_resident
 from service.settings import Settings
 from tests.managing.conftest import Tanbi
+from tests.world import add_due_hold, adjust
 
 Value = TypeVar("Value")
 
@@ -83,6 +85,23 @@ def test_one_operator_asks_and_another_decides(
         tanbi("adjustment", "list", "--cursor", str(uuid.uuid4()))
     shown = json.loads(tanbi("adjustment", "show", given))
     assert (shown["requested_by"]["name"], shown["decided_by"]["name"]) == ("李工", "王工")
+
+
+def test_a_debit_takes_what_was_held_when_no_service_runs(
+    tanbi: Tanbi, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resident = in_database(settings, register_resident)
+    li, wang, _ = in_database(settings, make_keys)
+    in_database(settings, lambda connection: adjust(connection, resident, 100))
+    in_database(
+        settings.model_copy(update={"database_url": settings.migration_database_url}),
+        lambda connection: add_due_hold(connection, resident, merchant_id="M1", coins=100),
+    )
+    monkeypatch.setenv("TANBI_OPERATOR_KEY", li)
+    [wanted] = re.findall(r"Adjustment (\S+) waits", tanbi("adjustment", "request", str(resident), "debit", "60", *WHY))
+    monkeypatch.setenv("TANBI_OPERATOR_KEY", wang)
+    assert f"{wanted} is approved" in tanbi("adjustment", "approve", wanted)
+    assert in_database(settings, lambda connection: read_wallet(connection, resident)) == Wallet(40, 0)
 
 
 def test_how_long_coins_live_is_set_and_shown(tanbi: Tanbi) -> None:

@@ -87,7 +87,7 @@ class Redemptions(RuleBasedStateMachine):
 
     @rule(owner=st.integers(0, 1), amount=coins)
     def correct(self, owner: int, amount: int) -> None:
-        # What expired and is not written down yet still counts as held for a correction.
+        # A correction asks for this where holds that are over are in its way.
         self.run(self.committing.sweep())
         if self.posted[owner] - self.held(owner) >= amount:
             self.run(self._adjust(owner, -amount))
