@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
+from uuid import UUID
 
 import pydantic
 import pydantic_core
@@ -146,3 +147,13 @@ def json_response(answer: pydantic.BaseModel | dict[str, Any], status: int = 200
         else pydantic_core.to_json(answer)
     )
     return web.Response(status=status, body=body, headers={hdrs.CONTENT_TYPE: JSON_CONTENT_TYPE})
+
+
+def path_id(request: web.Request) -> UUID | None:
+    """`{id}` of the path; None for what no id is: UUID() alone would take braces, `urn:uuid:` and hyphens anywhere."""
+    text = request.match_info["id"]
+    try:
+        value = UUID(text)
+    except ValueError:
+        return None
+    return value if str(value) == text.lower() else None

@@ -38,7 +38,7 @@ from service.errors import (
 )
 from service.idempotency import KEYED_WRITE, StoredAnswer, answer_once, read_keyed
 from service.keys import ENGINE, SETTINGS
-from service.routing import Routes, json_response, read_model, read_query
+from service.routing import Routes, json_response, path_id, read_model, read_query
 
 ADJUSTERS = frozenset({"operator", "admin"})
 
@@ -183,15 +183,11 @@ async def get_adjustment(request: web.Request) -> web.Response:
 
 
 def _adjustment_id(request: web.Request) -> UUID:
-    """Raises AdjustmentUnknown for what no adjustment has: UUID() alone would take braces, `urn:uuid:` and more."""
-    text = request.match_info["id"]
-    try:
-        value = UUID(text)
-    except ValueError:
-        raise AdjustmentUnknown from None
-    if str(value) != text.lower():
+    """Raises AdjustmentUnknown."""
+    adjustment_id = path_id(request)
+    if adjustment_id is None:
         raise AdjustmentUnknown
-    return value
+    return adjustment_id
 
 
 def _not_stored(response: web.Response) -> web.Response:

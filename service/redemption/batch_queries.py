@@ -69,10 +69,13 @@ SELECT redemption.owner_id, redemption.id, redemption.merchant_id, merchant.acco
        redemption.created_at, hold_resolution.outcome, captured.id AS capture_id,
        coalesce(captured.coins, 0) AS captured_coins, cover.id AS cover_id,
        coalesce(cover.coins, 0) AS covered_coins,
-       (SELECT coalesce(sum(refund.coins), 0)::bigint
-        FROM transfer AS refund
-        WHERE refund.kind = 'refund' AND refund.owner_id = redemption.owner_id
-          AND refund.redemption_id = redemption.id) AS refunded_coins,
+       (coalesce((SELECT sum(coins) FROM transfer AS refund
+                  WHERE refund.kind = 'refund' AND refund.owner_id = redemption.owner_id
+                    AND refund.redemption_id = redemption.id), 0)
+        -- As redemptions were given back before there were refunds.
+        + coalesce((SELECT coins FROM transfer AS reversal
+                    WHERE reversal.kind = 'reversal' AND reversal.owner_id = redemption.owner_id
+                      AND reversal.reverses_id = captured.id), 0))::bigint AS refunded_coins,
        EXISTS (SELECT FROM uncovered_capture AS late
                WHERE late.owner_id = redemption.owner_id AND late.redemption_id = redemption.id) AS is_uncovered
 FROM unnest($1::bigint[], $2::uuid[]) AS asked (owner_id, id)

@@ -9,7 +9,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.auth import Machine, Merchant
-from service.tables import hold, hold_resolution, pay_code, redemption, transfer
+from service.ledger.redeemed import redemptions_as_they_are
+from service.tables import pay_code, redemption
 
 
 async def replace_pay_code(
@@ -46,51 +47,10 @@ async def tidy_pay_codes(connection: AsyncConnection, *, kept: timedelta, rows_m
 
 
 async def find_redemption(connection: AsyncConnection, redemption_id: UUID, caller: Merchant | Machine) -> Any | None:
-    """A merchant's own redemption, or a machine's own, as it stands at this moment: state, captured_coins,
-    refunded_coins and what was granted."""
-    captured, refund = transfer.alias("captured"), transfer.alias("refund")
-    of = redemption.c
-    refunded_coins = (
-        sa.select(sa.cast(sa.func.coalesce(sa.func.sum(refund.c.coins), 0), sa.BigInteger))
-        .where(refund.c.kind == "refund", refund.c.owner_id == of.owner_id, refund.c.redemption_id == of.id)
-        .scalar_subquery()
-    )
-    state = sa.case(
-        (sa.and_(captured.c.id.is_not(None), refunded_coins == captured.c.coins), "refunded"),
-        (captured.c.id.is_not(None), "captured"),
-        # From its time on, whether or not that is written down yet.
-        (hold.c.expires_at <= sa.func.clock_timestamp(), "expired"),
-        (hold.c.expires_at.is_not(None), "authorised"),
-        else_=hold_resolution.c.outcome,
-    )
-    query = (
-        sa.select(
-            of.id,
-            state.label("state"),
-            of.coins,
-            sa.func.coalesce(captured.c.coins, 0).label("captured_coins"),
-            refunded_coins.label("refunded_coins"),
-            of.offer_id,
-            of.machine_id,
-            of.expires_at,
-            of.created_at,
-        )
-        .select_from(redemption)
-        .outerjoin(hold, sa.and_(hold.c.owner_id == of.owner_id, hold.c.redemption_id == of.id))
-        .outerjoin(
-            hold_resolution,
-            sa.and_(hold_resolution.c.owner_id == of.owner_id, hold_resolution.c.redemption_id == of.id),
-        )
-        .outerjoin(
-            captured,
-            sa.and_(
-                captured.c.kind == "redemption", captured.c.owner_id == of.owner_id, captured.c.redemption_id == of.id
-            ),
-        )
-        .where(of.id == redemption_id)
-    )
+    """A merchant's own redemption, or a machine's own, as it is at this moment."""
+    query = redemptions_as_they_are().where(redemption.c.id == redemption_id)
     if isinstance(caller, Machine):
-        query = query.where(of.machine_id == caller.id)
+        query = query.where(redemption.c.machine_id == caller.id)
     else:
-        query = query.where(of.merchant_id == caller.id)
+        query = query.where(redemption.c.merchant_id == caller.id)
     return (await connection.execute(query)).one_or_none()

@@ -1,7 +1,6 @@
 """HTTP of redemption."""
 
 from datetime import timedelta
-from uuid import UUID
 
 from aiohttp import hdrs, web
 
@@ -59,7 +58,7 @@ from service.redemption import queries
 from service.redemption.commands import ApiKey, Asker, Capture, Command, Refund, SessionToken, Spend, Void, Wanted
 from service.redemption.committing import Decided
 from service.redemption.pay_codes import issue_pay_code
-from service.routing import JSON_CONTENT_TYPE, Routes, json_response, read_body, read_model
+from service.routing import JSON_CONTENT_TYPE, Routes, json_response, path_id, read_body, read_model
 from service.secrets import token_hash
 
 routes = Routes("redemption")
@@ -161,7 +160,7 @@ async def post_capture(request: web.Request) -> web.Response:
     for the hold may tell later what it gave out, within its merchant's grace."""
     asker = await _asker(request)
     wanted = await read_model(request, CaptureRequest, request.app[SETTINGS])
-    return await _command(request, asker, Capture(_redemption_id(request), wanted.coins), "captured")
+    return await _command(request, asker, Capture(path_id(request), wanted.coins), "captured")
 
 
 @routes.route(
@@ -178,7 +177,7 @@ async def post_void(request: web.Request) -> web.Response:
     """Nothing was given out: all that is held is the resident's again. Send `{}`."""
     asker = await _asker(request)
     await read_model(request, VoidRequest, request.app[SETTINGS])
-    return await _command(request, asker, Void(_redemption_id(request)), "voided")
+    return await _command(request, asker, Void(path_id(request)), "voided")
 
 
 @routes.route(
@@ -195,7 +194,7 @@ async def post_refund(request: web.Request) -> web.Response:
     """As often as wanted, until all that was captured is given back. Machines do not."""
     asker = await _asker(request)
     wanted = await read_model(request, RefundRequest, request.app[SETTINGS])
-    return await _command(request, asker, Refund(_redemption_id(request), wanted.coins, wanted.reason), "refunded")
+    return await _command(request, asker, Refund(path_id(request), wanted.coins, wanted.reason), "refunded")
 
 
 @routes.route(
@@ -217,7 +216,7 @@ async def get_redemption(request: web.Request) -> web.Response:
             caller = asker
         else:
             caller = await authenticate_merchant(connection, token or "", demo=request.app[SETTINGS].demo)
-        redemption_id = _redemption_id(request)
+        redemption_id = path_id(request)
         found = None if redemption_id is None else await queries.find_redemption(connection, redemption_id, caller)
     if found is None:
         raise RedemptionUnknown
@@ -232,16 +231,6 @@ async def _asker(request: web.Request) -> Asker:
     # Within the time that a body may take, before anything is made of it.
     body = await read_body(request, (JSON_CONTENT_TYPE,), settings) if request.method == hdrs.METH_POST else b""
     return await authenticate_machine(request, body, request.app[REFERENCE], settings.signature_tolerance_seconds)
-
-
-def _redemption_id(request: web.Request) -> UUID | None:
-    """None for what no redemption has: UUID() alone would take braces, `urn:uuid:` and hyphens anywhere."""
-    text = request.match_info["id"]
-    try:
-        value = UUID(text)
-    except ValueError:
-        return None
-    return value if str(value) == text.lower() else None
 
 
 async def _command(request: web.Request, asker: Asker, wanted: Wanted, success: str) -> web.Response:

@@ -9,11 +9,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.cursors import Moment
+from service.ledger.redeemed import redemptions_as_they_are
 from service.tables import (
     carbon_factor,
     credential,
     hold,
-    hold_resolution,
     material,
     merchant,
     redemption,
@@ -262,54 +262,11 @@ async def statement_page(
 async def redemptions_page(
     connection: AsyncConnection, owner_id: int, *, before: Moment | None, limit: int
 ) -> Sequence[sa.Row[Any]]:
-    """A resident's redemptions, newest first, each with what became of it: see the table `redemption`."""
-    # Literals, so that the indexes of these kinds of transfers are used.
-    capture = transfer.alias("capture")
-    refund = transfer.alias("refund")
-    refunded = (
-        sa.select(sa.func.coalesce(sa.func.sum(refund.c.coins), 0))
-        .where(
-            refund.c.owner_id == redemption.c.owner_id,
-            refund.c.redemption_id == redemption.c.id,
-            refund.c.kind == sa.literal_column("'refund'"),
-        )
-        .scalar_subquery()
-    )
-    captured = sa.func.coalesce(capture.c.coins, 0)
-    state = sa.case(
-        (capture.c.coins.is_not(None), sa.case((refunded == capture.c.coins, "refunded"), else_="captured")),
-        (hold.c.expires_at <= sa.func.statement_timestamp(), "expired"),
-        (hold.c.expires_at.is_not(None), "authorised"),
-        else_=hold_resolution.c.outcome,
-    )
-    keys = redemption.c.owner_id, redemption.c.id
+    """A resident's redemptions as they are, newest first, with their merchants' names."""
     query = (
-        sa.select(
-            redemption.c.id,
-            redemption.c.merchant_id,
-            merchant.c.name.label("merchant_name"),
-            redemption.c.machine_id,
-            redemption.c.coins,
-            captured.label("captured_coins"),
-            sa.cast(refunded, sa.BigInteger).label("refunded_coins"),
-            state.label("state"),
-            redemption.c.expires_at,
-            redemption.c.offer_id,
-            redemption.c.created_at,
-        )
+        redemptions_as_they_are()
+        .add_columns(merchant.c.name.label("merchant_name"))
         .join(merchant, merchant.c.id == redemption.c.merchant_id)
-        .outerjoin(
-            capture,
-            sa.and_(
-                capture.c.owner_id == redemption.c.owner_id,
-                capture.c.redemption_id == redemption.c.id,
-                capture.c.kind == sa.literal_column("'redemption'"),
-            ),
-        )
-        .outerjoin(hold, sa.tuple_(hold.c.owner_id, hold.c.redemption_id) == sa.tuple_(*keys))
-        .outerjoin(
-            hold_resolution, sa.tuple_(hold_resolution.c.owner_id, hold_resolution.c.redemption_id) == sa.tuple_(*keys)
-        )
         .where(redemption.c.owner_id == owner_id)
         .order_by(redemption.c.created_at.desc(), redemption.c.id.desc())
         .limit(limit)

@@ -29,7 +29,7 @@ from service.errors import (
 )
 from service.idempotency import KEYED_WRITE, answer_once, read_keyed
 from service.keys import ENGINE, KEYRING, SETTINGS
-from service.routing import Routes, json_response, read_model, read_query
+from service.routing import Routes, json_response, path_id, read_model, read_query
 from service.webhooks.endpoints import disable_endpoint, read_endpoints, register_endpoint
 from service.webhooks.messages import read_messages, replay_message
 from service.webhooks.sending import check_url
@@ -168,12 +168,8 @@ async def post_webhook_replay(request: web.Request) -> web.Response:
 
 
 def _id(request: web.Request) -> UUID:
-    """Raises WebhookUnknown for what cannot be an id: UUID() alone would take braces, `urn:uuid:` and more."""
-    text = request.match_info["id"]
-    try:
-        value = UUID(text)
-    except ValueError:
-        raise WebhookUnknown from None
-    if str(value) != text.lower():
+    """Raises WebhookUnknown."""
+    found = path_id(request)
+    if found is None:
         raise WebhookUnknown
-    return value
+    return found

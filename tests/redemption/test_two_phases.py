@@ -201,6 +201,28 @@ async def test_20_refunds_at_once_never_give_back_more_than_was_captured(
     assert await wallet_of(engine, world) == (490, 0)
 
 
+async def test_what_was_reversed_before_there_were_refunds_is_refunded(
+    engine: AsyncEngine, admin_engine: AsyncEngine, rich: Caller, shop: Caller
+) -> None:
+    taken = await (await rich.redeem(100)).json()
+    async with admin_engine.begin() as connection:
+        [captured] = (await connection.execute(sa.select(transfer).where(transfer.c.kind == "redemption"))).all()
+        await connection.execute(
+            sa.insert(transfer).values(
+                owner_id=captured.owner_id,
+                kind="reversal",
+                debit_account_id=captured.credit_account_id,
+                credit_account_id=captured.owner_id,
+                coins=100,
+                reverses_id=captured.id,
+                reason="before refunds",
+            )
+        )
+    assert await code_of(await act(shop, taken, "refund", {"coins": 1})) == "above_captured"
+    assert (await (await shop.get(f"{BY_PAY_CODE}/{taken['id']}")).json())["state"] == "refunded"
+    assert (await (await rich.get("/v1/me/redemptions")).json())["redemptions"][0]["refunded_coins"] == 100
+
+
 @pytest.mark.parametrize("what", ["capture", "void", "refund"])
 async def test_another_merchants_redemption_is_not_there(
     world: World, client: Client, engine: AsyncEngine, rich: Caller, shop: Caller, what: str
