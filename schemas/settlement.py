@@ -143,7 +143,9 @@ class CoinsMonth(Answer):
     """outstanding_coins = those of the month before + issued + adjusted in − redeemed − expired − adjusted out."""
 
     month: MonthText
-    issued_coins: int = Field(description="Credits of weigh events, and what the scheme covered of late captures")
+    issued_coins: int = Field(
+        description="Credits of weigh events, and what the scheme covered of late captures less what it had back"
+    )
     redeemed_coins: int = Field(description="Captures less refunds")
     expired_coins: int
     adjusted_in_coins: int

@@ -122,6 +122,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
             age_days_max=settings.event_age_days_max,
             weight_grams_max=settings.weight_grams_max,
         )
+        app[settlement.WRITING] = asyncio.Semaphore(settlement.WRITING_MAX)
         app[keys.ENGINE] = engine
         app[keys.KEYRING] = keyring
         app[keys.REFERENCE] = reference

@@ -81,6 +81,11 @@ async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
+async def lift_time_limit(connection: AsyncConnection) -> None:
+    """For an operator who waits: statements of this transaction may take as long as they need."""
+    await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+
+
 def engine_use(engine: AsyncEngine) -> tuple[int, int]:
     """Connections of the engine's pool that are in use, and that are open and idle."""
     pool: Any = engine.pool

@@ -437,7 +437,8 @@ class MonthNotOver(Conflict):
 
 
 class RateInThePast(Conflict):
-    """A rate takes effect at least a minute from now: what was captured before is settled at the one in force."""
+    """A rate was in force at that moment, and what was captured since is settled at it. A new one takes effect at least
+    a minute from now."""
 
     code = "rate_in_the_past"
     title = "Rate would reach into the past"

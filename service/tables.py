@@ -623,9 +623,10 @@ settlement_line = Table(
     metadata,
     Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
     Column("transfer_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("statement_number", Text, ForeignKey("settlement_statement.number"), nullable=False, index=True),
+    Column("statement_number", Text, ForeignKey("settlement_statement.number"), nullable=False),
     # In force when the coins were captured; a refund is settled at its capture's.
     Column("fen_per_1000_coins", Integer, nullable=False),
+    Index(None, "statement_number", "transfer_id"),
 )
 
 # -- webhooks -------------------------------------------------------------------------------------------------------

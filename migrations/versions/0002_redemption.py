@@ -387,7 +387,12 @@ def create_settlement() -> None:
         ),
         sa.PrimaryKeyConstraint("owner_id", "transfer_id", name=op.f("pk_settlement_line")),
     )
-    op.create_index(op.f("ix_settlement_line_statement_number"), "settlement_line", ["statement_number"], unique=False)
+    op.create_index(
+        op.f("ix_settlement_line_statement_number_transfer_id"),
+        "settlement_line",
+        ["statement_number", "transfer_id"],
+        unique=False,
+    )
 
 
 def create_webhooks() -> None:

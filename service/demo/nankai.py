@@ -175,6 +175,8 @@ MATERIALS: Final = (
 )
 # The district's project began in October 2022; paper was paid less until 2024. Midnight in Tianjin.
 TARIFFS_FROM: Final = datetime(2022, 9, 30, 16, tzinfo=UTC)
+# What the scheme pays merchants.
+FEN_PER_1000_COINS = 1000
 PAPER_TARIFF_RAISED: Final = datetime(2023, 12, 31, 16, tzinfo=UTC)
 PAPER_COINS_PER_KG_BEFORE: Final = 80
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.signatures import ED25519_KEY_BYTES, Algorithm, SigningKey
 from service.api_keys import create_api_key
-from service.demo import queries
+from service.demo import nankai, queries
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine, DemoMerchant, DemoResident
 from service.demo.sample import Sample, algorithm_of, draw_inputs, draw_sample
 from service.ledger.queries import open_wallets
@@ -23,6 +23,7 @@ from service.redemption.offers import add_offer
 from service.reference import raise_revision
 from service.residents.sessions import TOKEN_PREFIX
 from service.secrets import Keyring, new_token, token_hash
+from service.settlement.settling import set_rate
 from service.weighing.bins import add_bin
 
 # A demo that is found again after a year still opens.
@@ -106,6 +107,12 @@ async def _plant_merchants(connection: AsyncConnection, keyring: Keyring, sample
             name_en=shop.name_en,
             site_id=shop.site_id,
             capture_grace_seconds=shop.capture_grace_seconds,
+        )
+        await set_rate(
+            connection,
+            merchant_id=shop.id,
+            fen_per_1000_coins=nankai.FEN_PER_1000_COINS,
+            effective_from=nankai.TARIFFS_FROM,
         )
     for offer in sample.offers:
         await add_offer(connection, offer.merchant_id, offer.wanted)

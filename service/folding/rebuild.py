@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.db import lift_time_limit
 from service.folding import queries
 from service.tables import coin_volume, fold_position, resident_volume, transfer, volume, weigh_event
 
@@ -19,7 +20,7 @@ async def rebuild(connection: AsyncConnection, *, timezone: str) -> None:
     passed, as are those of a few others that committed just now. Either way a row is summed here if its id was
     written down, and folded later if not.
     """
-    await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+    await lift_time_limit(connection)
     await connection.execute(sa.select(fold_position.c.xid).with_for_update())
     settled: int = (await connection.execute(SETTLED)).scalar_one()
     for column in (weigh_event.c.xid, weigh_event.c.claimed_xid, transfer.c.xid):

@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from service.db import create_engine, snapshot, transaction
+from service.db import create_engine, lift_time_limit, snapshot, transaction
 from service.errors import MerchantUnknown, StatementUnknown, ValidationFailed
 from service.installation import installation
 from service.managing.running import DataOption, console, errors, in_transaction, listing
@@ -45,7 +45,8 @@ def rate_set(
         typer.Option(
             "--from",
             formats=["%Y-%m-%dT%H:%M:%S%z"],
-            help="Such as 2027-01-01T00:00:00+0800; a minute from now where not given.",
+            help="Such as 2027-01-01T00:00:00+0800; a minute from now where not given. A moment of the past is taken"
+            " where no rate was in force then.",
         ),
     ] = None,
     data: DataOption = None,
@@ -114,6 +115,7 @@ async def _settle_all(engine: AsyncEngine, settings: Settings, month: Month, onl
     with Progress(console=errors, transient=True) as progress:
         for each in progress.track(merchants, description=f"Settling {month}"):
             async with transaction(engine) as connection:
+                await lift_time_limit(connection)
                 settled.append(await settle(connection, merchant=each, month=month, zone=zone))
     return settled
 
@@ -124,8 +126,8 @@ def _tell(settled: list[Settled], month: Month) -> bool:
     for each in settled:
         if each.number is not None:
             said = "issued" if each.issued else "issued before"
-        elif each.unrated:
-            said = f"[red]{each.unrated} captures have no rate: tanbi rate set {each.merchant_id} …[/red]"
+        elif each.unrated_from is not None:
+            said = f"[red]{each.unrated} captures and refunds have no rate; see below[/red]"
         elif each.later is not None:
             said = f"[red]{each.later} is closed already: what is left of {month} is on a later statement[/red]"
         else:
@@ -133,9 +135,18 @@ def _tell(settled: list[Settled], month: Month) -> bool:
         table.add_row(each.merchant_id, each.number or "", f"{each.net_coins:,}", yuan(each.payable_fen), said)
     if table.row_count:
         console.print(table)
+        for each in settled:
+            if each.unrated_from is not None:
+                console.print(_rate_command(each.merchant_id, each.unrated_from), highlight=False, soft_wrap=True)
     else:
         console.print(f"No merchant has anything to settle in {month}.")
     return all(each.number is not None or not (each.unrated or each.later) for each in settled)
+
+
+def _rate_command(merchant_id: str, since: datetime) -> str:
+    """What to type so that captures since then have a rate."""
+    begins_at = since.replace(microsecond=0).strftime("%Y-%m-%dT%H:%M:%S%z")
+    return f"{merchant_id} was never agreed on a rate for these: tanbi rate set {merchant_id} FEN --from {begins_at}"
 
 
 async def _export(engine: AsyncEngine, settings: Settings, number: str, output: Path) -> None:
@@ -144,11 +155,9 @@ async def _export(engine: AsyncEngine, settings: Settings, number: str, output: 
         found = await queries.find_statement(connection, number)
         if found is None:
             raise StatementUnknown(f"There is no statement {number}.")
-        with (output / f"{number}.csv").open("wb") as file:  # nothing else runs in this process
-            async for part in documents.csv_parts(connection, found, zone):
-                file.write(part)
-        await documents.write_xlsx(connection, found, zone, output / f"{number}.xlsx")
-        (output / f"{number}.html").write_text(await documents.page(connection, found, zone), encoding="utf-8")
+        await lift_time_limit(connection)
+        for ending, document in documents.DOCUMENTS.items():
+            await document.write(connection, found, zone, output / f"{number}.{ending}")
 
 
 @statement_app.command("list")
@@ -210,6 +219,7 @@ def report_coins(
     begin, end = _month(first), _month(last)
 
     async def work(connection: AsyncConnection, settings: Settings) -> list[dict[str, Any]]:
+        await lift_time_limit(connection)
         return await coins_outstanding(connection, first=begin, last=end, zone=settings.business_timezone)
 
     months = in_transaction(data, work)

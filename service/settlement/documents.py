@@ -1,12 +1,12 @@
 """A statement as files: CSV, XLSX, and a page to print."""
 
+import asyncio
 import csv
-import io
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import jinja2
@@ -57,61 +57,62 @@ def _cells(row: sa.Row[Any], zone: ZoneInfo) -> tuple[str, str, str, int, int, s
     )
 
 
-async def csv_parts(connection: AsyncConnection, statement: sa.Row[Any], zone: str) -> AsyncIterator[bytes]:
-    """UTF-8 with a byte order mark, by which Excel knows that it is; piece by piece."""
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(HEADER)
-    yield "\ufeff".encode() + _taken(written)
+async def write_csv(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> None:
+    """UTF-8 with a byte order mark, by which Excel knows that it is."""
     local = ZoneInfo(zone)
-    async for row in queries.stream_lines(connection, statement.number):
-        writer.writerow(_cells(row, local))
-        if written.tell() > 1 << 16:
-            yield _taken(written)
-    yield _taken(written)
-
-
-def _taken(written: io.StringIO) -> bytes:
-    text = written.getvalue()
-    written.seek(0)
-    written.truncate()
-    return text.encode()
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADER)
+        async for lines in queries.stream_lines(connection, statement.number):
+            await asyncio.to_thread(writer.writerows, [_cells(row, local) for row in lines])
 
 
 async def write_xlsx(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> None:
-    """Two sheets: what it comes to, and every line; in constant memory."""
+    """Two sheets: what it comes to, and every line; in constant memory, and in a thread."""
     local = ZoneInfo(zone)
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": scratch}) as book,
-    ):
-        bold, money = book.add_format({"bold": True}), book.add_format({"num_format": "#,##0.00"})
-        summary = book.add_worksheet("结算单 Statement")
-        summary.set_column(0, 0, 34)
-        summary.set_column(1, 1, 40)
-        place = 0
-        for place, (name, amount) in enumerate(summary_rows(statement, zone)):
-            summary.write_string(place, 0, name, bold)
-            if isinstance(amount, int):
-                summary.write_number(place, 1, amount)
+    with tempfile.TemporaryDirectory() as scratch:
+        book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": scratch})
+        try:
+            bold = book.add_format({"bold": True})
+            _write_summary(book, bold, statement, zone)
+            sheet = book.add_worksheet("明细 Lines")
+            sheet.set_column(0, 6, 22)
+            sheet.freeze_panes(1, 0)
+            for column, name in enumerate(HEADER):
+                sheet.write_string(0, column, name, bold)
+            line = 1
+            async for lines in queries.stream_lines(connection, statement.number):
+                await asyncio.to_thread(_write_lines, sheet, line, lines, local)
+                line += len(lines)
+        finally:
+            # Its parts are put together and compressed.
+            await asyncio.to_thread(book.close)
+
+
+def _write_summary(book: Any, bold: Any, statement: sa.Row[Any], zone: str) -> None:
+    money = book.add_format({"num_format": "#,##0.00"})
+    sheet = book.add_worksheet("结算单 Statement")
+    sheet.set_column(0, 0, 34)
+    sheet.set_column(1, 1, 40)
+    place = 0
+    for place, (name, amount) in enumerate(summary_rows(statement, zone)):
+        sheet.write_string(place, 0, name, bold)
+        if isinstance(amount, int):
+            sheet.write_number(place, 1, amount)
+        else:
+            sheet.write_string(place, 1, _text(amount))
+    sheet.write_string(place + 1, 0, "应付金额（元）Payable, yuan", bold)
+    # A double holds every amount up to 90 billion yuan to the fen.
+    sheet.write_number(place + 1, 1, statement.payable_fen / 100, money)
+
+
+def _write_lines(sheet: Any, first: int, lines: Sequence[sa.Row[Any]], zone: ZoneInfo) -> None:
+    for line, row in enumerate(lines, start=first):
+        for column, value in enumerate(_cells(row, zone)):
+            if isinstance(value, int):
+                sheet.write_number(line, column, value)
             else:
-                summary.write_string(place, 1, _text(amount))
-        summary.write_string(place + 1, 0, "应付金额（元）Payable, yuan", bold)
-        # A double holds every amount up to 90 billion yuan to the fen.
-        summary.write_number(place + 1, 1, statement.payable_fen / 100, money)
-        sheet = book.add_worksheet("明细 Lines")
-        sheet.set_column(0, 6, 22)
-        sheet.freeze_panes(1, 0)
-        for column, name in enumerate(HEADER):
-            sheet.write_string(0, column, name, bold)
-        line = 0
-        async for row in queries.stream_lines(connection, statement.number):
-            line += 1
-            for column, value in enumerate(_cells(row, local)):
-                if isinstance(value, int):
-                    sheet.write_number(line, column, value)
-                else:
-                    sheet.write_string(line, column, value)
+                sheet.write_string(line, column, value)
 
 
 def summary_rows(statement: sa.Row[Any], zone: str) -> list[tuple[str, str | int]]:
@@ -131,13 +132,13 @@ def summary_rows(statement: sa.Row[Any], zone: str) -> list[tuple[str, str | int
     ]
 
 
-async def page(connection: AsyncConnection, statement: sa.Row[Any], zone: str) -> str:
+async def write_page(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> None:
     """A printable page in Chinese, of the totals and each day."""
     days: list[tuple[date, int, int]] = [
         (row.day, row.captured_coins, row.refunded_coins)
         for row in await queries.days_of(connection, statement.number, zone)
     ]
-    return _pages.get_template("statement.html").render(
+    page = _pages.get_template("statement.html").render(
         statement=statement,
         month=Month.of(statement.month),
         issued_at=_local(statement.issued_at, zone),
@@ -145,7 +146,24 @@ async def page(connection: AsyncConnection, statement: sa.Row[Any], zone: str) -
         words=yuan_in_words(statement.payable_fen),
         days=days,
     )
+    await asyncio.to_thread(path.write_text, page, encoding="utf-8")
 
 
 def _local(at: datetime, zone: str) -> str:
     return at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+class Document(NamedTuple):
+    """A statement as a file: what it is on the wire, and who writes it."""
+
+    content_type: str
+    shown_inline: bool
+    write: Callable[[AsyncConnection, sa.Row[Any], str, Path], Awaitable[None]]
+
+
+# By the ending of the file's name.
+DOCUMENTS: Final = {
+    "csv": Document(CSV_TYPE, False, write_csv),
+    "xlsx": Document(XLSX_TYPE, False, write_xlsx),
+    "html": Document(HTML_TYPE, True, write_page),
+}

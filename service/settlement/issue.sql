@@ -1,8 +1,8 @@
 -- Close one merchant's month: the statement and its lines, in one statement, or nothing where there is one already.
 --   :merchant_id  :account_id  :number  :month  :begins_at (how far back one looks)  :ends_at
 -- What is taken is every capture and refund from before :ends_at that is on no statement yet. Those older than
--- :begins_at are: a transaction lasts a minute at most, and :begins_at is a whole closed month back.
--- Gives the totals, how many captures have no rate, and the number where it was issued.
+-- :begins_at are: a transaction lasts minutes at most, and :begins_at is a whole closed month back.
+-- Gives the totals, how many captures have no rate and since when, and the number where it was issued.
 WITH unsettled AS (
     SELECT owner_id, id, kind, coins, reverses_id, created_at
     FROM transfer
@@ -13,9 +13,16 @@ WITH unsettled AS (
     FROM transfer
     WHERE kind = 'refund' AND debit_account_id = :account_id
       AND created_at >= :begins_at AND created_at < :ends_at
+    UNION ALL
+    -- As redemptions were given back before there were refunds.
+    SELECT owner_id, id, 'refund', coins, reverses_id, created_at
+    FROM transfer
+    WHERE kind = 'reversal' AND debit_account_id = :account_id
+      AND created_at >= :begins_at AND created_at < :ends_at
 ), rated AS (
     -- A refund is worth what its capture was.
-    SELECT unsettled.owner_id, unsettled.id, unsettled.kind, unsettled.coins, rate.fen_per_1000_coins
+    SELECT unsettled.owner_id, unsettled.id, unsettled.kind, unsettled.coins, rate.fen_per_1000_coins,
+           coalesce(captured.created_at, unsettled.created_at) AS captured_at
     FROM unsettled
     LEFT JOIN transfer AS captured
       ON unsettled.kind = 'refund' AND captured.owner_id = unsettled.owner_id AND captured.id = unsettled.reverses_id
@@ -38,7 +45,8 @@ WITH unsettled AS (
            -- Rounded once, towards zero.
            div(coalesce(sum(coins::numeric * fen_per_1000_coins * CASE kind WHEN 'refund' THEN -1 ELSE 1 END), 0),
                1000)::bigint AS payable_fen,
-           count(*) FILTER (WHERE fen_per_1000_coins IS NULL) AS unrated
+           count(*) FILTER (WHERE fen_per_1000_coins IS NULL) AS unrated,
+           min(captured_at) FILTER (WHERE fen_per_1000_coins IS NULL) AS unrated_from
     FROM rated
 ), issued AS (
     INSERT INTO settlement_statement (number, merchant_id, month, captures, captured_coins, refunds, refunded_coins,

@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from importlib import resources
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import violated_constraint
-from service.errors import MerchantUnknown, RateExists
+from service.errors import RateExists
 from service.settlement.months import Month
 from service.tables import merchant, merchant_rate, redemption, settlement_line, settlement_statement, transfer
 
@@ -20,6 +20,8 @@ ISSUE = sa.text(resources.files("service.settlement").joinpath("issue.sql").read
     sa.bindparam("ends_at", type_=sa.DateTime(timezone=True)),
     sa.bindparam("closed_until", type_=sa.DateTime(timezone=True)),
 )
+
+LINES_AT_ONCE: Final = 2000
 
 Rows: TypeAlias = Sequence[Any]
 
@@ -47,10 +49,24 @@ async def issue(connection: AsyncConnection, **values: Any) -> sa.Row[Any]:
     return (await connection.execute(ISSUE, values)).one()
 
 
+async def lock_merchant(connection: AsyncConnection, merchant_id: str) -> bool:
+    """Rates of one merchant are set one after the other; False where there is no such merchant."""
+    query = sa.select(merchant.c.id).where(merchant.c.id == merchant_id).with_for_update(key_share=True)
+    return (await connection.execute(query)).one_or_none() is not None
+
+
+async def has_rate(connection: AsyncConnection, merchant_id: str, at: datetime) -> bool:
+    """Whether a rate was in force at that moment."""
+    of = merchant_rate.c
+    query = sa.select(sa.exists().where(of.merchant_id == merchant_id, of.effective_from <= at))
+    found: bool = (await connection.execute(query)).scalar_one()
+    return found
+
+
 async def insert_rate(
     connection: AsyncConnection, *, merchant_id: str, effective_from: datetime, fen_per_1000_coins: int
 ) -> None:
-    """Raises MerchantUnknown or RateExists; the caller rolls back."""
+    """Raises RateExists; the caller rolls back."""
     try:
         await connection.execute(
             sa.insert(merchant_rate).values(
@@ -58,11 +74,8 @@ async def insert_rate(
             )
         )
     except IntegrityError as error:
-        match violated_constraint(error):
-            case "pk_merchant_rate":
-                raise RateExists from None
-            case "fk_merchant_rate_merchant_id_merchant":
-                raise MerchantUnknown(f"There is no merchant {merchant_id}.") from None
+        if violated_constraint(error) == "pk_merchant_rate":
+            raise RateExists from None
         raise
 
 
@@ -107,13 +120,18 @@ async def list_statements(
     return (await connection.execute(query)).all()
 
 
+def _kind() -> sa.ColumnElement[str]:
+    """An old reversal of a redemption counts as its refund."""
+    return sa.case((transfer.c.kind == "redemption", "redemption"), else_="refund")
+
+
 def _lines(number: str) -> sa.Select[Any]:
     return (
         sa.select(
             transfer.c.id,
             transfer.c.owner_id,
             transfer.c.created_at,
-            transfer.c.kind,
+            _kind().label("kind"),
             transfer.c.coins,
             transfer.c.redemption_id,
             settlement_line.c.fen_per_1000_coins,
@@ -130,7 +148,7 @@ def _lines(number: str) -> sa.Select[Any]:
             sa.and_(redemption.c.owner_id == transfer.c.owner_id, redemption.c.id == transfer.c.redemption_id),
         )
         .where(settlement_line.c.statement_number == number)
-        .order_by(transfer.c.id)
+        .order_by(settlement_line.c.transfer_id)
     )
 
 
@@ -138,23 +156,23 @@ async def lines_page(connection: AsyncConnection, number: str, *, after_id: int 
     """Lines in the order of their transfers' ids."""
     query = _lines(number).limit(limit)
     if after_id is not None:
-        query = query.where(transfer.c.id > after_id)
+        query = query.where(settlement_line.c.transfer_id > after_id)
     rows: Rows = (await connection.execute(query)).all()
     return rows
 
 
-async def stream_lines(connection: AsyncConnection, number: str) -> AsyncIterator[sa.Row[Any]]:
-    """All lines, a few at a time."""
-    async with connection.stream(_lines(number).execution_options(yield_per=1000)) as rows:
-        async for row in rows:
-            yield row
+async def stream_lines(connection: AsyncConnection, number: str) -> AsyncIterator[Rows]:
+    """All lines, LINES_AT_ONCE at a time."""
+    async with connection.stream(_lines(number).execution_options(yield_per=LINES_AT_ONCE)) as rows:
+        async for lines in rows.partitions():
+            yield lines
 
 
 async def days_of(connection: AsyncConnection, number: str, zone: str) -> Rows:
     """Captured and refunded coins by business day."""
     day = sa.cast(sa.func.timezone(zone, transfer.c.created_at), sa.Date)
-    captured = sa.func.sum(sa.case((transfer.c.kind == "redemption", transfer.c.coins), else_=0))
-    refunded = sa.func.sum(sa.case((transfer.c.kind == "refund", transfer.c.coins), else_=0))
+    captured = sa.func.sum(sa.case((_kind() == "redemption", transfer.c.coins), else_=0))
+    refunded = sa.func.sum(sa.case((_kind() == "refund", transfer.c.coins), else_=0))
     query = (
         sa.select(
             day.label("day"),

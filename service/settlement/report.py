@@ -16,9 +16,11 @@ MONTHS_MAX: Final = 120
 INSTANT: Final = sa.DateTime(timezone=True)
 NOTHING: Final = ("issued_coins", "redeemed_coins", "expired_coins", "adjusted_in_coins", "adjusted_out_coins")
 
+# One pass over all transfers. What lies before the first month counts as a month of its own.
 MOVED: Final = sa.text("""
-SELECT to_char(timezone(:zone, created_at), 'YYYY-MM') AS month,
-       coalesce(sum(coins) FILTER (WHERE kind IN ('credit', 'cover')), 0)::bigint AS issued_coins,
+SELECT CASE WHEN created_at < :begins_at THEN '' ELSE to_char(timezone(:zone, created_at), 'YYYY-MM') END AS month,
+       coalesce(sum(coins) FILTER (WHERE kind IN ('credit', 'cover')), 0)::bigint
+         - coalesce(sum(coins) FILTER (WHERE kind = 'cover_refund'), 0)::bigint AS issued_coins,
        coalesce(sum(coins) FILTER (WHERE kind = 'redemption'), 0)::bigint
          - coalesce(sum(coins) FILTER (WHERE kind = 'refund'), 0)::bigint AS redeemed_coins,
        coalesce(sum(coins) FILTER (WHERE kind = 'expiry'), 0)::bigint AS expired_coins,
@@ -27,27 +29,22 @@ SELECT to_char(timezone(:zone, created_at), 'YYYY-MM') AS month,
        coalesce(sum(coins) FILTER (WHERE kind IN ('adjustment', 'reversal') AND owner_id = debit_account_id),
                 0)::bigint AS adjusted_out_coins
 FROM transfer
-WHERE created_at >= :begins_at AND created_at < :ends_at
+WHERE created_at < :ends_at
 GROUP BY 1
-""").bindparams(
-    sa.bindparam("begins_at", type_=sa.DateTime(timezone=True)),
-    sa.bindparam("ends_at", type_=sa.DateTime(timezone=True)),
-)
+""").bindparams(sa.bindparam("begins_at", type_=INSTANT), sa.bindparam("ends_at", type_=INSTANT))
 
-BEFORE: Final = sa.text("""
-SELECT coalesce(sum(CASE owner_id WHEN credit_account_id THEN coins ELSE -coins END), 0)::bigint
-FROM transfer
-WHERE created_at < :begins_at
-""").bindparams(sa.bindparam("begins_at", type_=INSTANT))
-
-# A hold frees its coins at its time, whenever that was written down.
+# A hold frees its coins at its time, whenever that was written down. A hold lasts a day at most, so few of them lie
+# over the end of a month.
 HELD: Final = sa.text("""
-SELECT coalesce(sum(coins), 0)::bigint
+SELECT moment.at, sum(held.coins)::bigint AS coins
 FROM (SELECT coins, held_at, expires_at AS freed_at FROM hold
       UNION ALL
-      SELECT coins, held_at, least(resolved_at, expires_at) FROM hold_resolution) AS held
-WHERE held_at < :at AND freed_at >= :at
-""").bindparams(sa.bindparam("at", type_=INSTANT))
+      SELECT coins, held_at, least(resolved_at, expires_at) FROM hold_resolution
+      WHERE to_char(timezone(:zone, held_at), 'YYYY-MM')
+            <> to_char(timezone(:zone, least(resolved_at, expires_at)), 'YYYY-MM')) AS held
+JOIN unnest(:moments) AS moment (at) ON held.held_at < moment.at AND held.freed_at >= moment.at
+GROUP BY moment.at
+""").bindparams(sa.bindparam("moments", type_=sa.ARRAY(INSTANT)))
 
 
 async def coins_outstanding(
@@ -63,16 +60,18 @@ async def coins_outstanding(
     if last < first or len(months) > MONTHS_MAX:
         detail = f"`to` is not before `from`, and at most {MONTHS_MAX} months are told at once."
         raise ValidationFailed(detail, errors=[{"pointer": "/to", "code": "months", "detail": detail}])
-    begins_at, ends_at = first.begins_at(zone), last.ends_at(zone)
-    outstanding: int = (await connection.execute(BEFORE, {"begins_at": begins_at})).scalar_one()
-    rows = await connection.execute(MOVED, {"zone": zone, "begins_at": begins_at, "ends_at": ends_at})
-    moved = {row.month: row._asdict() for row in rows}
     now = await database_now(connection)
-    told = []
-    for month in months:
-        row = moved.get(str(month), dict.fromkeys(NOTHING, 0) | {"month": str(month)})
+    ends = {month: min(month.ends_at(zone), now) for month in months}
+    held_rows = await connection.execute(HELD, {"zone": zone, "moments": list(ends.values())})
+    held = {row.at: row.coins for row in held_rows}
+    rows = await connection.execute(
+        MOVED, {"zone": zone, "begins_at": first.begins_at(zone), "ends_at": last.ends_at(zone)}
+    )
+    moved = {row.month: row._asdict() for row in rows}
+    outstanding, told = 0, []
+    for name in ("", *map(str, months)):
+        row = moved.get(name, dict.fromkeys(NOTHING, 0)) | {"month": name}
         outstanding += row["issued_coins"] + row["adjusted_in_coins"]
         outstanding -= row["redeemed_coins"] + row["expired_coins"] + row["adjusted_out_coins"]
-        held = (await connection.execute(HELD, {"at": min(month.ends_at(zone), now)})).scalar_one()
-        told.append(row | {"outstanding_coins": outstanding, "held_coins": held})
-    return told
+        told.append(row | {"outstanding_coins": outstanding})
+    return [row | {"held_coins": held.get(ends[month], 0)} for month, row in zip(months, told[1:], strict=True)]

@@ -1,7 +1,8 @@
 """HTTP of settlement: a merchant's statements, and what operators see of all of them."""
 
+import asyncio
+import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ from service.settlement.months import Month
 from service.settlement.report import coins_outstanding
 
 routes = Routes("settlement")
+
+# How many files are written at once: each takes a connection, and a core while it lasts.
+WRITING: web.AppKey[asyncio.Semaphore] = web.AppKey("writing")
+WRITING_MAX = 2
+PART_BYTES = 1 << 18
 
 READ = (TokenInvalid, Forbidden, DatabaseUnavailable)
 
@@ -146,7 +152,7 @@ async def get_statement_lines(request: web.Request) -> web.Response:
 )
 async def get_statement_csv(request: web.Request) -> web.StreamResponse:
     """UTF-8 with a byte order mark, as spreadsheets in China expect it."""
-    return await _file(request, "csv", documents.CSV_TYPE, documents.csv_parts)
+    return await _file(request, "csv")
 
 
 @routes.route(
@@ -160,7 +166,7 @@ async def get_statement_csv(request: web.Request) -> web.StreamResponse:
 )
 async def get_statement_xlsx(request: web.Request) -> web.StreamResponse:
     """A sheet with the totals and one with every line."""
-    return await _file(request, "xlsx", documents.XLSX_TYPE, _xlsx_parts)
+    return await _file(request, "xlsx")
 
 
 @routes.route(
@@ -174,7 +180,7 @@ async def get_statement_xlsx(request: web.Request) -> web.StreamResponse:
 )
 async def get_statement_html(request: web.Request) -> web.StreamResponse:
     """In Chinese, on A4; needs nothing from any other host."""
-    return await _file(request, "html", documents.HTML_TYPE, _page_parts)
+    return await _file(request, "html")
 
 
 @routes.route(
@@ -231,33 +237,26 @@ def _summary(row: Any) -> StatementSummary:
     return StatementSummary(**values | {"month": str(Month.of(row.month))})
 
 
-Parts = Callable[[AsyncConnection, Any, str], AsyncIterator[bytes]]
-
-
-async def _file(request: web.Request, ending: str, content_type: str, parts: Parts) -> web.StreamResponse:
-    settings = request.app[SETTINGS]
-    async with snapshot(request.app[ENGINE]) as connection:
-        found = await _own(request, connection)
+async def _file(request: web.Request, ending: str) -> web.StreamResponse:
+    """Written whole before it is sent: who reads slowly holds a file of ours, and no connection of the database."""
+    document = documents.DOCUMENTS[ending]
+    with tempfile.TemporaryDirectory(prefix="tanbi-statement-") as scratch:
+        path = Path(scratch) / "statement"
+        async with request.app[WRITING], snapshot(request.app[ENGINE]) as connection:
+            found = await _own(request, connection)
+            await document.write(connection, found, request.app[SETTINGS].business_timezone, path)
+        shown = "inline" if document.shown_inline else "attachment"
         response = web.StreamResponse()
-        response.content_type = content_type
-        if content_type != documents.XLSX_TYPE:
+        response.content_type = document.content_type
+        if document.content_type != documents.XLSX_TYPE:
             response.charset = "utf-8"
-        shown = "inline" if content_type == documents.HTML_TYPE else "attachment"
         response.headers[hdrs.CONTENT_DISPOSITION] = f'{shown}; filename="{found.number}.{ending}"'
         response.headers[hdrs.CACHE_CONTROL] = "private, no-store"
-        await response.prepare(request)
-        async for part in parts(connection, found, settings.business_timezone):
-            await response.write(part)
+        with await asyncio.to_thread(path.open, "rb") as file:
+            response.content_length = await asyncio.to_thread(file.seek, 0, os.SEEK_END)
+            file.seek(0)
+            await response.prepare(request)
+            while part := await asyncio.to_thread(file.read, PART_BYTES):
+                await response.write(part)
     await response.write_eof()
     return response
-
-
-async def _xlsx_parts(connection: AsyncConnection, statement: Any, zone: str) -> AsyncIterator[bytes]:
-    with tempfile.NamedTemporaryFile(suffix=".xlsx") as file:
-        await documents.write_xlsx(connection, statement, zone, Path(file.name))
-        while part := file.read(1 << 16):
-            yield part
-
-
-async def _page_parts(connection: AsyncConnection, statement: Any, zone: str) -> AsyncIterator[bytes]:
-    yield (await documents.page(connection, statement, zone)).encode()

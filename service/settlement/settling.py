@@ -3,18 +3,21 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import DriverConnection, database_now
-from service.errors import MonthNotOver, RateInThePast, StatementUnknown
+from service.errors import MerchantUnknown, MonthNotOver, RateInThePast, StatementUnknown
 from service.settlement import queries
 from service.settlement.months import Month
 from service.settlement.rules import Line, Totals, totals_of
 from service.webhooks.outbox import Message, write_messages
 
-# A rate takes effect later than it is written, so that no capture is settled at one that nobody could know.
+# A rate that supersedes another takes effect later than it is written: nobody's captures change their price.
 RATE_LEAD = timedelta(minutes=1)
+# A transfer has the time of its decision and is seen when it is committed. By then the last of a month is.
+CLOSING_LAG = timedelta(minutes=2)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -22,7 +25,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Settled:
     """What became of one merchant's month. `number` is the statement's, issued now where `issued`.
 
-    `unrated` captures keep it from being issued; `later` is a month that is closed already, which does too.
+    `unrated` captures, the first of them at `unrated_from`, keep it from being issued; `later` is a month that is
+    closed already, which does too.
     """
 
     merchant_id: str
@@ -31,13 +35,16 @@ class Settled:
     net_coins: int = 0
     payable_fen: int = 0
     unrated: int = 0
+    unrated_from: datetime | None = None
     later: Month | None = None
 
 
 async def require_over(connection: AsyncConnection, month: Month, zone: str) -> None:
-    """Raises MonthNotOver."""
-    if await database_now(connection) < month.ends_at(zone):
-        raise MonthNotOver(f"{month} is not over; it can be settled from {month.next.first_day} on.")
+    """Over, and its last transaction committed. Raises MonthNotOver."""
+    closes_at = month.ends_at(zone) + CLOSING_LAG
+    if await database_now(connection) < closes_at:
+        local = closes_at.astimezone(ZoneInfo(zone))
+        raise MonthNotOver(f"{month} is not over; it can be settled from {local:%Y-%m-%d %H:%M} ({zone}) on.")
 
 
 async def settle(connection: AsyncConnection, *, merchant: Any, month: Month, zone: str) -> Settled:
@@ -67,7 +74,7 @@ async def settle(connection: AsyncConnection, *, merchant: Any, month: Month, zo
     net_coins = row.captured_coins - row.refunded_coins
     if row.number is None:
         existing = number if not row.unrated and row.captures + row.refunds else None
-        return Settled(merchant.id, existing, False, net_coins, row.payable_fen, row.unrated)
+        return Settled(merchant.id, existing, False, net_coins, row.payable_fen, row.unrated, row.unrated_from)
     data = {"number": number, "month": str(month), "net_coins": net_coins, "payable_fen": row.payable_fen}
     raw: Any = await connection.get_raw_connection()
     message = Message(merchant.id, "statement.issued", row.issued_at, data)
@@ -79,19 +86,25 @@ async def recompute(connection: AsyncConnection, number: str) -> Totals:
     """A statement's totals from its lines and their transfers alone. Raises StatementUnknown."""
     if await queries.find_statement(connection, number) is None:
         raise StatementUnknown(f"There is no statement {number}.")
-    lines = [
-        Line(row.kind, row.coins, row.fen_per_1000_coins) async for row in queries.stream_lines(connection, number)
-    ]
+    lines = []
+    async for rows in queries.stream_lines(connection, number):
+        lines += [Line(row.kind, row.coins, row.fen_per_1000_coins) for row in rows]
     return totals_of(lines)
 
 
 async def set_rate(
     connection: AsyncConnection, *, merchant_id: str, fen_per_1000_coins: int, effective_from: datetime | None
 ) -> datetime:
-    """Supersede what a merchant is paid, from a moment on; which. Raises RateInThePast, RateExists, MerchantUnknown."""
+    """Supersede what a merchant is paid, from a moment on; which. A moment of the past is good where no rate was in
+    force: what was captured then waits for one.
+
+    Raises RateInThePast, RateExists, MerchantUnknown.
+    """
+    if not await queries.lock_merchant(connection, merchant_id):
+        raise MerchantUnknown(f"There is no merchant {merchant_id}.")
     earliest = await database_now(connection) + RATE_LEAD
     starts_at = effective_from or earliest
-    if starts_at < earliest - timedelta(seconds=1):
+    if starts_at < earliest and await queries.has_rate(connection, merchant_id, starts_at):
         raise RateInThePast
     await queries.insert_rate(
         connection, merchant_id=merchant_id, effective_from=starts_at, fen_per_1000_coins=fen_per_1000_coins

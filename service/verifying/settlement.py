@@ -47,10 +47,10 @@ CHECKS: Final = (
         LEFT JOIN (
             SELECT line.statement_number,
                    count(*) FILTER (WHERE kind = 'redemption') AS captures,
-                   count(*) FILTER (WHERE kind = 'refund') AS refunds,
-                   sum(CASE kind WHEN 'refund' THEN -coins ELSE coins END) AS net_coins,
-                   trunc(sum(CASE kind WHEN 'refund' THEN -1 ELSE 1 END * coins::numeric * fen_per_1000_coins) / 1000)
-                     AS payable_fen
+                   count(*) FILTER (WHERE kind <> 'redemption') AS refunds,
+                   sum(CASE kind WHEN 'redemption' THEN coins ELSE -coins END) AS net_coins,
+                   trunc(sum(CASE kind WHEN 'redemption' THEN 1 ELSE -1 END * coins::numeric * fen_per_1000_coins)
+                         / 1000) AS payable_fen
             FROM settlement_line AS line
             JOIN transfer ON transfer.owner_id = line.owner_id AND transfer.id = line.transfer_id
             GROUP BY line.statement_number
@@ -72,8 +72,31 @@ CHECKS: Final = (
         LEFT JOIN transfer ON transfer.owner_id = line.owner_id AND transfer.id = line.transfer_id
         WHERE CASE transfer.kind WHEN 'redemption' THEN transfer.credit_account_id <> merchant.account_id
                                  WHEN 'refund' THEN transfer.debit_account_id <> merchant.account_id
+                                 WHEN 'reversal' THEN transfer.debit_account_id <> merchant.account_id
                                  ELSE true END
            OR transfer.created_at >= (statement.month + interval '1 month') AT TIME ZONE :timezone
+        """,
+    ),
+    Check(
+        3,
+        "nothing_is_left_unsettled",
+        "Each capture and refund from before a merchant's newest closed month is a line of one of its statements.",
+        """
+        SELECT merchant.id AS merchant_id, transfer.owner_id, transfer.id AS transfer_id, transfer.kind
+        FROM (SELECT merchant_id, max(month) AT TIME ZONE :timezone AS begins_at
+              FROM settlement_statement
+              GROUP BY merchant_id) AS newest
+        JOIN merchant ON merchant.id = newest.merchant_id
+        JOIN transfer
+          ON transfer.created_at < newest.begins_at
+         AND CASE transfer.kind WHEN 'redemption' THEN transfer.credit_account_id = merchant.account_id
+                                WHEN 'refund' THEN transfer.debit_account_id = merchant.account_id
+                                WHEN 'reversal' THEN transfer.debit_account_id = merchant.account_id
+                                ELSE false END
+        WHERE NOT EXISTS (
+            SELECT FROM settlement_line AS line
+            WHERE line.owner_id = transfer.owner_id AND line.transfer_id = transfer.id
+        )
         """,
     ),
 )

@@ -14,20 +14,21 @@ import pytest
 import sqlalchemy as sa
 from aiohttp.test_utils import TestClient
 from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.business_days import business_day
 from service.db import snapshot, transaction
 from service.errors import MonthNotOver, RateInThePast
-from service.ledger.queries import insert_transfer, move_posted
 from service.secrets import Keyring
 from service.settings import Settings
 from service.settlement import documents, queries
 from service.settlement.months import Month
 from service.settlement.report import coins_outstanding
 from service.settlement.settling import Settled, recompute, require_over, set_rate, settle
-from service.tables import ISSUER_ACCOUNT_ID, merchant, merchant_rate, settlement_line, settlement_statement, wallet
+from service.tables import merchant_rate, settlement_line, settlement_statement, wallet
 from tests.redemption.calls import Caller
-from tests.world import World, add_shop, build_world
+from tests.settlement import history
+from tests.world import World, add_shop, adjust, build_world, driver_connection
 
 ZONE = "Asia/Shanghai"
 MAY, JUNE = Month(2026, 5), Month(2026, 6)
@@ -52,34 +53,14 @@ async def shop(world: World, engine: AsyncEngine) -> str:
     return key
 
 
-async def move(connection: AsyncConnection, world: World, kind: str, coins: int, at: datetime, **more: Any) -> int:
-    """A transfer as it was posted at that time; its id."""
-    account_id = (await connection.execute(sa.select(merchant.c.account_id))).scalar_one()
-    other = ISSUER_ACCOUNT_ID if kind == "credit" else account_id
-    incoming = kind != "redemption"
-    await move_posted(connection, world.resident_id, coins if incoming else -coins)
-    return await insert_transfer(
-        connection,
-        owner_id=world.resident_id,
-        kind=kind,
-        debit_account_id=other if incoming else world.resident_id,
-        credit_account_id=world.resident_id if incoming else other,
-        coins=coins,
-        created_at=at,
-        **more,
-    )
-
-
 async def capture(engine: AsyncEngine, world: World, coins: int, at: datetime) -> tuple[int, uuid.UUID]:
     async with transaction(engine) as connection:
-        await move(connection, world, "credit", coins, at, bin_id="NK-0001", event_id=str(uuid.uuid4()))
-        redemption_id = uuid.uuid4()
-        return await move(connection, world, "redemption", coins, at, redemption_id=redemption_id), redemption_id
+        return await history.capture(connection, world.resident_id, coins, at)
 
 
 async def refund(engine: AsyncEngine, world: World, of: tuple[int, uuid.UUID], coins: int, at: datetime) -> None:
     async with transaction(engine) as connection:
-        await move(connection, world, "refund", coins, at, reverses_id=of[0], redemption_id=of[1])
+        await history.refund(connection, world.resident_id, of, coins, at)
 
 
 async def close(engine: AsyncEngine, month: Month) -> Settled:
@@ -148,14 +129,54 @@ async def test_nothing_to_settle_is_no_statement(world: World, engine: AsyncEngi
     assert (settled.number, settled.unrated, settled.later) == (None, 0, None)
 
 
-async def test_a_month_that_goes_on_and_a_rate_of_the_past_are_refused(
+async def test_what_was_reversed_before_there_were_refunds_counts_as_refunded(
     world: World, engine: AsyncEngine, shop: str
 ) -> None:
+    taken, _ = await capture(engine, world, 100, datetime(2026, 5, 2, tzinfo=UTC))
     async with transaction(engine) as connection:
+        at = datetime(2026, 5, 20, tzinfo=UTC)
+        await history.move(connection, world.resident_id, "reversal", 100, at, reverses_id=taken, reason="old")
+    settled = await close(engine, MAY)
+    assert (settled.issued, settled.net_coins, settled.payable_fen) == (True, 0, 0)
+    async with engine.connect() as connection:
+        assert (await recompute(connection, "NK-M-01-202605")).refunds == 1
+        assert [row.refunded_coins for row in await queries.days_of(connection, "NK-M-01-202605", ZONE)] == [0, 100]
+
+
+async def test_a_month_is_closed_when_its_last_transaction_is_committed(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    this_month = Month.of(business_day(datetime.now(UTC), ZONE))
+    last_month = Month.of(this_month.first_day - timedelta(days=1))
+    async with engine.connect() as connection:
+        with pytest.raises(MonthNotOver, match=f"from {this_month.next}-01 00:02 "):
+            await require_over(connection, this_month, ZONE)
+        monkeypatch.setattr("service.settlement.settling.CLOSING_LAG", timedelta(0))
+        await require_over(connection, last_month, ZONE)
+        monkeypatch.setattr("service.settlement.settling.CLOSING_LAG", timedelta(days=32))
         with pytest.raises(MonthNotOver):
-            await require_over(connection, Month.of(datetime.now(UTC).date()), ZONE)
+            await require_over(connection, last_month, ZONE)
+
+
+async def test_a_rate_reaches_into_the_past_only_where_there_was_none(
+    world: World, engine: AsyncEngine, shop: str
+) -> None:
+    async def agree(at: datetime | None, fen: int = 1000) -> datetime:
+        async with transaction(engine) as connection:
+            return await set_rate(connection, merchant_id=MERCHANT, fen_per_1000_coins=fen, effective_from=at)
+
+    await capture(engine, world, 100, datetime(2026, 4, 2, tzinfo=UTC))
+    for at in (datetime(2026, 5, 20, tzinfo=UTC), datetime.now(UTC)):
         with pytest.raises(RateInThePast):
-            await set_rate(connection, merchant_id=MERCHANT, fen_per_1000_coins=1, effective_from=datetime.now(UTC))
+            await agree(at)
+    unrated = await close(engine, MAY)
+    assert (unrated.number, unrated.unrated_from) == (None, datetime(2026, 4, 2, tzinfo=UTC))
+    await agree(unrated.unrated_from)
+    settled = await close(engine, MAY)
+    assert (settled.issued, settled.payable_fen) == (True, 100)
+    with pytest.raises(RateInThePast):
+        await agree(unrated.unrated_from, fen=1)
+    assert await agree(None) > datetime.now(UTC)
 
 
 @pytest.mark.parametrize(
@@ -213,11 +234,34 @@ async def test_a_name_that_a_spreadsheet_would_compute_stays_a_name(
 
 
 async def test_coins_outstanding_add_up_to_what_the_wallets_hold(world: World, engine: AsyncEngine, shop: str) -> None:
-    taken = await capture(engine, world, 100, datetime(2026, 4, 20, tzinfo=UTC))
-    await refund(engine, world, taken, 30, datetime(2026, 5, 3, tzinfo=UTC))
-    this_month = Month.of(datetime.now(UTC).date())
+    owner = world.resident_id
+    async with transaction(engine) as connection:
+        taken = await history.capture(connection, owner, 100, datetime(2026, 4, 20, tzinfo=UTC))
+        await history.refund(connection, owner, taken, 30, datetime(2026, 5, 3, tzinfo=UTC))
+        late_id, at = uuid.uuid4(), datetime(2026, 5, 4, tzinfo=UTC)
+        cover_id = await history.move(connection, owner, "cover", 20, at, redemption_id=late_id)
+        late = await history.move(connection, owner, "redemption", 20, at, redemption_id=late_id), late_id
+        await history.refund(connection, owner, late, 20, at)
+        await history.move(connection, owner, "cover_refund", 20, at, redemption_id=late_id, reverses_id=cover_id)
+        lot_id = await history.earn(connection, owner, 9, at)
+        await history.move(connection, owner, "expiry", 4, datetime(2026, 6, 5, tzinfo=UTC), reverses_id=lot_id)
+        await adjust(connection, owner, 50)
+        await adjust(connection, owner, -7)
+        # Held over the end of May.
+        driver = await driver_connection(connection)
+        await driver.execute(
+            "INSERT INTO hold_resolution VALUES ($1, $2, 'voided', 3, 0, $3, $4, $5)",
+            *(owner, uuid.uuid4(), datetime(2026, 5, 31, 15, 59, tzinfo=UTC)),
+            *(datetime(2026, 5, 31, 16, 9, tzinfo=UTC), datetime(2026, 5, 31, 16, 5, tzinfo=UTC)),
+        )
+    this_month = Month.of(business_day(datetime.now(UTC), ZONE))
     async with snapshot(engine) as connection:
         months = await coins_outstanding(connection, first=MAY, last=this_month, zone=ZONE)
         held = (await connection.execute(sa.select(sa.func.sum(wallet.c.posted)))).scalar_one()
-    assert months[0]["redeemed_coins"] == -30
-    assert months[-1]["outstanding_coins"] == held == 30
+    may, june = months[0], months[1]
+    # What was covered and given back is nobody's.
+    assert (may["issued_coins"], may["redeemed_coins"], may["outstanding_coins"]) == (9, -30, 39)
+    assert (may["held_coins"], june["held_coins"]) == (3, 0)
+    assert (june["expired_coins"], june["outstanding_coins"]) == (4, 35)
+    assert months[-1]["adjusted_in_coins"] - months[-1]["adjusted_out_coins"] == 43
+    assert months[-1]["outstanding_coins"] == held == 78

@@ -1,0 +1,46 @@
+"""What was taken and given back in earlier months, posted as of then."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.ledger.queries import insert_transfer, move_posted
+from service.tables import ISSUER_ACCOUNT_ID, merchant
+
+
+async def move(connection: AsyncConnection, resident_id: int, kind: str, coins: int, at: datetime, **more: Any) -> int:
+    """A transfer of the one merchant there is, as it was posted at that time; its id."""
+    account_id = (await connection.execute(sa.select(merchant.c.account_id))).scalar_one()
+    other = ISSUER_ACCOUNT_ID if kind in ("credit", "cover", "cover_refund", "expiry") else account_id
+    incoming = kind in ("credit", "cover", "refund", "reversal")
+    await move_posted(connection, resident_id, coins if incoming else -coins)
+    return await insert_transfer(
+        connection,
+        owner_id=resident_id,
+        kind=kind,
+        debit_account_id=other if incoming else resident_id,
+        credit_account_id=resident_id if incoming else other,
+        coins=coins,
+        created_at=at,
+        **more,
+    )
+
+
+async def earn(connection: AsyncConnection, resident_id: int, coins: int, at: datetime) -> int:
+    return await move(connection, resident_id, "credit", coins, at, bin_id="NK-0001", event_id=str(uuid.uuid4()))
+
+
+async def capture(connection: AsyncConnection, resident_id: int, coins: int, at: datetime) -> tuple[int, uuid.UUID]:
+    """Coins that are earned and taken at once: the transfer that took them, and its redemption."""
+    await earn(connection, resident_id, coins, at)
+    redemption_id = uuid.uuid4()
+    return await move(connection, resident_id, "redemption", coins, at, redemption_id=redemption_id), redemption_id
+
+
+async def refund(
+    connection: AsyncConnection, resident_id: int, of: tuple[int, uuid.UUID], coins: int, at: datetime
+) -> None:
+    await move(connection, resident_id, "refund", coins, at, reverses_id=of[0], redemption_id=of[1])
