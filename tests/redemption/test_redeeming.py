@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -152,24 +153,21 @@ async def test_a_socket_cut_before_the_reply_leaves_an_answer_for_the_retry_at_a
     assert await balance(engine, world.resident_id) == 490
 
 
-async def test_a_handler_that_is_cancelled_before_commit_leaves_nothing(
+async def test_a_handler_that_is_cancelled_in_the_middle_leaves_its_answer_for_the_retry(
     world: World, client: Client, engine: AsyncEngine, admin_engine: AsyncEngine, resident: Caller, shop: Caller
 ) -> None:
+    """The transaction belongs to all who are in it: none of them takes it along when they leave."""
     await earn(client, world, 500)
     async with wallet_locked(admin_engine, world.resident_id):
         await call_and_hang_up(str(client.host), int(client.port or 0), resident.token, BODY, admin_engine)
-        await wait_until(lambda: nobody_blocked(admin_engine))
+    await wait_until(lambda: redemptions(engine))
     again = await resident.post(OWN, BODY, key="one")
     assert again.status == 201
-    assert "Idempotent-Replayed" not in again.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
     assert await balance(engine, world.resident_id) == 490
 
 
-async def nobody_blocked(admin_engine: AsyncEngine) -> bool:
-    return await blocked_connection(admin_engine) is None
-
-
-async def test_a_connection_lost_in_the_middle_is_a_503_and_the_same_key_is_safe(
+async def test_a_connection_lost_in_the_middle_is_replaced_and_the_answer_is_the_first(
     world: World, client: Client, engine: AsyncEngine, admin_engine: AsyncEngine, resident: Caller, shop: Caller
 ) -> None:
     await earn(client, world, 500)
@@ -177,8 +175,52 @@ async def test_a_connection_lost_in_the_middle_is_a_503_and_the_same_key_is_safe
     async with wallet_locked(admin_engine, world.resident_id):
         call = asyncio.create_task(shop.take(code, 10, key="one"))
         pid = await wait_until(lambda: blocked_connection(admin_engine))
-        async with admin_engine.begin() as connection:
-            await connection.execute(sa.select(sa.func.pg_terminate_backend(pid)))
+        await cut(admin_engine, pid)
+        # Another connection now waits with the same command.
+        assert await wait_until(lambda: blocked_connection(admin_engine)) != pid
+    answer = await call
+    assert answer.status == 201
+    assert "Idempotent-Replayed" not in answer.headers
+    assert await balance(engine, world.resident_id) == 490
+
+
+async def cut(admin_engine: AsyncEngine, pid: int) -> None:
+    """Cut a connection of the service, and wait until its process is gone."""
+    async with admin_engine.begin() as connection:
+        await connection.execute(sa.select(sa.func.pg_terminate_backend(pid, 60_000)))
+
+
+@pytest.fixture
+async def hasty(settings: Settings, world: World) -> AsyncIterator[Client]:
+    """A service that soon gives up: on a lock in a second, on a database that stays away in a third of one."""
+    app = build_app(
+        settings.model_copy(update={"statement_timeout_seconds": 2.0, "groupcommit_retry_seconds_max": 0.3})
+    )
+    async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+async def test_connections_lost_again_and_again_are_a_503_and_the_same_key_is_safe(
+    world: World,
+    client: Client,
+    hasty: Client,
+    engine: AsyncEngine,
+    admin_engine: AsyncEngine,
+    resident: Caller,
+    shop: Caller,
+) -> None:
+    await earn(client, world, 500)
+    code = await resident.new_pay_code()
+    async with wallet_locked(admin_engine, world.resident_id):
+        call = asyncio.create_task(Caller(hasty, shop.token).take(code, 10, key="one"))
+
+        async def cut_whatever_waits() -> bool:
+            pid = await blocked_connection(admin_engine)
+            if pid is not None:
+                await cut(admin_engine, pid)
+            return call.done()
+
+        await wait_until(cut_whatever_waits)
         answer = await call
     assert answer.status == 503
     assert await code_of(answer) == "database_unavailable"
@@ -191,21 +233,19 @@ async def test_a_connection_lost_in_the_middle_is_a_503_and_the_same_key_is_safe
 
 
 async def test_a_wallet_that_stays_locked_is_a_503_and_not_a_failure_of_the_service(
-    settings: Settings,
     world: World,
     client: Client,
+    hasty: Client,
     engine: AsyncEngine,
     admin_engine: AsyncEngine,
     resident: Caller,
     shop: Caller,
 ) -> None:
     await earn(client, world, 500)
-    hasty = build_app(settings.model_copy(update={"statement_timeout_seconds": 2.0}))
-    async with TestClient[web.Request, web.Application](TestServer(hasty)) as other:
-        async with wallet_locked(admin_engine, world.resident_id):
-            answer = await Caller(other, resident.token).redeem(10, key="one")
-        assert answer.status == 503
-        assert await code_of(answer) == "database_unavailable"
+    async with wallet_locked(admin_engine, world.resident_id):
+        answer = await Caller(hasty, resident.token).redeem(10, key="one")
+    assert answer.status == 503
+    assert await code_of(answer) == "database_unavailable"
     assert await balance(engine, world.resident_id) == 500
     assert (await resident.redeem(10, key="one")).status == 201
 

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -331,9 +332,12 @@ async def exchange(client: Client, headers: dict[str, str], body: bytes) -> tupl
     """Send a request as it is, and read the problem that it is answered with."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     writer.write(head_of({"Content-Length": str(len(body)), "Connection": "close"} | headers) + body)
-    answer = await reader.read()
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"(?i)^content-length: *(\d+)", head, re.MULTILINE)
+    assert length is not None, head
+    # Not to the end of the connection: a server that has answered reads on for seconds, for what was announced to it.
+    document = await reader.readexactly(int(length[1]))
     writer.close()
-    head, _, document = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(document)
 
 
