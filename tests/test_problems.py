@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.db import transaction
 from service.errors import (
     CardLimitReached,
+    HoldsDue,
     InsufficientCoins,
     NotFound,
     QueueFull,
@@ -67,10 +68,18 @@ def test_the_code_of_one_failure_says_nothing_of_another() -> None:
     assert NotFound().headers is not NotFound().headers
 
 
+def raised(error: type[TanbiError]) -> TanbiError:
+    """One of the kind, with what it cannot be raised without."""
+    if issubclass(error, SignatureRefused):
+        return SignatureRefused("signature_stale", "Too old.")  # it has a code a cause
+    if issubclass(error, HoldsDue):
+        return HoldsDue(owner_id=7)
+    return error()
+
+
 @pytest.mark.parametrize("error", error_classes(), ids=lambda error: error.__name__)
 def test_every_failure_can_be_told(error: type[TanbiError], caplog: pytest.LogCaptureFixture) -> None:
-    # A refused signature has a code a cause.
-    failure = SignatureRefused("signature_stale", "Too old.") if issubclass(error, SignatureRefused) else error()
+    failure = raised(error)
     status, document, response = answered(failure)
     assert (status, document["status"], document["code"]) == (error.status, error.status, failure.code)
     # Expected failures are no errors of the service.
