@@ -1,5 +1,6 @@
 -- Write what a book has decided. The wallets were locked by an earlier statement of this transaction, so what is set here
--- follows from the newest version of each. Arrays, one element a row.
+-- follows from the newest version of each. Arrays, one element a row. What follows this text ends the statement; it may use
+-- $23, and has its own arguments from $24 on.
 --   $1 owner_id  $2 posted  $3 held                                                            the wallets that changed
 --   $4 owner_id  $5 kind  $6 debit_account_id  $7 credit_account_id  $8 coins  $9 redemption_id  $10 reverses_id
 --   $11 reason                                                                       transfers, in the order of their ids
@@ -26,8 +27,10 @@ WITH changed AS (
     DELETE FROM hold
     USING unnest($16::bigint[], $17::uuid[]) AS resolved (owner_id, redemption_id)
     WHERE hold.owner_id = resolved.owner_id AND hold.redemption_id = resolved.redemption_id
+), resolved AS (
+    INSERT INTO hold_resolution (owner_id, redemption_id, outcome, coins, captured_coins, held_at, expires_at,
+                                 resolved_at)
+    SELECT *, $23::timestamptz
+    FROM unnest($16::bigint[], $17::uuid[], $18::text[], $19::bigint[], $20::bigint[], $21::timestamptz[],
+                $22::timestamptz[])
 )
-INSERT INTO hold_resolution (owner_id, redemption_id, outcome, coins, captured_coins, held_at, expires_at, resolved_at)
-SELECT *, $23::timestamptz
-FROM unnest($16::bigint[], $17::uuid[], $18::text[], $19::bigint[], $20::bigint[], $21::timestamptz[],
-            $22::timestamptz[])

@@ -29,6 +29,20 @@ FROM (SELECT owner_id, posted, held
       ORDER BY owner_id
       FOR NO KEY UPDATE) AS locked
 """
+# As LOCK_WALLETS, of whom another query names: its rows, each with its wallet. What it read itself is from before the
+# locks. Each wallet is in a row, so the latest of the clocks is above all locks.
+LOCK_NAMED_WALLETS = """
+WITH named AS MATERIALIZED ({query}), locked AS MATERIALIZED (
+    SELECT wallet.*
+    FROM (SELECT DISTINCT owner_id FROM named WHERE owner_id IS NOT NULL ORDER BY owner_id) AS owner
+    CROSS JOIN LATERAL (
+        SELECT owner_id, posted, held FROM wallet WHERE wallet.owner_id = owner.owner_id LIMIT 1 FOR NO KEY UPDATE
+    ) AS wallet
+)
+SELECT named.*, locked.posted, locked.held, clock_timestamp() AS at
+FROM named
+LEFT JOIN locked USING (owner_id)
+"""
 # Wallets that are locked are being seen to by whoever locked them.
 LOCK_DUE_WALLETS = """
 SELECT owner_id, posted, held, clock_timestamp() AS at
@@ -147,6 +161,15 @@ async def lock_wallets(connection: DriverConnection, owner_ids: Sequence[int]) -
     return await _book(connection, await connection.fetch(LOCK_WALLETS, owner_ids))
 
 
+async def lock_named_wallets(
+    connection: DriverConnection, query: str, *arguments: Any
+) -> tuple[list[asyncpg.Record], Book]:
+    """The rows of `query`, in any order, and the wallets that its column owner_id names (null: none), as lock_wallets
+    locks them; in one round trip."""
+    rows = await connection.fetch(LOCK_NAMED_WALLETS.format(query=query), *arguments)
+    return rows, await _book(connection, [row for row in rows if row["posted"] is not None])
+
+
 async def lock_due_wallets(connection: DriverConnection, *, holds_max: int) -> Book:
     """As lock_wallets, those of the oldest holds whose time is over."""
     return await _book(connection, await connection.fetch(LOCK_DUE_WALLETS, holds_max))
@@ -160,14 +183,13 @@ async def _book(connection: DriverConnection, locked: Sequence[asyncpg.Record]) 
     return Book(at, wallets, [Hold(*row) for row in holds])
 
 
-async def post(connection: DriverConnection, book: Book) -> None:
-    """Write what a book has decided; see post.sql."""
-    if not book.changed:
-        return
+async def post(connection: DriverConnection, book: Book, also: str = "SELECT", *arguments: Any) -> list[asyncpg.Record]:
+    """Write what a book has decided; see post.sql. `also`, with its arguments, is what goes along in the same round trip:
+    the end of that statement, whose rows are given back."""
     wallets = [(owner_id, book.wallet(owner_id)) for owner_id in book.changed]
     transfers = list(zip(*book.transfers, strict=True)) or [()] * 8
-    await connection.execute(
-        POST,
+    return await connection.fetch(
+        POST + also,
         [owner_id for owner_id, _ in wallets],
         [wallet.posted for _, wallet in wallets],
         [wallet.held for _, wallet in wallets],
@@ -184,6 +206,7 @@ async def post(connection: DriverConnection, book: Book) -> None:
         [resolution.hold.held_at for resolution in book.resolved],
         [resolution.hold.expires_at for resolution in book.resolved],
         book.at,
+        *arguments,
     )
 
 

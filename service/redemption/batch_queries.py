@@ -2,15 +2,18 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 
 from service.db import DriverConnection
+from service.ledger import queries as ledger
+from service.ledger.book import Book
 from service.redemption.facts import Offer, PayCode, Redemption, StoredKey, Usage
 
-# Who asks and whose wallet it is about: known before anything is locked, and looked at again where it can change.
+# Who asks and whose wallet it is about: read before anything is locked, and looked at again where it can change.
 # LATERAL and LIMIT where a row is found by its key: statements are planned once, perhaps while a table is empty, and a
 # join may be planned to read the whole of it.
 IDENTIFY: Final = """
@@ -39,7 +42,6 @@ LEFT JOIN LATERAL (
     WHERE id = coalesce(api_key.merchant_id, asked.merchant_id)
     LIMIT 1
 ) AS merchant ON true
-ORDER BY asked.n
 """
 
 KEYS: Final = """
@@ -127,18 +129,18 @@ ORDER BY merchant_day.merchant_id, merchant_day.day
 FOR NO KEY UPDATE OF merchant_day
 """
 
-RECORD: Final = """
-WITH granted AS (
+# The end of ledger/post.sql: what was granted, the codes that paid, and the answers.
+RECORD: Final = """, granted AS (
     INSERT INTO redemption (owner_id, id, merchant_id, machine_id, coins, offer_id, from_stock, expires_at, created_at)
-    SELECT *, $14::timestamptz
-    FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::boolean[],
-                $8::timestamptz[])
+    SELECT *, $23::timestamptz
+    FROM unnest($24::bigint[], $25::uuid[], $26::text[], $27::text[], $28::bigint[], $29::text[], $30::boolean[],
+                $31::timestamptz[])
 ), used AS (
-    UPDATE pay_code SET used_at = $14::timestamptz WHERE digest = ANY($15::bytea[])
+    UPDATE pay_code SET used_at = $23::timestamptz WHERE digest = ANY($37::bytea[])
 )
 INSERT INTO idempotency_key (actor, key, request_digest, status, answer)
 SELECT actor, key, request_digest, status, answer
-FROM unnest($9::text[], $10::text[], $11::bytea[], $12::smallint[], $13::text[])
+FROM unnest($32::text[], $33::text[], $34::bytea[], $35::smallint[], $36::text[])
   AS answered (actor, key, request_digest, status, answer)
 ORDER BY actor, key
 ON CONFLICT DO NOTHING
@@ -165,14 +167,16 @@ WHERE merchant_day.merchant_id = new.merchant_id AND merchant_day.day = new.day
 """
 
 
-async def identify(
+async def identify_and_lock(
     connection: DriverConnection,
     asked: Iterable[tuple[bytes | None, bytes | None, bytes | None, UUID | None, str | None]],
     *,
     demo: bool,
-) -> list[asyncpg.Record]:
-    """One row a command, in order: by its session's hash, key's hash, pay-code's digest, redemption and merchant."""
-    return await connection.fetch(IDENTIFY, *zip(*asked, strict=True), demo)
+) -> tuple[list[asyncpg.Record], Book]:
+    """One row a command, in order, by its session's hash, key's hash, pay-code's digest, redemption and merchant; and
+    the wallets that they are about, locked."""
+    rows, book = await ledger.lock_named_wallets(connection, IDENTIFY, *zip(*asked, strict=True), demo)
+    return sorted(rows, key=itemgetter("n")), book
 
 
 async def read_keys(
@@ -225,20 +229,21 @@ async def lock_merchant_days(
     return {(row["merchant_id"], row["day"]): row["coins"] for row in rows}
 
 
-async def record(
+async def post_and_record(
     connection: DriverConnection,
+    book: Book,
     granted: Sequence[Redemption],
     answers: Sequence[tuple[str, str, bytes, int, str]],
     used_codes: Sequence[bytes],
-    at: datetime,
 ) -> int:
-    """Keep redemptions, answers (actor, key, request's digest, status, text) and used codes; how many are new."""
+    """Write the book, redemptions, answers (actor, key, request's digest, status, text) and used codes; how many of the
+    answers are new."""
     columns: list[Sequence[Any]] = [
         [getattr(redemption, name) for redemption in granted]
         for name in ("owner_id", "id", "merchant_id", "machine_id", "coins", "offer_id", "from_stock", "expires_at")
     ]
-    rows = await connection.fetch(RECORD, *columns, *zip(*answers, strict=True), at, used_codes)
-    return len(rows)
+    answered = list(zip(*answers, strict=True)) or [()] * 5
+    return len(await ledger.post(connection, book, RECORD, *columns, *answered, used_codes))
 
 
 async def record_uncovered(

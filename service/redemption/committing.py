@@ -59,9 +59,7 @@ class Committing:
     async def commit(self, commands: list[Command]) -> list[Decided]:
         """One result a command, in order; committed when this returns. Doing it again finds the stored answers."""
         async with self.writers.connection() as connection, connection.transaction():
-            pairs = list(zip(commands, await self._identify(connection, commands), strict=True))
-            owner_ids = sorted({known.owner_id for _, known in pairs if known.owner_id is not None})
-            book = await ledger.lock_wallets(connection, owner_ids)
+            pairs, book = await self._identify(connection, commands)
             decisions = Decisions(await self._read(connection, book, pairs))
             decisions.expire_due()
             # Refunds first: what they give back was taken before, and a capture of this transaction has no id yet.
@@ -93,8 +91,9 @@ class Committing:
         await _write(connection, decisions, [])
         return expired
 
-    async def _identify(self, connection: DriverConnection, commands: list[Command]) -> list[Known]:
-        rows = await queries.identify(
+    async def _identify(self, connection: DriverConnection, commands: list[Command]) -> tuple[list[Pair], Book]:
+        """Who asks each, and the wallets that they are about, locked."""
+        rows, book = await queries.identify_and_lock(
             connection,
             [
                 (
@@ -108,7 +107,7 @@ class Committing:
             ],
             demo=self.demo,
         )
-        return [_known(command, row) for command, row in zip(commands, rows, strict=True)]
+        return [(command, _known(command, row)) for command, row in zip(commands, rows, strict=True)], book
 
     async def _read(self, connection: DriverConnection, book: Book, pairs: Sequence[Pair]) -> Facts:
         read = Facts(book, self.zone, self.reference.limits)
@@ -209,11 +208,9 @@ async def _write(
 ) -> None:
     """Raises TwinCommitted."""
     book = decisions.facts.book
-    await ledger.post(connection, book)
-    if answers:
-        kept = await queries.record(connection, decisions.granted, answers, decisions.used_codes, book.at)
-        if kept != len(answers):
-            raise TwinCommitted
+    kept = await queries.post_and_record(connection, book, decisions.granted, answers, decisions.used_codes)
+    if kept != len(answers):
+        raise TwinCommitted
     if decisions.uncovered:
         await queries.record_uncovered(connection, decisions.uncovered, book.at)
     if decisions.changed_offers:
