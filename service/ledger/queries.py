@@ -184,8 +184,10 @@ async def _book(connection: DriverConnection, locked: Sequence[asyncpg.Record]) 
 
 
 async def post(connection: DriverConnection, book: Book, also: str = "SELECT", *arguments: Any) -> list[asyncpg.Record]:
-    """Write what a book has decided; see post.sql. `also`, with its arguments, is what goes along in the same round trip:
-    the end of that statement, whose rows are given back."""
+    """Write what a book has decided; see post.sql.
+
+    `also`, with its arguments, goes along in the same round trip: it ends that statement, and its rows are given back.
+    """
     wallets = [(owner_id, book.wallet(owner_id)) for owner_id in book.changed]
     transfers = list(zip(*book.transfers, strict=True)) or [()] * 8
     return await connection.fetch(
