@@ -24,9 +24,11 @@ from loadtest.demo import Demo, UnreadableDemo, read_demo
 from loadtest.drops import Drops
 from loadtest.installation import CannotStart, NoDatabase, tanbi_command
 from loadtest.open import run_open
+from loadtest.planting import NotFolded
 from loadtest.report import bar, table_of
 from loadtest.requests import Prepared, Renderer, StaleRequests
 from loadtest.result import LoadResult
+from loadtest.rows import ROWS, RowName
 from loadtest.subject import Effort, Measure
 from loadtest.target import NotATarget, NotLoopback, Target, target_of
 from schemas.signatures import Algorithm
@@ -45,7 +47,16 @@ CRASH_SECONDS_MAX = 3600
 KILLS_MAX = 200
 REPLICAS_MAX = 8
 
-EXPECTED = (CannotStart, NoDatabase, NotATarget, NotLoopback, StaleRequests, UnreadableAnswer, UnreadableDemo)
+EXPECTED = (
+    CannotStart,
+    NoDatabase,
+    NotATarget,
+    NotFolded,
+    NotLoopback,
+    StaleRequests,
+    UnreadableAnswer,
+    UnreadableDemo,
+)
 
 TanbiOption = Annotated[
     Path | None, typer.Option("--tanbi", help="The command to start; the one beside this Python where it is not named.")
@@ -108,16 +119,16 @@ def run(
 def compare(
     rounds: Annotated[int, typer.Option(min=1, max=ROUNDS_MAX, help="A verdict takes at least three.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.1, max=MEASURE_SECONDS_MAX, help="Of each measure.")] = 4,
-    only: Annotated[list[comparing.RowName] | None, typer.Option(help="Only these rows; may be repeated.")] = None,
+    only: Annotated[list[RowName] | None, typer.Option(help="Only these rows; may be repeated.")] = None,
     quick: Annotated[bool, typer.Option(help="One tiny round without verdicts: does everything run?")] = False,
     workers: Annotated[int, typer.Option(min=1, max=WORKERS_MAX, help="Processes of the service.")] = 1,
     seed: Annotated[int, typer.Option(help="For the draws of cards, materials and weights.")] = 1,
     tanbi: TanbiOption = None,
     output: OutputOption = None,
 ) -> None:
-    """Measure the service side by side with a bare handler, one transaction an event, and COPY. Takes minutes."""
+    """Measure the service side by side with a bare handler, single transactions, COPY and itself. Takes minutes."""
     console = Console(stderr=True)
-    rows = [row for row in comparing.ROWS if not only or row.name in only]
+    rows = [row for row in ROWS if not only or row.name in only]
     effort = comparing.QUICK if quick else Effort(seconds=seconds, workers=workers)
     rounds = 1 if quick else rounds
     steps = rounds * len(comparing.subjects_of(rows))

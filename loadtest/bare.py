@@ -13,17 +13,31 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from loadtest.requests import PATH
+from loadtest.requests import PATH, REDEMPTIONS_PATH
 
 HOST = "127.0.0.1"
 BODY_BYTES_MAX = 1_048_576
 
-# As long as the service's answer to one event.
+# As long as the service's answers to one event, and to one redemption.
 ANSWER = json.dumps(
     {
         "outcomes": [
             {"id": "01939c1a-7f00-7c3e-9d5a-3f1f0a6c1b2d", "outcome": "credited", "coins": 125, "balance_coins": 1310}
         ]
+    },
+    separators=(",", ":"),
+).encode()
+
+
+REDEMPTION_ANSWER = json.dumps(
+    {
+        "id": "01939c1a-7f00-4c3e-9d5a-3f1f0a6c1b2d",
+        "state": "captured",
+        "merchant": {"id": "LT-12345", "name": "Merchant 12345"},
+        "coins": 10,
+        "offer_id": None,
+        "balance_coins": 999_999_990,
+        "created_at": "2026-11-20T10:00:00.123456Z",
     },
     separators=(",", ":"),
 ).encode()
@@ -35,10 +49,17 @@ async def answer(request: web.Request) -> web.Response:
     return web.Response(body=ANSWER, content_type="application/json")
 
 
+async def answer_redemption(request: web.Request) -> web.Response:
+    """Read the body; answer the constant of a redemption."""
+    await request.read()
+    return web.Response(status=201, body=REDEMPTION_ANSWER, content_type="application/json")
+
+
 def build_bare() -> web.Application:
     """The whole application."""
     app = web.Application(client_max_size=BODY_BYTES_MAX)
     app.router.add_post(PATH, answer)
+    app.router.add_post(REDEMPTIONS_PATH, answer_redemption)
     return app
 
 

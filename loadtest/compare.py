@@ -2,12 +2,11 @@
 
 In each round every subject is measured in turn, from a fresh database, by the same generator on the same machine; a
 ratio is taken within a round, so that a machine that is slower for a while slows both of its sides. What counts is the
-median of the rounds.
+median of the rounds. Sides that a subject has within itself are measured by turns (turns.py).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
 from statistics import median
 from typing import Protocol
@@ -25,16 +24,34 @@ from loadtest.measures import (
     measure_single,
     measure_transactions,
 )
-from loadtest.subject import Effort, Measure, Measures
+from loadtest.redemption_measures import measure_redemption_commits, measure_redemptions, measure_statements
+from loadtest.rows import DONE, Row, RowName
+from loadtest.subject import Bench, Effort, Measure, Measures
 
 ROUNDS_MIN = 3
-QUICK = Effort(seconds=0.3, warm_up_seconds=0.2, residents=50, memory_events=(1_000, 3_000), copy_rows=1_000, workers=1)
+# One database for all: whether everything runs does not hang on how fresh it is.
+QUICK = Effort(
+    seconds=0.08,
+    warm_up_seconds=0.05,
+    warm_up_requests=1_000,
+    warm_up_batches=20,
+    residents=50,
+    memory_events=(1_000, 3_000),
+    rest_seconds=0,
+    copy_rows=1_000,
+    workers=1,
+    redeemers=200,
+    merchants=20,
+    statement_transfers=(100, 2_000),
+    slices=1,
+    fresh=False,
+)
 
 
 class Measuring(Protocol):
-    """One subject: starts from a copy of the template's database, gives its figures by name. Raises CannotStart."""
+    """One subject: puts load on a service of the bench's, gives its figures by name. Raises CannotStart."""
 
-    def __call__(self, template: Installation, effort: Effort, seed: int) -> Measures: ...
+    def __call__(self, bench: Bench, seed: int) -> Measures: ...
 
 
 # In this order in each round: what is divided by each other stands close together.
@@ -46,132 +63,21 @@ SUBJECTS: dict[str, Measuring] = {
     "copy": measure_copy,
     "ed25519": measure_ed25519,
     "memory": measure_memory,
-}
-
-
-class RowName(StrEnum):
-    """The rows of the table, as --only names them."""
-
-    BARE = "bare"
-    TRANSACTIONS = "transactions"
-    BATCHES = "batches"
-    COPY = "copy"
-    LATENCY = "latency"
-    MEMORY = "memory"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A ratio of two figures with its bar and its aim; `more` says whether more is better."""
-
-    name: RowName
-    title: str
-    over: str
-    under: str
-    bar: float
-    aim: float
-    more: bool
-    subjects: tuple[str, ...]
-
-    def verdict(self, ratio: float) -> str:
-        """`aim met`, `bar met` or `missed`."""
-        for word, wanted in (("aim met", self.aim), ("bar met", self.bar)):
-            if (ratio >= wanted) if self.more else (ratio <= wanted):
-                return word
-        return "missed"
-
-
-# Issue 2, "Speed".
-ROWS = (
-    Row(
-        name=RowName.BARE,
-        title="one event a request, HMAC ÷ bare aiohttp handler",
-        over="single",
-        under="bare",
-        bar=0.33,
-        aim=0.5,
-        more=True,
-        subjects=("bare", "single", "ed25519"),
-    ),
-    Row(
-        name=RowName.TRANSACTIONS,
-        title="one event a request, HMAC ÷ one transaction an event",
-        over="single",
-        under="transactions",
-        bar=2.8,
-        aim=4,
-        more=True,
-        subjects=("single", "transactions"),
-    ),
-    Row(
-        name=RowName.BATCHES,
-        title="batches of 100 ÷ one transaction an event",
-        over="batches",
-        under="transactions",
-        bar=9,
-        aim=12,
-        more=True,
-        subjects=("batches", "transactions"),
-    ),
-    Row(
-        name=RowName.COPY,
-        title="batches of 100 ÷ COPY of the same rows",
-        over="batches",
-        under="copy",
-        bar=0.11,
-        aim=0.2,
-        more=True,
-        subjects=("batches", "copy"),
-    ),
-    Row(
-        name=RowName.LATENCY,
-        title="p99 at half of the highest rate ÷ median of a lone request",
-        over="half_rate",
-        under="lone",
-        bar=25,
-        aim=10,
-        more=False,
-        subjects=("single",),
-    ),
-    Row(
-        name=RowName.MEMORY,
-        title="resident memory after the last events ÷ after the first",
-        over="memory_late",
-        under="memory_early",
-        bar=1.3,
-        aim=1.1,
-        more=False,
-        subjects=("memory",),
-    ),
-)
-
-# What each figure is; the report says it, so that nobody has to read the code to know what was compared.
-DONE = {
-    "bare": "aiohttp on uvloop, one process: reads the body, answers a constant; 128 in flight, HMAC-signed requests",
-    "single": "one HMAC-signed event a request, 128 in flight, answered after a durable commit",
-    "single_16": "the same, 16 in flight",
-    "lone": "the same, 1 in flight: median latency",
-    "half_rate": "the same in an open loop at half of the highest rate of this round: p99 from the intended start",
-    "ed25519": "one Ed25519-signed event a request, 128 in flight",
-    "batches": "100 events a request, HMAC, 16 in flight",
-    "transactions": "no HTTP, 16 connections: BEGIN; the service's statement with arrays of one; COMMIT. Generic plan, "
-    "synchronous_commit on, the service paused; the client is this process on uvloop and asyncpg",
-    "statements": "the same without BEGIN and COMMIT: the statement commits by itself, one round trip an event",
-    "copy": "no HTTP, one connection: COPY in binary of the rows of weigh_event into an empty table with its primary "
-    "key, committed durably; the service paused",
-    "memory_early": "resident memory of the service's processes after the first events, in batches of 100",
-    "memory_late": "the same after the last events",
+    "redemptions": measure_redemptions,
+    "redemption_commits": measure_redemption_commits,
+    "statements": measure_statements,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RatioResult:
-    """One row as measured. `verdict` is None where there were too few rounds or too little effort for one."""
+    """One row as measured. `verdict` is None where there were too few rounds or too little effort for one, or where the
+    row has no bar."""
 
     name: RowName
     title: str
-    bar: float
-    aim: float
+    bar: float | None
+    aim: float | None
     more_is_better: bool
     ratio: float
     ratios: list[float]
@@ -239,14 +145,14 @@ def compare(
     with Installation(command) as template:
         demo = template.demo(effort.residents)
         postgres = uvloop.run(template.server_version())
-        demo.stop()
+        bench = Bench(template, demo, effort)
         for number in range(rounds):
             results.append({})
             for place, name in enumerate(subjects):
                 step = number * len(subjects) + place
                 began(step)
                 # Its own seed each time: ids are drawn from it.
-                figures = SUBJECTS[name](template, effort, seed + step)
+                figures = SUBJECTS[name](bench, seed + step)
                 results[-1] |= figures
                 for figure, measure in figures.items():
                     measured(number + 1, figure, measure)

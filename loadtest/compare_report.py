@@ -39,8 +39,8 @@ def table_of_ratios(rows: list[RatioResult]) -> Table:
         table.add_row(
             row.title,
             f"{row.ratio:.3g}",
-            f"{sign} {row.bar:g}",
-            f"{sign} {row.aim:g}",
+            "–" if row.bar is None else f"{sign} {row.bar:g}",
+            "–" if row.aim is None else f"{sign} {row.aim:g}",
             ", ".join(f"{ratio:.3g}" for ratio in row.ratios),
             f"[{COLOURS[row.verdict]}]{row.verdict or 'not judged'}[/]",
         )

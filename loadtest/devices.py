@@ -13,11 +13,10 @@ from loadtest.demo import DemoResident
 from loadtest.drops import Drops, EventWriter
 from loadtest.journal import EventKey, Journal, Spending
 from loadtest.patience import GaveUp, Patient
-from loadtest.requests import PATH, BinKey
+from loadtest.requests import PATH, REDEMPTIONS_PATH, BinKey
 from schemas.signatures import sign_request
 from schemas.weigh_events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 
-REDEMPTIONS_PATH = "/v1/me/redemptions"
 BATCH_EVENTS_MAX = 20
 REMEMBERED_EVENTS = 60
 # About what comes in: so that wallets run empty now and then.

@@ -105,9 +105,12 @@ class Installation:
         process.wait_until_it_answers(self.demo_json)
         return process
 
-    def serve(self, *, port: int | None = None, workers: int = 1) -> "ServiceProcess":
-        """One more process that serves the database and takes what the demo made; it answers soon."""
-        return self._start(("serve",), {"TANBI_DEMO": "true", "TANBI_WORKERS": str(workers)}, port)
+    def serve(
+        self, *, port: int | None = None, workers: int = 1, settings: Mapping[str, str] | None = None
+    ) -> "ServiceProcess":
+        """One more process that serves the database and takes what the demo made; it answers soon. `settings` are
+        TANBI_ variables of its own."""
+        return self._start(("serve",), {"TANBI_DEMO": "true", "TANBI_WORKERS": str(workers), **(settings or {})}, port)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One of the operator's commands, to its end. Raises CannotStart when it takes too long."""

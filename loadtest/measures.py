@@ -12,14 +12,14 @@ from contextlib import contextmanager
 import uvloop
 
 from loadtest.baselines import BaselineResult, run_copy, run_transactions
-from loadtest.installation import CannotStart, Installation
+from loadtest.installation import CannotStart
 from loadtest.requests import BinKey
 from loadtest.subject import (
     BATCH_EVENTS,
     BATCHES_IN_FLIGHT,
     IN_FLIGHT,
     IN_FLIGHT_FEW,
-    Effort,
+    Bench,
     Loader,
     Measure,
     Measures,
@@ -27,7 +27,6 @@ from loadtest.subject import (
     median_ms,
     notes_of,
     p99_ms,
-    subject,
 )
 from loadtest.target import Target
 from schemas.signatures import Algorithm, SigningKey
@@ -36,20 +35,19 @@ BARE_BINS = 24
 BARE_SECONDS_MAX = 600
 TRANSACTIONS_PER_SECOND_MAX = 12_000
 MEMORY_CHUNK_BATCHES = 500
-REST_SECONDS = 1.0
 
 
-def measure_bare(template: Installation, effort: Effort, seed: int) -> Measures:
+def measure_bare(bench: Bench, seed: int) -> Measures:
     """The bare handler, IN_FLIGHT in flight: it takes the same requests, from bins that nobody knows."""
     bins = [
         BinKey(f"NK-{number:04}", SigningKey(f"NK-{number:04}", Algorithm.HMAC_SHA256, secrets.token_bytes(32)))
         for number in range(1, BARE_BINS + 1)
     ]
-    cards = [f"04A2{number:010X}" for number in range(effort.residents)]
+    cards = [f"04A2{number:010X}" for number in range(bench.effort.residents)]
     with bare_handler() as target:
-        loader = Loader(target, bins, cards, seed)
-        loader.warm_up(effort.warm_up_seconds)
-        result = loader.closed(IN_FLIGHT, effort.seconds)
+        loader = Loader(target, bins, cards, bench.effort, seed)
+        loader.warm_up()
+        result = loader.closed(IN_FLIGHT, bench.effort.seconds)
     return {"bare": measure_of(result, None, None, unit="requests/s", value=lambda it: it.requests_per_second)}
 
 
@@ -67,46 +65,50 @@ def bare_handler() -> Iterator[Target]:
             process.terminate()
 
 
-def measure_single(template: Installation, effort: Effort, seed: int) -> Measures:
+def measure_single(bench: Bench, seed: int) -> Measures:
     """One event a request, HMAC: many and few in flight, one alone, and half of the highest rate in an open loop."""
-    with subject(template, effort, seed) as it:
+    with bench.subject(seed) as it:
         loader = it.loader(Algorithm.HMAC_SHA256)
-        loader.warm_up(effort.warm_up_seconds)
-        many = it.rate(lambda: loader.closed(IN_FLIGHT, effort.seconds))
-        few = it.rate(lambda: loader.closed(IN_FLIGHT_FEW, effort.seconds))
-        lone = measure_of(*it.watched(lambda: loader.closed(1, effort.seconds)), unit="ms, median", value=median_ms)
+        loader.warm_up()
+        many = it.rate(lambda: loader.closed(IN_FLIGHT, bench.effort.seconds))
+        few = it.rate(lambda: loader.closed(IN_FLIGHT_FEW, bench.effort.seconds))
+        lone = measure_of(
+            *it.watched(lambda: loader.closed(1, bench.effort.seconds)), unit="ms, median", value=median_ms
+        )
         highest = max(many.value, few.value)
-        half = measure_of(*it.watched(lambda: loader.open(highest / 2, effort.seconds)), unit="ms, p99", value=p99_ms)
+        half = measure_of(
+            *it.watched(lambda: loader.open(highest / 2, bench.effort.seconds)), unit="ms, p99", value=p99_ms
+        )
     return {"single": many, "single_16": few, "lone": lone, "half_rate": half}
 
 
-def measure_ed25519(template: Installation, effort: Effort, seed: int) -> Measures:
+def measure_ed25519(bench: Bench, seed: int) -> Measures:
     """As `single`, from bins that sign with Ed25519."""
-    with subject(template, effort, seed) as it:
+    with bench.subject(seed) as it:
         loader = it.loader(Algorithm.ED25519)
-        loader.warm_up(effort.warm_up_seconds)
-        return {"ed25519": it.rate(lambda: loader.closed(IN_FLIGHT, effort.seconds))}
+        loader.warm_up()
+        return {"ed25519": it.rate(lambda: loader.closed(IN_FLIGHT, bench.effort.seconds))}
 
 
-def measure_batches(template: Installation, effort: Effort, seed: int) -> Measures:
+def measure_batches(bench: Bench, seed: int) -> Measures:
     """BATCH_EVENTS events a request, HMAC."""
-    with subject(template, effort, seed) as it:
+    with bench.subject(seed) as it:
         loader = it.loader(Algorithm.HMAC_SHA256)
-        loader.warm_up(effort.warm_up_seconds, BATCH_EVENTS)
-        return {"batches": it.rate(lambda: loader.closed(BATCHES_IN_FLIGHT, effort.seconds, BATCH_EVENTS))}
+        loader.warm_up(BATCH_EVENTS)
+        return {"batches": it.rate(lambda: loader.closed(BATCHES_IN_FLIGHT, bench.effort.seconds, BATCH_EVENTS))}
 
 
-def measure_transactions(template: Installation, effort: Effort, seed: int) -> Measures:
+def measure_transactions(bench: Bench, seed: int) -> Measures:
     """One transaction an event without HTTP: in three round trips (`transactions`) and in one (`statements`)."""
     return {
-        "transactions": measure_without_http(template, effort, seed, whole=True),
-        "statements": measure_without_http(template, effort, seed, whole=False),
+        "transactions": measure_without_http(bench, seed, whole=True),
+        "statements": measure_without_http(bench, seed, whole=False),
     }
 
 
-def measure_without_http(template: Installation, effort: Effort, seed: int, *, whole: bool) -> Measure:
+def measure_without_http(bench: Bench, seed: int, *, whole: bool) -> Measure:
     """One kind of run_transactions on the database of a paused service, after a warm-up."""
-    with subject(template, effort, seed) as it, it.service.paused():
+    with bench.subject(seed) as it, it.service.paused():
 
         def run(seconds: float, seed: int) -> BaselineResult:
             count = math.ceil(TRANSACTIONS_PER_SECOND_MAX * seconds)
@@ -115,16 +117,16 @@ def measure_without_http(template: Installation, effort: Effort, seed: int, *, w
             )
             return uvloop.run(work)
 
-        run(effort.warm_up_seconds, seed)
+        run(bench.effort.warm_up_seconds, seed)
         # Other draws than the warm-up's, or all would be duplicates.
-        return baseline_measure(run(effort.seconds, ~seed), "events/s")
+        return baseline_measure(run(bench.effort.seconds, ~seed), "events/s")
 
 
-def measure_copy(template: Installation, effort: Effort, seed: int) -> Measures:
+def measure_copy(bench: Bench, seed: int) -> Measures:
     """COPY on the database of a paused service; see run_copy."""
-    with subject(template, effort, seed) as it, it.service.paused():
+    with bench.subject(seed) as it, it.service.paused():
         result = uvloop.run(
-            run_copy(it.installation.connect, rows=effort.copy_rows, seconds_max=effort.seconds, seed=seed)
+            run_copy(it.installation.connect, rows=bench.effort.copy_rows, seconds_max=bench.effort.seconds, seed=seed)
         )
     return {"copy": baseline_measure(result, "rows/s")}
 
@@ -141,14 +143,14 @@ def baseline_measure(result: BaselineResult, unit: str) -> Measure:
     )
 
 
-def measure_memory(template: Installation, effort: Effort, seed: int) -> Measures:
+def measure_memory(bench: Bench, seed: int) -> Measures:
     """Resident memory of the service after so many events and after more, in batches to get there soon."""
     figures: Measures = {}
     events, notes = 0, list[str]()
-    with subject(template, effort, seed) as it:
+    with bench.subject(seed) as it:
         loader = it.loader(Algorithm.HMAC_SHA256)
         seen = {0: it.service.resident_bytes()}
-        for name, goal in zip(("memory_early", "memory_late"), effort.memory_events, strict=True):
+        for name, goal in zip(("memory_early", "memory_late"), bench.effort.memory_events, strict=True):
             while events < goal:
                 result = loader.batches(min(MEMORY_CHUNK_BATCHES, math.ceil((goal - events) / BATCH_EVENTS)))
                 if not result.events:
@@ -156,7 +158,7 @@ def measure_memory(template: Installation, effort: Effort, seed: int) -> Measure
                 events += result.events
                 seen[events] = it.service.resident_bytes()
                 notes += [note for note in notes_of(result) if "limit" not in note]
-            time.sleep(REST_SECONDS)
+            time.sleep(bench.effort.rest_seconds)
             figures[name] = Measure(
                 value=it.service.resident_bytes() / 2**20,
                 unit=f"MiB after {events:,}",

@@ -15,6 +15,7 @@ from schemas.signatures import TOLERANCE_SECONDS, SigningKey, sign_request
 from schemas.weigh_events import BATCH_EVENTS_MAX, CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 
 PATH = "/v1/weigh-events"
+REDEMPTIONS_PATH = "/v1/me/redemptions"
 REQUESTS_MAX = 1_000_000
 PROGRESS_EVERY = 1000
 

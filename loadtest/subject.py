@@ -21,13 +21,12 @@ from schemas.signatures import Algorithm
 
 IN_FLIGHT = 128
 IN_FLIGHT_FEW = 16
+REDEMPTIONS_IN_FLIGHT = (16, 64)
 # An open loop needs a connection for each request that waits: enough for a stall of a tenth of a second.
 OPEN_CONNECTIONS = 512
 BATCH_EVENTS = 100
 BATCHES_IN_FLIGHT = 16
-# Requests of the warm-up, and how many more are prepared than it answered in the same time.
-WARM_UP_REQUESTS = 20_000
-WARM_UP_BATCHES = 500
+# How many more requests are prepared than the warm-up answered in the same time.
 SPARE = 1.4
 # 250 to 1 000 bytes each, all of them in memory.
 EVENTS_MAX = 400_000
@@ -36,15 +35,31 @@ BATCHES_SECONDS_MAX = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: seconds of each measure and of its warm-up, residents of the sample data, events before
-    the first and the second look at memory, rows of a COPY, workers of the service."""
+    """How much is measured.
+
+    - `seconds`: of each measure; what is measured by turns has them cut into `slices`.
+    - `warm_up_seconds`, `warm_up_requests`, `warm_up_batches`: the most of each warm-up.
+    - `residents`: of the sample data; `redeemers` have coins to spend at `merchants`.
+    - `memory_events`: before the first and the second look at memory, with `rest_seconds` before each.
+    - `copy_rows`: of a COPY; `statement_transfers`: of the short and of the long statement.
+    - `workers`: of the service.
+    - `fresh`: without it one database serves all subjects, and nobody waits until it is at rest.
+    """
 
     seconds: float = 4.0
     warm_up_seconds: float = 1.0
+    warm_up_requests: int = 20_000
+    warm_up_batches: int = 500
     residents: int = 2000
     memory_events: tuple[int, int] = (100_000, 1_000_000)
+    rest_seconds: float = 1.0
     copy_rows: int = 200_000
     workers: int = 1
+    redeemers: int = 10_000
+    merchants: int = 1_000
+    statement_transfers: tuple[int, int] = (100, 1_000_000)
+    slices: int = 4
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +89,21 @@ Measures = dict[str, Measure]
 class Loader:
     """Puts load on one target, and sizes it by what the warm-up answered."""
 
-    def __init__(self, target: Target, bins: list[BinKey], cards: list[str], seed: int) -> None:
+    def __init__(self, target: Target, bins: list[BinKey], cards: list[str], effort: Effort, seed: int) -> None:
         # A bin's sequence never falls: milliseconds since 1970 lie above those of any earlier run.
         first = time.time_ns() // 1_000_000
         self._target = target
+        self._effort = effort
         self._renderer = Renderer(
             target, bins, Drops([item.bin_id for item in bins], cards, seed=seed, first_sequence=first)
         )
         self._rate = 0.0
 
-    def warm_up(self, seconds: float, events_each: int = 1) -> None:
+    def warm_up(self, events_each: int = 1) -> None:
         """Load that is not measured: plans, caches and connections are what they are in service."""
-        count = WARM_UP_REQUESTS if events_each == 1 else WARM_UP_BATCHES
+        count = self._effort.warm_up_requests if events_each == 1 else self._effort.warm_up_batches
         in_flight = IN_FLIGHT if events_each == 1 else BATCHES_IN_FLIGHT
+        seconds = self._effort.warm_up_seconds
         self._rate = self._closed(count, in_flight, seconds, events_each).requests_per_second
 
     def closed(self, in_flight: int, seconds: float, events_each: int = 1) -> LoadResult:
@@ -115,15 +132,16 @@ class Loader:
 class Subject:
     """A fresh installation with its service, under load."""
 
-    def __init__(self, installation: Installation, service: ServiceProcess, seed: int) -> None:
+    def __init__(self, installation: Installation, service: ServiceProcess, effort: Effort, seed: int) -> None:
         self.installation = installation
         self.service = service
+        self._effort = effort
         self._seed = seed
 
     def loader(self, algorithm: Algorithm) -> Loader:
         """Load from the demo's bins that sign with this algorithm."""
         demo = read_demo(self.installation.demo_json)
-        return Loader(self.service.target, demo.bins_with(algorithm), list(demo.cards), self._seed)
+        return Loader(self.service.target, demo.bins_with(algorithm), list(demo.cards), self._effort, self._seed)
 
     def watched(self, load: Callable[[], LoadResult]) -> tuple[LoadResult, float, float]:
         """A run, with the CPU shares of the service and of the database while it lasted."""
@@ -144,13 +162,27 @@ class Subject:
         return measure_of(*self.watched(load), unit="events/s", value=lambda result: result.events_per_second)
 
 
-@contextmanager
-def subject(template: Installation, effort: Effort, seed: int) -> Iterator[Subject]:
-    """A service on a fresh database, which is a copy of the template's, while the block lasts. Raises CannotStart."""
-    with Installation(template.command, like=template) as installation:
-        service = installation.serve(workers=effort.workers)
-        service.wait_until_it_answers()
-        yield Subject(installation, service, seed)
+class Bench:
+    """Where subjects come from: a service for each on a copy of the template's database, or without `effort.fresh` the
+    template itself with its demo for all of them."""
+
+    def __init__(self, template: Installation, demo: ServiceProcess, effort: Effort) -> None:
+        self.effort = effort
+        self._template = template
+        self._demo = demo
+        if effort.fresh:
+            demo.stop()
+
+    @contextmanager
+    def subject(self, seed: int) -> Iterator[Subject]:
+        """A service under load while the block lasts. Raises CannotStart."""
+        if not self.effort.fresh:
+            yield Subject(self._template, self._demo, self.effort, seed)
+            return
+        with Installation(self._template.command, like=self._template) as installation:
+            service = installation.serve(workers=self.effort.workers)
+            service.wait_until_it_answers()
+            yield Subject(installation, service, self.effort, seed)
 
 
 def measure_of(
@@ -175,14 +207,20 @@ def measure_of(
 
 
 def notes_of(result: LoadResult) -> list[str]:
-    """What makes a run's figure doubtful; nothing where all went as it should."""
+    """What makes the figure of a run of events doubtful; nothing where all went as it should."""
+    notes = doubts_of(result, "200")
+    if result.outcomes.get("credited") != result.events:
+        notes.append(f"of {result.events} events, {result.outcomes}")
+    return notes
+
+
+def doubts_of(result: LoadResult, status: str) -> list[str]:
+    """What makes the figure of any run doubtful, where each answer should have this status."""
     notes = []
-    if set(result.statuses) != {"200"}:
+    if set(result.statuses) != {status}:
         notes.append(f"answered with {result.statuses}")
     if result.failed or result.unanswered or result.repeated:
         notes.append(f"{result.failed} failed, {result.unanswered} unanswered, {result.repeated} repeated")
-    if result.outcomes.get("credited") != result.events:
-        notes.append(f"of {result.events} events, {result.outcomes}")
     if result.generator_was_the_limit:
         notes.append("the generator was the limit")
     return notes

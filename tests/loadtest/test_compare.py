@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.compare import DONE, ROUNDS_MIN, ROWS, SUBJECTS, Row, RowName, figure_of, ratio_of, subjects_of
+from loadtest.compare import ROUNDS_MIN, SUBJECTS, figure_of, ratio_of, subjects_of
 from loadtest.generator import Load
 from loadtest.result import LoadResult, Tally, result_of
-from loadtest.subject import Measure, Measures, notes_of
+from loadtest.rows import DONE, ROWS, Row, RowName
+from loadtest.subject import Measure, Measures, doubts_of, notes_of
 
-ROW = {row.name: row for row in ROWS}
+# The first of each name; the others of a name have the same bar.
+ROW = {row.name: row for row in reversed(ROWS)}
 
 
 def measure(value: float, *, limit: bool = False, notes: list[str] | None = None) -> Measure:
@@ -38,10 +40,25 @@ def round_of(row: Row, ratio: float) -> Measures:
         (RowName.MEMORY, 1.31, "missed"),
         (RowName.MEMORY, 1.2, "bar met"),
         (RowName.MEMORY, 1.0, "aim met"),
+        (RowName.REDEMPTION, 0.89, "missed"),
+        (RowName.REDEMPTION, 0.9, "bar met"),
+        (RowName.STATEMENT, 2.01, "missed"),
+        (RowName.STATEMENT, 2, "bar met"),
+        (RowName.GROUPCOMMIT, 0.1, None),
     ],
 )
-def test_a_ratio_is_judged_by_its_bar_and_its_aim(name: RowName, ratio: float, verdict: str) -> None:
+def test_a_ratio_is_judged_by_its_bar_and_its_aim(name: RowName, ratio: float, verdict: str | None) -> None:
     assert ROW[name].verdict(ratio) == verdict
+
+
+def test_redemptions_are_held_to_the_bare_handler_and_to_a_spread_at_each_number_in_flight() -> None:
+    rows = [row for row in ROWS if row.name is RowName.REDEMPTION]
+    assert [(row.over, row.under, row.bar) for row in rows] == [
+        ("one_16", "spread_16", 0.9),
+        ("one_16", "bare_16", 0.15),
+        ("one_64", "spread_64", 0.9),
+        ("one_64", "bare_64", 0.15),
+    ]
 
 
 def test_the_median_of_the_rounds_counts_and_each_round_is_told() -> None:
@@ -84,6 +101,8 @@ def test_a_run_that_did_not_go_as_it_should_says_so() -> None:
     assert len(notes_of(loaded(tally))) == 3
     busy = replace(loaded(Tally(1)), statuses={"200": 0}, outcomes={"credited": 0}, generator_was_the_limit=True)
     assert notes_of(busy) == ["the generator was the limit"]
+    assert doubts_of(replace(busy, statuses={"201": 1}), "201") == ["the generator was the limit"]
+    assert doubts_of(replace(busy, statuses={"201": 1, "409": 1}), "201")[0] == "answered with {'201': 1, '409': 1}"
 
 
 def test_everything_is_measured_side_by_side(tmp_path: Path) -> None:
@@ -96,18 +115,25 @@ def test_everything_is_measured_side_by_side(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(output.read_text())
-    assert [row["name"] for row in result["rows"]] == list(RowName)
+    assert [row["title"] for row in result["rows"]] == [row.title for row in ROWS]
     assert {row["verdict"] for row in result["rows"]} == {None}
     [measures] = result["rounds"]
     assert set(measures) == set(DONE) == {figure["name"] for figure in result["figures"]}
     for row in result["rows"]:
-        names = next(each for each in ROWS if each.name == row["name"])
+        names = next(each for each in ROWS if each.title == row["title"])
         assert row["ratio"] == pytest.approx(measures[names.over]["value"] / measures[names.under]["value"])
         assert row["ratio"] > 0
     for name in ("single", "single_16", "lone", "half_rate", "ed25519", "batches"):
         detail = measures[name]["detail"]
         assert detail["outcomes"] == {"credited": detail["events"]}, name
         assert measures[name]["service_cpu_share"] > 0
+    for name in ("one", "spread", "bare", "grouped", "each"):
+        for in_flight in (16, 64):
+            [part] = measures[f"{name}_{in_flight}"]["detail"]["slices"]
+            assert (part["connections"], list(part["statuses"])) == (in_flight, ["201"]), name
+    for name in ("statement_short", "statement_long"):
+        [part] = measures[name]["detail"]["slices"]
+        assert (part["connections"], list(part["statuses"])) == (1, ["200"]), name
     assert measures["half_rate"]["detail"]["loop"] == "open"
     assert result["machine"]["cores"] >= 1
     assert result["postgres"].startswith("18.")

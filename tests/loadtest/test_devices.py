@@ -12,10 +12,10 @@ from aiohttp import ClientSession, web
 
 from loadtest.cutting import CuttingProxy
 from loadtest.demo import DemoResident
-from loadtest.devices import REDEMPTIONS_PATH, BinClient, Spender, is_verdict_on_events, is_verdict_on_redemption
+from loadtest.devices import BinClient, Spender, is_verdict_on_events, is_verdict_on_redemption
 from loadtest.journal import Journal
 from loadtest.patience import Patient, open_session
-from loadtest.requests import PATH
+from loadtest.requests import PATH, REDEMPTIONS_PATH
 from loadtest.target import Target
 from schemas.weigh_events import weigh_event_adapter, weigh_event_batch_adapter
 from tests.loadtest.prepared import BINS, draws
