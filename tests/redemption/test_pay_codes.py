@@ -122,11 +122,20 @@ async def test_a_decline_leaves_the_code_good(
     assert await balance(engine, world.resident_id) == 0
 
 
-async def test_50_machines_present_one_code_and_one_wins(
-    world: World, client: Client, engine: AsyncEngine, keyring: Keyring, resident: Caller, shop: Caller
+async def test_50_machines_present_one_code_at_two_replicas_and_one_wins(
+    world: World,
+    client: Client,
+    replica: Client,
+    engine: AsyncEngine,
+    keyring: Keyring,
+    resident: Caller,
+    shop: Caller,
 ) -> None:
     await earn(client, world, 500)
-    machines = [MachineCaller(client, await install_machine(engine, keyring, f"W-{number}")) for number in range(50)]
+    machines = [
+        MachineCaller((client, replica)[number % 2], await install_machine(engine, keyring, f"W-{number}"))
+        for number in range(50)
+    ]
     code = await resident.new_pay_code()
     answers = await asyncio.gather(*(machine.take(code, 7, key="1") for machine in machines))
     won = [answer for answer in answers if answer.status == 201]
