@@ -11,9 +11,10 @@ import asyncpg
 from service.db import DriverConnection
 from service.ledger import queries as ledger
 from service.ledger.book import Book
-from service.redemption.facts import Offer, PayCode, Redemption, StoredKey, Usage
+from service.redemption.facts import Offer, PayCode, Redemption, Usage
 
-# Who asks and whose wallet it is about: read before anything is locked, and looked at again where it can change.
+# Who asks, whose wallet it is about, and what was answered before: read before anything is locked, and looked at again
+# where it can change. An answer that is stored in the meantime is found when this one cannot be (TwinCommitted).
 # LATERAL and LIMIT where a row is found by its key: statements are planned once, perhaps while a table is empty, and a
 # join may be planned to read the whole of it.
 IDENTIFY: Final = """
@@ -22,17 +23,18 @@ SELECT asked.n::int AS n, session.resident_id, api_key.id IS NOT NULL AS key_kno
        coalesce(session.resident_id, pay_code.owner_id, redemption.owner_id) AS owner_id,
        merchant.id AS merchant_id, merchant.name, merchant.account_id, merchant.hold_seconds,
        EXISTS (SELECT FROM webhook_endpoint
-               WHERE webhook_endpoint.merchant_id = merchant.id AND disabled_at IS NULL) AS listens
-FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::uuid[], $5::text[]) WITH ORDINALITY
-  AS asked (session_hash, key_hash, pay_code_digest, redemption_id, merchant_id, n)
+               WHERE webhook_endpoint.merchant_id = merchant.id AND disabled_at IS NULL) AS listens,
+       stored.request_digest, stored.status, stored.answer
+FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::bytea[], $5::uuid[], $6::text[], $7::text[]) WITH ORDINALITY
+  AS asked (session_hash, key_hash, machine_actor, pay_code_digest, redemption_id, merchant_id, key, n)
 LEFT JOIN LATERAL (
     SELECT resident_id FROM session
-    WHERE token_hash = asked.session_hash AND expires_at > now() AND (NOT demo OR $6)
+    WHERE token_hash = asked.session_hash AND expires_at > now() AND (NOT demo OR $8)
     LIMIT 1
 ) AS session ON true
 LEFT JOIN LATERAL (
     SELECT id, api_key.merchant_id FROM api_key
-    WHERE key_hash = asked.key_hash AND revoked_at IS NULL AND (NOT demo OR $6)
+    WHERE key_hash = asked.key_hash AND revoked_at IS NULL AND (NOT demo OR $8)
     LIMIT 1
 ) AS api_key ON true
 LEFT JOIN LATERAL (SELECT owner_id FROM pay_code WHERE digest = asked.pay_code_digest LIMIT 1) AS pay_code ON true
@@ -42,16 +44,12 @@ LEFT JOIN LATERAL (
     WHERE id = coalesce(api_key.merchant_id, asked.merchant_id)
     LIMIT 1
 ) AS merchant ON true
-"""
-
-KEYS: Final = """
-SELECT asked.actor, asked.key, stored.request_digest, stored.status, stored.answer
-FROM unnest($1::text[], $2::text[]) AS asked (actor, key)
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT request_digest, status, answer FROM idempotency_key
-    WHERE idempotency_key.actor = asked.actor AND idempotency_key.key = asked.key
+    WHERE actor = coalesce('resident:' || session.resident_id, 'merchant:' || api_key.merchant_id, asked.machine_actor)
+      AND idempotency_key.key = asked.key
     LIMIT 1
-) AS stored
+) AS stored ON true
 """
 
 # A resident who asks for a new code changes the row of the old one, without their wallet's lock.
@@ -169,22 +167,17 @@ WHERE merchant_day.merchant_id = new.merchant_id AND merchant_day.day = new.day
 
 async def identify_and_lock(
     connection: DriverConnection,
-    asked: Iterable[tuple[bytes | None, bytes | None, bytes | None, UUID | None, str | None]],
+    asked: Iterable[tuple[bytes | None, bytes | None, str | None, bytes | None, UUID | None, str | None, str]],
     *,
     demo: bool,
 ) -> tuple[list[asyncpg.Record], Book]:
-    """One row a command, in order, by its session's hash, key's hash, pay-code's digest, redemption and merchant; and
-    the wallets that they are about, locked."""
+    """One row a command, in order, and the wallets that they are about, locked.
+
+    Of each is asked: the hash of a session or of an API key, or a machine as actor; pay-code's digest, redemption,
+    merchant; idempotency key.
+    """
     rows, book = await ledger.lock_named_wallets(connection, IDENTIFY, *zip(*asked, strict=True), demo)
     return sorted(rows, key=itemgetter("n")), book
-
-
-async def read_keys(
-    connection: DriverConnection, asked: Collection[tuple[str, str]]
-) -> dict[tuple[str, str], StoredKey]:
-    """What is stored under these keys of these actors."""
-    rows = await connection.fetch(KEYS, [actor for actor, _ in asked], [key for _, key in asked])
-    return {(row["actor"], row["key"]): StoredKey(row["request_digest"], row["status"], row["answer"]) for row in rows}
 
 
 async def lock_pay_codes(connection: DriverConnection, digests: Sequence[bytes]) -> dict[bytes, PayCode]:

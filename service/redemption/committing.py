@@ -99,9 +99,11 @@ class Committing:
                 (
                     command.asker.hash if isinstance(command.asker, SessionToken) else None,
                     command.asker.hash if isinstance(command.asker, ApiKey) else None,
+                    command.asker.actor if isinstance(command.asker, Machine) else None,
                     command.wanted.pay_code_digest if isinstance(command.wanted, Spend) else None,
                     None if isinstance(command.wanted, Spend) else command.wanted.redemption_id,
                     command.asker.merchant_id if isinstance(command.asker, Machine) else _wanted_merchant(command),
+                    command.keyed.key,
                 )
                 for command in commands
             ],
@@ -111,9 +113,11 @@ class Committing:
 
     async def _read(self, connection: DriverConnection, book: Book, pairs: Sequence[Pair]) -> Facts:
         read = Facts(book, self.zone, self.reference.limits)
-        keys = {(known.actor, command.keyed.key) for command, known in pairs if known.actor is not None}
-        if keys:
-            read.keys = await queries.read_keys(connection, keys)
+        read.keys = {
+            (known.actor, command.keyed.key): known.stored
+            for command, known in pairs
+            if known.actor is not None and known.stored is not None
+        }
         spends = [(command.wanted, known) for command, known in pairs if isinstance(command.wanted, Spend)]
         digests = [wanted.pay_code_digest for wanted, _ in spends if wanted.pay_code_digest is not None]
         if digests:
@@ -174,7 +178,10 @@ def _known(command: Command, row: asyncpg.Record) -> Known:
         case SessionToken():
             actor = None if row["resident_id"] is None else Resident(row["resident_id"]).actor
     operators = row["key_known"] and row["key_merchant_id"] is None
-    return Known(actor, operators, machine_id, merchant, row["owner_id"])
+    stored = None
+    if row["status"] is not None:
+        stored = facts.StoredKey(row["request_digest"], row["status"], row["answer"])
+    return Known(actor, operators, machine_id, merchant, row["owner_id"], stored)
 
 
 def _decide(decisions: Decisions, command: Command, known: Known) -> Decided:

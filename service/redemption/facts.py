@@ -20,20 +20,22 @@ class Merchant(NamedTuple):
     listens: bool
 
 
+class StoredKey(NamedTuple):
+    request_digest: bytes
+    status: int
+    answer: str
+
+
 class Known(NamedTuple):
-    """Who asks, and whose wallet it is about; `actor` None for a token that nobody has."""
+    """Who asks, whose wallet it is about, and what this key was answered before; `actor` None for a token that nobody
+    has."""
 
     actor: str | None
     operators: bool
     machine_id: str | None
     merchant: Merchant | None
     owner_id: int | None
-
-
-class StoredKey(NamedTuple):
-    request_digest: bytes
-    status: int
-    answer: str
+    stored: StoredKey | None = None
 
 
 @dataclass(slots=True)
