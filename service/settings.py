@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     pay_code_seconds: int = Field(60, ge=1)
     redemption_writers: int = Field(2, ge=1, le=32, description="Transactions of redemptions in flight, per process")
     redemption_batch_items_max: int = Field(100, ge=1, le=1000, description="Redemptions of one transaction")
-    redemption_companion_items_min: int = Field(20, ge=1, description="Redemptions that wait when a second sets out")
+    redemption_companion_items_min: int = Field(4, ge=1, description="Redemptions that wait when a second sets out")
     redemption_queue_items_max: int = Field(5_000, ge=1)
     expiry_interval_seconds: float = Field(
         3600.0, gt=0, description="How often all wallets are looked at for old coins"
