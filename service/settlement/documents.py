@@ -4,7 +4,7 @@ import asyncio
 import csv
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.settlement import queries
 from service.settlement.months import Month
-from service.settlement.rules import yuan, yuan_in_words
+from service.settlement.rules import exact_yuan, yuan, yuan_in_words
 
 HEADER: Final = (
     "时间 Time",
@@ -37,6 +37,9 @@ HTML_TYPE: Final = "text/html"
 _pages = jinja2.Environment(
     loader=jinja2.PackageLoader("service.settlement", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
 )
+# Groups of three, and a true minus sign.
+_pages.filters["grouped"] = lambda number: f"{number:,}".replace("-", "−")
+_pages.filters["minus"] = lambda amount: amount.replace("-", "−")
 
 
 def _text(value: str | None) -> str:
@@ -133,18 +136,26 @@ def summary_rows(statement: sa.Row[Any], zone: str) -> list[tuple[str, str | int
 
 
 async def write_page(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> None:
-    """A printable page in Chinese, of the totals and each day."""
-    days: list[tuple[date, int, int]] = [
-        (row.day, row.captured_coins, row.refunded_coins)
-        for row in await queries.days_of(connection, statement.number, zone)
+    """A printable page in Chinese, of the totals, each rate and each day."""
+    rates = [
+        {
+            "rate": yuan(row.fen_per_1000_coins),
+            "captured_coins": row.captured_coins,
+            "refunded_coins": row.refunded_coins,
+            "amount": exact_yuan((row.captured_coins - row.refunded_coins) * row.fen_per_1000_coins),
+        }
+        for row in await queries.rates_of(connection, statement.number)
     ]
+    # Without a sign: the page has a word of its own for what the merchant owes.
+    owed_fen = abs(statement.payable_fen)
     page = _pages.get_template("statement.html").render(
         statement=statement,
         month=Month.of(statement.month),
         issued_at=_local(statement.issued_at, zone),
-        yuan=yuan(statement.payable_fen),
-        words=yuan_in_words(statement.payable_fen),
-        days=days,
+        yuan=yuan(owed_fen),
+        words=yuan_in_words(owed_fen),
+        rates=rates,
+        days=await queries.days_of(connection, statement.number, zone),
     )
     await asyncio.to_thread(path.write_text, page, encoding="utf-8")
 

@@ -171,11 +171,22 @@ async def stream_lines(connection: AsyncConnection, number: str) -> AsyncIterato
 async def days_of(connection: AsyncConnection, number: str, zone: str) -> Rows:
     """Captured and refunded coins by business day."""
     day = sa.cast(sa.func.timezone(zone, transfer.c.created_at), sa.Date)
+    rows: Rows = (await connection.execute(_coins_by(number, day.label("day")))).all()
+    return rows
+
+
+async def rates_of(connection: AsyncConnection, number: str) -> Rows:
+    """Captured and refunded coins by the rate that they are settled at."""
+    rows: Rows = (await connection.execute(_coins_by(number, settlement_line.c.fen_per_1000_coins))).all()
+    return rows
+
+
+def _coins_by(number: str, what: sa.ColumnElement[Any]) -> sa.Select[Any]:
     captured = sa.func.sum(sa.case((_kind() == "redemption", transfer.c.coins), else_=0))
     refunded = sa.func.sum(sa.case((_kind() == "refund", transfer.c.coins), else_=0))
-    query = (
+    return (
         sa.select(
-            day.label("day"),
+            what,
             sa.cast(captured, sa.BigInteger).label("captured_coins"),
             sa.cast(refunded, sa.BigInteger).label("refunded_coins"),
         )
@@ -185,7 +196,6 @@ async def days_of(connection: AsyncConnection, number: str, zone: str) -> Rows:
             sa.and_(transfer.c.owner_id == settlement_line.c.owner_id, transfer.c.id == settlement_line.c.transfer_id),
         )
         .where(settlement_line.c.statement_number == number)
-        .group_by(day)
-        .order_by(day)
+        .group_by(what)
+        .order_by(what)
     )
-    return (await connection.execute(query)).all()

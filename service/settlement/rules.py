@@ -47,8 +47,14 @@ def totals_of(lines: Iterable[Line]) -> Totals:
 
 
 def yuan(fen: int) -> str:
-    """Exact, with two decimals: -12345 is `-123.45`."""
-    return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02}"
+    """Exact, with two decimals and groups of three: -123456 is `-1,234.56`."""
+    return f"{'-' if fen < 0 else ''}{abs(fen) // 100:,}.{abs(fen) % 100:02}"
+
+
+def exact_yuan(milli_fen: int) -> str:
+    """What is not rounded yet: two decimals, or as many as it takes."""
+    fen, rest = divmod(abs(milli_fen), 1000)
+    return yuan(fen if milli_fen >= 0 else -fen) + f"{rest:03}".rstrip("0")
 
 
 def yuan_in_words(fen: int) -> str:

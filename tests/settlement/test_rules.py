@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.settlement.months import Month
-from service.settlement.rules import Line, totals_of, yuan, yuan_in_words
+from service.settlement.rules import Line, exact_yuan, totals_of, yuan, yuan_in_words
 
 lines = st.lists(
     st.builds(Line, st.sampled_from(["redemption", "refund"]), st.integers(1, 10**9), st.integers(0, 10**8)),
@@ -53,7 +53,14 @@ def test_amounts_are_written_in_words_as_on_a_chinese_bill(fen: int, words: str)
 
 
 def test_yuan_have_two_decimals() -> None:
-    assert [yuan(fen) for fen in (0, 5, 123, -12345)] == ["0.00", "0.05", "1.23", "-123.45"]
+    assert [yuan(fen) for fen in (0, 5, 123, -1234567)] == ["0.00", "0.05", "1.23", "-12,345.67"]
+    # What is not rounded yet has as many as it takes.
+    assert [exact_yuan(milli_fen) for milli_fen in (0, 1, -1230, 123_450_000)] == [
+        "0.00",
+        "0.00001",
+        "-0.0123",
+        "1,234.50",
+    ]
 
 
 def test_a_month_ends_where_the_next_begins_in_the_city() -> None:
