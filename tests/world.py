@@ -17,12 +17,23 @@ from service.api_keys import create_api_key
 from service.db import DriverConnection, transaction
 from service.ledger.adjusting import post_adjustment
 from service.ledger.book import Wallet
-from service.ledger.queries import lock_wallets, open_wallet
+from service.ledger.queries import insert_transfer, lock_wallets, move_posted, open_wallet
 from service.ledger.queries import post as post_book
 from service.redemption.merchants import add_merchant
 from service.residents import sessions
 from service.secrets import Keyring
-from service.tables import area, credential, hold, material, redemption, resident, site, tariff, wallet
+from service.tables import (
+    ISSUER_ACCOUNT_ID,
+    area,
+    credential,
+    hold,
+    material,
+    redemption,
+    resident,
+    site,
+    tariff,
+    wallet,
+)
 from service.weighing.bins import Scale, add_bin
 
 PATH = "/v1/weigh-events"
@@ -94,6 +105,22 @@ async def driver_connection(connection: AsyncConnection) -> DriverConnection:
     await connection.execute(sa.text("SELECT 1"))
     raw: Any = await connection.get_raw_connection()
     return cast("DriverConnection", raw.driver_connection)
+
+
+async def credit(connection: AsyncConnection, owner_id: int, coins: int, *, at: datetime | None = None) -> int:
+    """Coins from the issuer for a drop of which there is no event, now or as if at that time; the transfer's id."""
+    await move_posted(connection, owner_id, coins)
+    return await insert_transfer(
+        connection,
+        owner_id=owner_id,
+        kind="credit",
+        debit_account_id=ISSUER_ACCOUNT_ID,
+        credit_account_id=owner_id,
+        coins=coins,
+        bin_id="NK-0001",
+        event_id=str(uuid.uuid4()),
+        created_at=at or sa.func.now(),
+    )
 
 
 async def spend(

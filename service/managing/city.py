@@ -2,7 +2,6 @@
 
 import base64
 import json
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from service.errors import ValidationFailed
 from service.managing.running import (
     NOT_SHOWN_AGAIN,
     DataOption,
+    FromOption,
     NameEnOption,
     NameOption,
     console,
@@ -113,14 +113,7 @@ def material_add(
 def tariff_set(
     material_id: Annotated[str, typer.Argument()],
     coins_per_kg: Annotated[int, typer.Argument(min=0, max=1_000_000)],
-    effective_from: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from",
-            formats=["%Y-%m-%dT%H:%M:%S%z"],
-            help="Such as 2027-01-01T00:00:00+0800; a minute from now where not given.",
-        ),
-    ] = None,
+    effective_from: FromOption = None,
     data: DataOption = None,
 ) -> None:
     """Supersede a material's tariff from a moment on; what was earned before stays."""

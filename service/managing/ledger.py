@@ -1,13 +1,12 @@
 """Commands for the ledger: how long coins live, and the sums over what is recorded."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from service.folding.rebuild import rebuild
 from service.ledger.coin_life import list_coin_life, set_coin_life
-from service.managing.running import DataOption, console, in_transaction, listing
+from service.managing.running import DataOption, FromOption, console, in_transaction, listing
 
 coins_app = typer.Typer(help="Coins.", no_args_is_help=True)
 life_app = typer.Typer(help="How long coins live.", no_args_is_help=True)
@@ -35,14 +34,7 @@ def in_words(months: int | None) -> str:
 @life_app.command("set")
 def life_set(
     months: Annotated[int, typer.Argument(parser=months_or_never, metavar="MONTHS|never")],
-    effective_from: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from",
-            formats=["%Y-%m-%dT%H:%M:%S%z"],
-            help="Such as 2027-01-01T00:00:00+0800; a minute from now where not given.",
-        ),
-    ] = None,
+    effective_from: FromOption = None,
     data: DataOption = None,
 ) -> None:
     """Supersede how long coins live that are earned from a moment on; coins earned before keep their life."""

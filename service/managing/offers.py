@@ -11,7 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.offers import MachineKind, MerchantOffer, NewOffer, OfferChange
 from service.errors import ValidationFailed
 from service.limits import LimitKind, LimitRow
-from service.managing.running import DataOption, console, in_transaction, listing
+from service.managing.running import (
+    TIME_EXAMPLE,
+    TIME_FORMAT,
+    DataOption,
+    console,
+    from_option,
+    in_transaction,
+    listing,
+)
 from service.redemption.limits import list_limits, set_limit
 from service.redemption.offer_queries import merchant_offers_page
 from service.redemption.offers import add_offer, change_offer
@@ -25,8 +33,6 @@ Model = TypeVar("Model", bound=pydantic.BaseModel)
 LISTED_MAX = 10_000
 NONE = "none"
 NUMBER_DIGITS_MAX = 15
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
-TIME_EXAMPLE = "Such as 2027-01-01T00:00:00+0800"
 
 OfferIdArgument = Annotated[str, typer.Argument(help="Such as NK-M-01.water-5l.")]
 UntilOption = Annotated[str | None, typer.Option(help=f"{TIME_EXAMPLE}, or none.")]
@@ -43,9 +49,7 @@ def offer_add(
     unit_en: Annotated[str, typer.Option(help="In English, such as 5 l.")],
     coins: Annotated[int, typer.Option(help="The price of one piece.")],
     machine_kind: Annotated[MachineKind | None, typer.Option(help="Its machines; without, its shop.")] = None,
-    valid_from: Annotated[
-        datetime | None, typer.Option("--from", formats=[TIME_FORMAT], help=f"{TIME_EXAMPLE}; now where not given.")
-    ] = None,
+    valid_from: Annotated[datetime | None, from_option("Without: now.")] = None,
     until: UntilOption = None,
     resident_day_max: DayMaxOption = None,
     stock: Annotated[int | None, typer.Option(help="Pieces there are; without, none are counted.")] = None,
@@ -146,11 +150,7 @@ def limit_set(
     ] = None,
     effective_from: Annotated[
         datetime | None,
-        typer.Option(
-            "--from",
-            formats=[TIME_FORMAT],
-            help=f"{TIME_EXAMPLE}. Without: a minute from now, and a day's limit with the next business day.",
-        ),
+        from_option("Without: a minute from now, and a day's limit with the next business day."),
     ] = None,
     data: DataOption = None,
 ) -> None:

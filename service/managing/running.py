@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
+from typer.models import OptionInfo
 
 from service.db import OwnerNotConfigured, create_engine, transaction
 from service.installation import installation
@@ -33,6 +35,17 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Data directory of the embedded database; used where TANBI_DATABASE_URL is not set."),
 ]
+TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
+TIME_EXAMPLE: Final = "Such as 2027-01-01T00:00:00+0800"
+
+
+def from_option(otherwise: str) -> OptionInfo:
+    """The option --from, of a time; `otherwise` is a sentence on what holds where it is not given."""
+    option: OptionInfo = typer.Option("--from", formats=[TIME_FORMAT], help=f"{TIME_EXAMPLE}. {otherwise}")
+    return option
+
+
+FromOption = Annotated[datetime | None, from_option("Without: a minute from now.")]
 NameOption = Annotated[str, typer.Option(help="In Chinese.")]
 NameEnOption = Annotated[str, typer.Option("--name-en", help="In English.")]
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from service.db import create_engine, lift_time_limit, snapshot, transaction
 from service.errors import MerchantUnknown, StatementUnknown, ValidationFailed
 from service.installation import installation
-from service.managing.running import DataOption, console, errors, in_transaction, listing
+from service.managing.running import DataOption, console, errors, from_option, in_transaction, listing
 from service.settings import Settings, read_settings
 from service.settlement import documents, queries
 from service.settlement.months import Month
@@ -42,12 +42,7 @@ def rate_set(
     fen_per_1000_coins: Annotated[int, typer.Argument(min=0, max=100_000_000)],
     effective_from: Annotated[
         datetime | None,
-        typer.Option(
-            "--from",
-            formats=["%Y-%m-%dT%H:%M:%S%z"],
-            help="Such as 2027-01-01T00:00:00+0800; a minute from now where not given. A moment of the past is taken"
-            " where no rate was in force then.",
-        ),
+        from_option("Without: a minute from now. A moment of the past is taken where no rate was in force then."),
     ] = None,
     data: DataOption = None,
 ) -> None:

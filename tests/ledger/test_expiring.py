@@ -17,9 +17,10 @@ from service.ledger.expiring import IDLE, PASS_OVER, expire_step
 from service.ledger.queries import insert_transfer, move_posted, open_wallet
 from service.redemption.limits import set_limit
 from service.settings import Settings
-from service.tables import ISSUER_ACCOUNT_ID, coin_life, expiry_position, material, tariff, transfer, wallet
+from service.tables import coin_life, expiry_position, material, tariff, transfer, wallet
 from service.weighing.places import set_tariff
 from tests.ledger.test_posting import until_blocked
+from tests.world import credit
 
 ZONE = "Asia/Shanghai"
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -30,22 +31,6 @@ OLDER = OLD - timedelta(days=40)
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"expiry_interval_seconds": 1e-6})
-
-
-async def earn(connection: AsyncConnection, owner_id: int, coins: int, at: datetime) -> int:
-    """Coins for a drop as if they had come in at that time; the transfer's id."""
-    await move_posted(connection, owner_id, coins)
-    return await insert_transfer(
-        connection,
-        owner_id=owner_id,
-        kind="credit",
-        debit_account_id=ISSUER_ACCOUNT_ID,
-        credit_account_id=owner_id,
-        coins=coins,
-        bin_id="NK-0001",
-        event_id=str(uuid.uuid4()),
-        created_at=at,
-    )
 
 
 async def spend(connection: AsyncConnection, owner_id: int, coins: int) -> None:
@@ -72,7 +57,7 @@ async def resident(engine: AsyncEngine, *earned: tuple[int, datetime]) -> int:
     async with transaction(engine) as connection:
         owner_id = await open_wallet(connection)
         for coins, at in earned:
-            await earn(connection, owner_id, coins, at)
+            await credit(connection, owner_id, coins, at=at)
     return owner_id
 
 
@@ -259,7 +244,7 @@ async def test_newer_coins_with_a_shorter_life_expire_before_older_ones(
     assert await run_pass(engine, settings) == 2
     async with transaction(engine) as connection:
         await spend(connection, owner_id, 99)
-        await earn(connection, owner_id, 1, OLDER)
+        await credit(connection, owner_id, 1, at=OLDER)
     assert await expiring(engine, owner_id) == Expiring(2, datetime(2075, 1, 24, 16, tzinfo=UTC))
 
 

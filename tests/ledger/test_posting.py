@@ -13,24 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from service.db import transaction
 from service.errors import InsufficientCoins
 from service.ledger.book import Wallet
-from service.ledger.queries import insert_transfer, move_posted, open_merchant_account, open_wallet, read_wallet
-from service.tables import ISSUER_ACCOUNT_ID, transfer, wallet
-from tests.world import spend
-
-
-async def credit(connection: AsyncConnection, owner_id: int, coins: int) -> int:
-    """Coins from the issuer; the transfer's id."""
-    await move_posted(connection, owner_id, coins)
-    return await insert_transfer(
-        connection,
-        owner_id=owner_id,
-        kind="credit",
-        debit_account_id=ISSUER_ACCOUNT_ID,
-        credit_account_id=owner_id,
-        coins=coins,
-        bin_id="NK-0001",
-        event_id=str(uuid.uuid4()),
-    )
+from service.ledger.queries import open_merchant_account, open_wallet, read_wallet
+from service.tables import transfer, wallet
+from tests.world import credit, spend
 
 
 async def redeem(connection: AsyncConnection, owner_id: int, merchant_account_id: int, coins: int) -> Wallet:
