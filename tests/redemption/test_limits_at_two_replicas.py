@@ -30,9 +30,9 @@ Client = TestClient[Any, Any]
 
 PIECE = 10
 REDEMPTION_MAX = 2 * PIECE
-PEOPLE = 3
-# Each asks for more than any limit allows, by either way.
-OWN_TIMES, CODE_TIMES = 12, 8
+PEOPLE = 6
+# Each asks by both ways at once; together that is more than any limit allows.
+OWN_TIMES, CODE_TIMES = 12, 6
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class Rush:
 
 
 RUSHES = [
-    Rush("resident_day_limit", 5, members={"limit_coins": 5 * PIECE}),
-    Rush("merchant_day_limit", 13, shared=True, members={"limit_coins": 13 * PIECE}),
-    Rush("offer_day_limit", 4, price={"offer_id": "soap"}, members={"limit": 4}),
-    Rush("out_of_stock", 7, shared=True, price={"offer_id": "soap"}, frees=False),
+    Rush("resident_day_limit", 9, members={"limit_coins": 9 * PIECE}),
+    Rush("merchant_day_limit", 31, shared=True, members={"limit_coins": 31 * PIECE}),
+    Rush("offer_day_limit", 8, price={"offer_id": "soap"}, members={"limit": 8}),
+    Rush("out_of_stock", 29, shared=True, price={"offer_id": "soap"}, frees=False),
 ]
 
 
@@ -84,6 +84,7 @@ class Counter:
 
     rush: Rush
     replicas: tuple[Client, Client]
+    people: list[Person]
     shop: Caller
     is_declined: Callable[[Any], None]
 
@@ -97,16 +98,22 @@ class Counter:
         self.is_declined(answer)
         return None
 
-    async def pay(self, person: Person, number: int) -> Any | None:
+    def at(self, person: Person, number: int) -> Client:
+        """What is one resident's they ask for at both; what is everybody's at one, so that the transactions of the two
+        instances share no wallet, only what is limited."""
+        return self.replicas[(self.people.index(person) if self.rush.shared else number) % 2]
+
+    async def pay(self, person: Person, times: int) -> None:
         wanted = {"merchant_id": "NK-M-01", **self.rush.price}
-        return await self.ask(person.at(self.replicas[number % 2]), OWN, wanted)
+        for number in range(times):
+            await self.ask(person.at(self.at(person, number)), OWN, wanted)
 
     async def show_codes(self, person: Person) -> None:
         """Two pieces are held where coins are asked for, and one is captured, or none."""
         priced_by_coins = "coins" in self.rush.price
         price = {"coins": 2 * PIECE} if priced_by_coins else self.rush.price
         for number in range(CODE_TIMES):
-            here, there = self.replicas[number % 2], self.replicas[1 - number % 2]
+            here, there = self.at(person, number), self.at(person, number + 1)
             code = await person.at(here).new_pay_code()
             held = await self.ask(
                 Caller(here, self.shop.token), BY_PAY_CODE, {"pay_code": code, "capture": False, **price}
@@ -119,8 +126,8 @@ class Counter:
                 ended: ClientResponse = await Caller(there, self.shop.token).post(path, asked)
                 assert ended.status == 200, await ended.text()
 
-    async def ask_too_much(self, person: Person, number: int) -> None:
-        response = await person.at(self.replicas[number % 2]).redeem(REDEMPTION_MAX + 1)
+    async def ask_too_much(self, person: Person) -> None:
+        response = await person.at(self.at(person, 0)).redeem(REDEMPTION_MAX + 1)
         problem = await response.json()
         assert (response.status, problem["code"]) == (409, "redemption_limit")
         assert problem["limit_coins"] == REDEMPTION_MAX
@@ -156,15 +163,16 @@ async def test_all_that_is_allowed_is_had_and_no_piece_more(
         if rush.frees:
             assert datetime.fromisoformat(problem["frees_at"]) == frees_at
 
-    counter = Counter(rush, (client, replica), shop, is_declined)
+    counter = Counter(rush, (client, replica), people, shop, is_declined)
     await asyncio.gather(
-        *(counter.pay(person, number) for number in range(OWN_TIMES) for person in people),
-        *(counter.show_codes(person) for person in people),
-        *(counter.ask_too_much(person, number) for number in range(2) for person in people),
+        *(
+            work
+            for person in people
+            for work in (counter.show_codes(person), counter.pay(person, OWN_TIMES), counter.ask_too_much(person))
+        )
     )
     # What was held for others may have been too much then: it is free again, and can be had.
-    for number in range(2 * rush.most):
-        await asyncio.gather(*(counter.pay(person, number) for person in people))
+    await asyncio.gather(*(counter.pay(person, rush.most) for person in people))
     async with engine.connect() as connection:
         taken = sa.select(transfer.c.owner_id, sa.func.sum(transfer.c.coins).label("coins")).group_by(
             transfer.c.owner_id
