@@ -1,16 +1,15 @@
 """A statement's page as a merchant sees it: on a phone, and printed."""
 
-import base64
 import os
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from aiohttp.test_utils import TestClient
+from playwright.async_api import Page
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.api_keys import create_api_key
@@ -23,7 +22,6 @@ from service.settlement.months import Month
 from service.settlement.settling import settle
 from service.tables import merchant_rate
 from tests import chromium
-from tests.chromium import Page
 from tests.settlement import history
 from tests.world import build_world
 
@@ -75,39 +73,40 @@ async def shop(engine: AsyncEngine, settings: Settings) -> str:
 
 
 @pytest.fixture
-async def page(client: TestClient[Any, Any], engine: AsyncEngine, shop: str, tmp_path: Path) -> AsyncIterator[Page]:
-    """The page of the statement, from the service over HTTP."""
+async def page(client: TestClient[Any, Any], engine: AsyncEngine, shop: str) -> AsyncIterator[Page]:
+    """The page of the statement, from the service over HTTP; it asks for nothing else."""
     async with transaction(engine) as connection:
         (each,) = await queries.list_merchants(connection, None)
         await settle(connection, merchant=each, month=Month(2026, 5), zone="Asia/Shanghai")
-    async with chromium.chromium(tmp_path / "profile") as page:
-        url = client.make_url(f"/v1/merchants/me/statements/{NUMBER}/html")
-        await page.open(str(url), {"Authorization": f"Bearer {shop}"})
-        assert page.requested == [str(url)]
+    url = str(client.make_url(f"/v1/merchants/me/statements/{NUMBER}/html"))
+    requested: list[str] = []
+    async with chromium.page({"Authorization": f"Bearer {shop}"}) as page:
+        page.on("request", lambda request: requested.append(request.url))
+        await page.goto(url)
         yield page
+    assert requested == [url]
 
 
 async def test_a_statement_is_whole_on_a_phone_and_on_paper(page: Page) -> None:
     net_coins = 31 * COINS_EACH_DAY - 4 * 1_234_567
-    assert "碳币结算单" in await page.evaluate("document.title")
+    assert "碳币结算单" in await page.title()
     for width, height in PHONES:
-        await page.resize(width, height)
+        await page.set_viewport_size({"width": width, "height": height})
         assert await page.evaluate("document.documentElement.scrollWidth") == width
         assert await page.evaluate(CUT) == []
     assert await page.evaluate(RAGGED) == 0
-    text = await page.evaluate("document.body.innerText")
+    text = await page.inner_text("body")
     for figure in (NAME, NUMBER, "2026 年 5 月", f"{31 * COINS_EACH_DAY:,}", f"−{4 * 1_234_567:,}", f"{net_coins:,}"):
         assert figure in text
     payable_milli_fen = (14 * COINS_EACH_DAY - 2 * 1_234_567) * 1500 + (17 * COINS_EACH_DAY - 2 * 1_234_567) * 1999
     assert f"¥ {payable_milli_fen // 100_000:,}.{payable_milli_fen // 1000 % 100:02}" in text
     assert len(re.findall(r"^2026-05-\d\d\t", text, re.MULTILINE)) == 31
     # Not with the boxes of a font that has no such glyphs.
-    assert await page.fonts("h1") <= chromium.chinese_fonts()
-    printed = await page.call("Page.printToPDF", preferCSSPageSize=True)
-    assert len(PDF_PAGE.findall(base64.b64decode(printed["data"]))) == 2
+    assert await chromium.fonts_of(page, "h1") <= chromium.chinese_fonts()
+    assert len(PDF_PAGE.findall(await page.pdf(prefer_css_page_size=True))) == 2
     # On paper as on the phone: nothing is wider than A4 without its margins, at 96 pixels an inch.
-    await page.call("Emulation.setEmulatedMedia", media="print")
-    await page.resize(round((210 - 30) / 25.4 * 96), 1000)
+    await page.emulate_media(media="print")
+    await page.set_viewport_size({"width": round((210 - 30) / 25.4 * 96), "height": 1000})
     assert await page.evaluate(CUT) == []
     # A browser repeats a table's head on each page where it is a header group, and not its sums.
     assert await page.evaluate("getComputedStyle(document.querySelector('thead')).display") == "table-header-group"
