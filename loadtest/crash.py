@@ -1,8 +1,9 @@
 """Proof that nothing is lost: load on several processes of the service while they and PostgreSQL are killed.
 
-Bins and residents post and spend through proxies that cut connections between COMMIT and reply; they send the same
-again until they have an answer, a part of it to two processes at the same moment. At the end the database, the API and
-`tanbi verify` must agree with what they were told.
+Bins post, residents spend, machines hold and capture, or void, or fall silent, and merchants refund, all through
+proxies that cut connections between COMMIT and reply; they send the same again until they have an answer, a part of it
+to two processes at the same moment. At the end the database, the API and `tanbi verify` must agree with what they were
+told.
 """
 
 import asyncio
@@ -16,24 +17,27 @@ from random import Random
 
 import aiohttp
 
+from loadtest.clients import clients_of, terms_of
 from loadtest.cutting import CuttingProxy
-from loadtest.demo import Demo, DemoResident, UnreadableDemo, read_demo
-from loadtest.devices import BinClient, Spender
+from loadtest.demo import Demo, DemoResident, read_demo
 from loadtest.faults import Fault, Saboteur
+from loadtest.findings import Finding
 from loadtest.installation import Installation, ServiceProcess
-from loadtest.journal import Journal
+from loadtest.journal import Journal, Phase
 from loadtest.machine import Machine, this_machine
 from loadtest.patience import Patient, open_session
-from loadtest.proof import Finding, Stored, balance_findings, expected_balances, findings_of, read_stored
-from schemas.signatures import Algorithm
+from loadtest.proof import balance_findings, expected_balances, findings_of
+from loadtest.redeemers import sleep_until
+from loadtest.redemption_proof import lives_of
+from loadtest.stored import Stored, read_stored
 
 RESIDENTS = 40
-BINS_EACH_ALGORITHM = 4
-LANES_EACH_BIN = 2
-SPENDERS = 4
 CUT_SHARE = 0.02
+SET_TERMS = "UPDATE merchant SET hold_seconds = $2, capture_grace_seconds = $3 WHERE id = $1"
+SWEPT_SECONDS_MAX = 15.0
 DRAIN_SECONDS_MAX = 60.0
 PROGRESS_SECONDS = 0.5
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,28 @@ class Ordeal:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseCounts:
+    """The calls of one phase, each counted once: `sent`, of these `done` and `declined`; `replayed`, how many answers
+    were heard again; `repeated` and `broken` requests; `kills` while such calls were under way."""
+
+    phase: Phase
+    sent: int
+    done: int
+    declined: int
+    replayed: int
+    repeated: int
+    broken: int
+    kills: int
+
+
+@dataclass(frozen=True, slots=True)
 class CrashResult:
     """One run.
 
     - `seconds`: from the first request until every answer was there.
-    - `events`, `redemptions`: how many were sent, acknowledged and so on, each counted once.
+    - `events`, `redemptions`: how many were sent, granted and so on, each counted once.
+    - `phases`: of the calls about redemptions, by phase.
+    - `declines`: how many calls were declined, by phase and code.
     - `requests`: `sent` first, `repeated` until there was a definite answer, `broken` without one.
     - `cuts`: answers that were cut off after the service had begun to send them.
     - `findings`: what is lost, doubled or otherwise not as it must be; `passed` when there is nothing.
@@ -65,6 +86,8 @@ class CrashResult:
     seconds: float
     events: dict[str, int]
     redemptions: dict[str, int]
+    phases: list[PhaseCounts]
+    declines: dict[str, int]
     requests: dict[str, int]
     statuses: dict[str, int]
     cuts: int
@@ -103,6 +126,7 @@ class Run:
             await asyncio.to_thread(replica.wait_until_it_answers)
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(open_session())
+            await self._set_terms(demo)
             before = await self._read_stored()
             balances = await read_balances(session, replicas[0], demo.residents)
             proxies = [
@@ -110,7 +134,7 @@ class Run:
                 for replica in replicas
             ]
             patient = Patient(session, [proxy.base_url for proxy in proxies], self._random)
-            saboteur = Saboteur(self._installation, replicas, patient, self._random)
+            saboteur = Saboteur(self._installation, replicas, patient, self._random, list(Phase))
             seconds = await self._load(demo, patient, saboteur, progress, told)
             if saboteur.failure is None:
                 findings = await self._prove(session, saboteur.replicas, demo, before, balances)
@@ -146,17 +170,46 @@ class Run:
         replicas: Sequence[ServiceProcess],
         demo: Demo,
         before: Stored,
-        balances: dict[int, int],
+        balances: dict[int, tuple[int, int]],
     ) -> list[Finding]:
-        findings = findings_of(self.journal, before, await self._read_stored())
-        expected = expected_balances(self.journal, balances)
-        for replica in replicas:
-            findings += balance_findings(expected, await read_balances(session, replica, demo.residents))
+        await self._until_no_hold_lasts()
+        # Before anything else: the sweeper may not have come yet.
+        told = [await read_balances(session, replica, demo.residents) for replica in replicas]
+        await self._until_swept()
+        after = await self._read_stored()
+        findings = findings_of(self.journal, before, after)
+        expected = expected_balances(self.journal, {owner: coins for owner, (coins, _) in balances.items()}, after)
+        for each in told:
+            findings += balance_findings(expected, each)
         verified = await asyncio.to_thread(self._installation.run, "verify")
         if verified.returncode != 0:
             said = (verified.stdout + verified.stderr).strip()
             findings.append(Finding("verify", f"`tanbi verify` ended with status {verified.returncode}:\n{said}"))
         return findings
+
+    async def _set_terms(self, demo: Demo) -> None:
+        connection = await self._installation.connect()
+        try:
+            for merchant_id, terms in terms_of(demo).items():
+                await connection.execute(SET_TERMS, merchant_id, terms.hold_seconds, terms.grace_seconds)
+        finally:
+            await connection.close()
+
+    async def _until_no_hold_lasts(self) -> None:
+        ends = [call.expires_at or 0 for call in self.journal.calls.values()]
+        await sleep_until(max(ends, default=0))
+
+    async def _until_swept(self) -> None:
+        """Return when no hold is open, or when the sweeper had time enough."""
+        deadline = time.monotonic() + SWEPT_SECONDS_MAX
+        connection = await self._installation.connect()
+        try:
+            while time.monotonic() < deadline:
+                if not await connection.fetchval("SELECT count(*) FROM hold"):
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+        finally:
+            await connection.close()
 
     async def _read_stored(self) -> Stored:
         connection = await self._installation.connect()
@@ -175,7 +228,7 @@ class Run:
         findings: list[Finding],
     ) -> CrashResult:
         journal = self.journal
-        events, spendings = journal.events.values(), journal.spendings.values()
+        events, calls = journal.events.values(), journal.calls.values()
         self._installation.keep = self._ordeal.keep or bool(findings)
         return CrashResult(
             machine=machine,
@@ -189,50 +242,70 @@ class Run:
                 "answers_duplicate": journal.outcomes["duplicate"],
                 "known_only_by_a_duplicate": sum(event.answers > 0 and not event.credited for event in events),
             },
-            redemptions={
-                "sent": len(spendings),
-                "acknowledged": sum(spending.redemption_id is not None for spending in spendings),
-                "declined": sum(
-                    spending.status is not None and spending.redemption_id is None for spending in spendings
-                ),
-                "coins": sum(spending.coins for spending in spendings if spending.redemption_id is not None),
-                "answers_replayed": journal.replays,
+            redemptions=counts_of_lives(journal),
+            phases=[phase_counts(phase, journal, patient, faults) for phase in Phase],
+            declines=dict(Counter(f"{call.phase} {call.declined_as}" for call in calls if call.declined_as)),
+            requests={
+                "sent": patient.sends.total(),
+                "repeated": patient.repeats.total(),
+                "broken": patient.broken.total(),
             },
-            requests={"sent": patient.sends, "repeated": patient.repeats, "broken": patient.broken},
             statuses={str(status): count for status, count in sorted(patient.statuses.items())},
             cuts=cuts,
             faults=faults,
-            checks=["database", "balances over HTTP", "tanbi verify"],
+            checks=["database", "kept answers", "balances over HTTP", "tanbi verify"],
             findings=findings,
             kept=str(self._installation.data_dir) if self._installation.keep else None,
         )
 
 
-def clients_of(demo: Demo, patient: Patient, journal: Journal, random: Random) -> list[BinClient | Spender]:
-    """Who puts load on the service: some bins of each algorithm, more than once each, and some phones.
+def counts_of_lives(journal: Journal) -> dict[str, int]:
+    """What became of the redemptions that were granted."""
+    lives = lives_of(journal).values()
+    at_once = [life for life in lives if life.grant.phase is Phase.REDEEM]
+    return {
+        "at_once": len(at_once),
+        "held": len(lives) - len(at_once),
+        "captured": sum(bool(life.captures) for life in lives),
+        "captured_late": sum(
+            (call.answered_at or 0) >= (life.grant.expires_at or 0) for life in lives for call in life.captures
+        ),
+        "captured_too_late": sum(bool(life.too_late) for life in lives),
+        "voided": sum(bool(life.voids) for life in lives),
+        "expired": len(lives) - len(at_once) - sum(bool(life.captures or life.voids) for life in lives),
+        "refunded": sum(bool(life.refunds) for life in lives),
+        "captured_coins": sum(sum(life.captured) for life in lives),
+        "refunded_coins": sum(sum(life.refunded) for life in lives),
+    }
 
-    Raises UnreadableDemo where the demo has no bins of one algorithm, no residents or no merchants.
-    """
-    bins = [item for algorithm in Algorithm for item in demo.bins_with(algorithm)[:BINS_EACH_ALGORITHM]]
-    algorithms = Counter(item.key.algorithm for item in bins)
-    if len(algorithms) < len(Algorithm) or not demo.residents or not demo.merchant_ids:
-        raise UnreadableDemo("The demo needs bins of both algorithms, residents and merchants.")
-    clients: list[BinClient | Spender] = []
-    for item in bins:
-        clients += [BinClient(item, demo.residents, patient, journal, random)] * LANES_EACH_BIN
-    return clients + [Spender(demo.residents, demo.merchant_ids, patient, journal, random)] * SPENDERS
+
+def phase_counts(phase: Phase, journal: Journal, patient: Patient, faults: Sequence[Fault]) -> PhaseCounts:
+    """The calls of one phase."""
+    calls = [call for call in journal.calls.values() if call.phase is phase]
+    return PhaseCounts(
+        phase=phase,
+        sent=len(calls),
+        done=sum(call.done for call in calls),
+        declined=sum(call.declined_as is not None for call in calls),
+        replayed=journal.replays[phase],
+        repeated=patient.repeats[phase],
+        broken=patient.broken[phase],
+        kills=sum(fault.under_way.get(phase, 0) > 0 for fault in faults),
+    )
 
 
 async def read_balances(
     session: aiohttp.ClientSession, replica: ServiceProcess, residents: Sequence[DemoResident]
-) -> dict[int, int]:
-    """What the API tells each resident that they have, in coins. Raises aiohttp.ClientError."""
+) -> dict[int, tuple[int, int]]:
+    """What the API tells each resident that they have, and that is held of theirs, in coins. Raises
+    aiohttp.ClientError."""
     balances = {}
     for resident in residents:
         url = f"http://{replica.target.authority}/v1/me"
         async with session.get(url, headers={"Authorization": f"Bearer {resident.token}"}) as response:
             response.raise_for_status()
-            balances[resident.id] = (await response.json())["balance_coins"]
+            me = await response.json()
+            balances[resident.id] = (me["balance_coins"], me["held_coins"])
     return balances
 
 

@@ -23,6 +23,8 @@ def line_of_fault(fault: Fault) -> str:
 def print_crash(console: Console, result: CrashResult) -> None:
     """What was sent, what was broken, and whether anything was lost."""
     console.print(table_of(result))
+    console.print(table_of_phases(result))
+    console.print(f"declined: {counts_text(result.declines)}", highlight=False)
     incidents = result.statuses.get("500", 0)
     if incidents:
         console.print(
@@ -56,4 +58,16 @@ def table_of(result: CrashResult) -> Table:
     ):
         for name, count in counts.items():
             table.add_row(f"{title}: {name.replace('_', ' ')}", f"{count:,}")
+    return table
+
+
+def table_of_phases(result: CrashResult) -> Table:
+    """The calls about redemptions, by phase."""
+    columns = ("sent", "done", "declined", "replayed", "repeated", "broken", "kills")
+    table = Table(title="Redemptions by phase; kills while such calls were under way")
+    table.add_column("")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for counts in result.phases:
+        table.add_row(counts.phase.value, *(f"{getattr(counts, column):,}" for column in columns))
     return table

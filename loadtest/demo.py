@@ -33,9 +33,20 @@ class DemoResident(BaseModel):
 
 
 class DemoMerchant(BaseModel):
-    """A merchant in demo.json."""
+    """A merchant in demo.json, and the API key of its staff."""
 
     id: str
+    api_key: str = Field(repr=False)
+
+
+class DemoMachine(BaseModel):
+    """A machine in demo.json; `private_key` as a bin's."""
+
+    id: str
+    merchant_id: str
+    alg: Algorithm
+    keyid: str
+    private_key: str = Field(repr=False)
 
 
 class DemoFile(BaseModel):
@@ -45,6 +56,16 @@ class DemoFile(BaseModel):
     bins: list[DemoBin]
     residents: list[DemoResident]
     merchants: list[DemoMerchant]
+    machines: list[DemoMachine]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineKey:
+    """A machine of a merchant, and the key it signs with."""
+
+    machine_id: str
+    merchant_id: str
+    key: SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +75,8 @@ class Demo:
     base_url: str
     bins: tuple[BinKey, ...]
     residents: tuple[DemoResident, ...]
-    merchant_ids: tuple[str, ...]
+    merchants: tuple[DemoMerchant, ...]
+    machines: tuple[MachineKey, ...]
 
     @property
     def cards(self) -> tuple[str, ...]:
@@ -70,15 +92,18 @@ def read_demo(path: Path) -> Demo:
     """The demo that a file describes. Raises UnreadableDemo, which never quotes a key."""
     try:
         file = DemoFile.model_validate_json(path.read_bytes())
-        bins = tuple(
-            BinKey(item.id, SigningKey(item.keyid, item.alg, base64.b64decode(item.private_key, validate=True)))
-            for item in file.bins
-        )
+        bins = tuple(BinKey(item.id, signing_key(item)) for item in file.bins)
+        machines = tuple(MachineKey(item.id, item.merchant_id, signing_key(item)) for item in file.machines)
     except OSError as error:
         raise UnreadableDemo(f"{UnreadableDemo.__doc__} {path}: {error.strerror}.") from error
     except ValidationError as error:
         places = sorted({".".join(str(part) for part in item["loc"]) or "the file" for item in error.errors()})
         raise UnreadableDemo(f"{UnreadableDemo.__doc__} Wrong or missing: {', '.join(places[:5])}.") from None
     except (binascii.Error, InvalidKey) as error:
-        raise UnreadableDemo(f"{UnreadableDemo.__doc__} A bin's private_key: {error}.") from None
-    return Demo(file.base_url, bins, tuple(file.residents), tuple(merchant.id for merchant in file.merchants))
+        raise UnreadableDemo(f"{UnreadableDemo.__doc__} A private_key: {error}.") from None
+    return Demo(file.base_url, bins, tuple(file.residents), tuple(file.merchants), machines)
+
+
+def signing_key(item: DemoBin | DemoMachine) -> SigningKey:
+    """What a device of the demo signs with. Raises binascii.Error and InvalidKey."""
+    return SigningKey(item.keyid, item.alg, base64.b64decode(item.private_key, validate=True))

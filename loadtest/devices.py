@@ -1,9 +1,7 @@
-"""Bins that post and residents who spend while the service is being killed; each tells the journal what it heard."""
+"""Bins that post while the service is being killed; each tells the journal what it heard."""
 
 import asyncio
-import json
 import time
-import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -11,17 +9,16 @@ from typing import Any
 
 from loadtest.demo import DemoResident
 from loadtest.drops import Drops, EventWriter
-from loadtest.journal import EventKey, Journal, Spending
+from loadtest.journal import EventKey, Journal
 from loadtest.patience import GaveUp, Patient
-from loadtest.requests import PATH, REDEMPTIONS_PATH, BinKey
+from loadtest.requests import PATH, BinKey
 from schemas.signatures import sign_request
 from schemas.weigh_events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 
 BATCH_EVENTS_MAX = 20
 REMEMBERED_EVENTS = 60
-# About what comes in: so that wallets run empty now and then.
-SPEND_COINS_MAX = 20_000
-SPEND_PAUSE_SECONDS = 0.02
+# What bins ask for, in counts.
+EVENTS = "weigh events"
 
 # Shares of requests: batches; of those, with an event twice in them, or with earlier events among them, out of order.
 BATCH_SHARE = 0.5
@@ -29,8 +26,6 @@ TWICE_SHARE = 0.3
 AGAIN_SHARE = 0.4
 # The same to two replicas at the same moment.
 TWIN_SHARE = 0.25
-# The same once more, after it was answered.
-REPLAY_SHARE = 0.1
 
 Written = tuple[EventKey, str]
 
@@ -96,7 +91,7 @@ class BinClient:
             return {"Content-Type": media_type, **signed}
 
         try:
-            status, document = await self._patient.post(PATH, body, headers, is_verdict_on_events, replica)
+            status, document = await self._patient.post(EVENTS, PATH, body, headers, is_verdict_on_events, replica)
         except GaveUp:
             return
         if status == 200:
@@ -108,66 +103,3 @@ class BinClient:
 def is_verdict_on_events(status: int, _document: Any) -> bool:
     """200, or a refusal that the same bytes would meet again, and that a bin of the demo should never meet."""
     return status == 200 or (400 <= status < 500 and status not in (408, 429))
-
-
-class Spender:
-    """Residents who pay merchants; several `run` at once are several phones."""
-
-    def __init__(
-        self,
-        residents: Sequence[DemoResident],
-        merchant_ids: Sequence[str],
-        patient: Patient,
-        journal: Journal,
-        random: Random,
-    ) -> None:
-        self._residents = residents
-        self._merchant_ids = merchant_ids
-        self._patient = patient
-        self._journal = journal
-        self._random = random
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Spend now and then until `stop`; what is begun then is still brought to its answer."""
-        while not stop.is_set():
-            resident = self._random.choice(self._residents)
-            key = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-            spending = Spending(
-                resident.id, self._random.choice(self._merchant_ids), self._random.randint(1, SPEND_COINS_MAX)
-            )
-            self._journal.spendings[key] = spending
-            replica = self._random.randrange(self._patient.replicas)
-            twins = 2 if self._random.random() < TWIN_SHARE else 1
-            await asyncio.gather(
-                *(
-                    self._redeem(resident, key, spending, (replica + twin) % self._patient.replicas)
-                    for twin in range(twins)
-                )
-            )
-            if self._random.random() < REPLAY_SHARE:
-                await self._redeem(resident, key, spending, replica)
-            await asyncio.sleep(self._random.uniform(0, 2 * SPEND_PAUSE_SECONDS))
-
-    async def _redeem(self, resident: DemoResident, key: str, spending: Spending, replica: int) -> None:
-        body = json.dumps({"merchant_id": spending.merchant_id, "coins": spending.coins}).encode()
-        headers = {
-            "Authorization": f"Bearer {resident.token}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": key,
-        }
-        try:
-            status, document = await self._patient.post(
-                REDEMPTIONS_PATH, body, lambda: headers, is_verdict_on_redemption, replica
-            )
-        except GaveUp:
-            return
-        if status != 201 and document.get("code") != "insufficient_coins":
-            self._journal.contradictions.append(f"a redemption was refused with {status} {document.get('code')}")
-        self._journal.spent(key, status, document.get("id"))
-
-
-def is_verdict_on_redemption(status: int, document: Any) -> bool:
-    """Any answer that the same key will get for ever."""
-    if status == 409:
-        return bool(document.get("code") != "idempotency_key_in_use")
-    return status == 201 or (400 <= status < 500 and status not in (408, 429))

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from schemas.weigh_events import Outcome
@@ -23,18 +25,60 @@ class SentEvent:
     coins: int | None = None
 
 
-@dataclass(slots=True)
-class Spending:
-    """One redemption that a resident asked for, under one Idempotency-Key, and what was said of it.
+class Phase(StrEnum):
+    """What is asked for with an Idempotency-Key: coins taken at once by a resident, and the life of what is held."""
 
-    `status` is None until there was a definite answer; `redemption_id` None where it was declined.
+    REDEEM = "redeem"
+    AUTHORISE = "authorise"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+
+
+@dataclass(slots=True)
+class Call:
+    """One call, under one Idempotency-Key, and the first definite answer, which must be the answer for ever.
+
+    - `actor`: who asks, as the service's stored answers name them.
+    - `coins`: asked for; None for all.
+    - `redemption_id`: of which redemption; None where a new one is asked for, with `pay_code` where a machine does.
+    - `too_late_from`: Unix seconds from which on "too late" is an answer that may be given.
+    - `status`, `answer`, `answered_at` (Unix seconds): None until there was a definite answer.
     """
 
+    phase: Phase
+    actor: str
     resident_id: int
     merchant_id: str
-    coins: int
-    status: int | None = None
+    machine_id: str | None = None
+    coins: int | None = None
     redemption_id: str | None = None
+    pay_code: str | None = None
+    too_late_from: float | None = None
+    status: int | None = None
+    answer: Mapping[str, Any] | None = None
+    answered_at: float | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it was answered, and not with a decline."""
+        return self.status in (200, 201)
+
+    @property
+    def granted_id(self) -> str | None:
+        """Of the redemption that this call was granted."""
+        return self.answer["id"] if self.done and self.redemption_id is None and self.answer is not None else None
+
+    @property
+    def declined_as(self) -> str | None:
+        """The code of a decline."""
+        return None if self.done or self.answer is None else str(self.answer.get("code"))
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the hold that the answer told of frees its coins, in Unix seconds."""
+        told = None if self.answer is None else self.answer.get("expires_at")
+        return None if told is None else datetime.fromisoformat(told).timestamp()
 
 
 @dataclass(slots=True)
@@ -45,10 +89,10 @@ class Journal:
     """
 
     events: dict[EventKey, SentEvent] = field(default_factory=dict)
-    spendings: dict[str, Spending] = field(default_factory=dict)
+    calls: dict[str, Call] = field(default_factory=dict)
     contradictions: list[str] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
-    replays: int = 0
+    replays: Counter[Phase] = field(default_factory=Counter)
 
     def will_send(self, key: EventKey, resident_id: int) -> None:
         """Before the first send: an event that reached the service without a trace here would be taken for invented."""
@@ -77,15 +121,15 @@ class Journal:
             self.contradictions.append(f"event {key} was said to be worth {event.coins} coins, then {coins}")
         event.coins = coins
 
-    def spent(self, idempotency_key: str, status: int, redemption_id: str | None) -> None:
-        """A definite answer to a redemption: each further one must say the same."""
-        spending = self.spendings[idempotency_key]
-        if spending.status is None:
-            spending.status, spending.redemption_id = status, redemption_id
+    def heard(self, idempotency_key: str, status: int, answer: Mapping[str, Any], at: float) -> None:
+        """A definite answer to a call, at this moment in Unix seconds: each further one must be the same."""
+        call = self.calls[idempotency_key]
+        if call.status is None:
+            call.status, call.answer, call.answered_at = status, answer, at
             return
-        self.replays += 1
-        if (spending.status, spending.redemption_id) != (status, redemption_id):
+        self.replays[call.phase] += 1
+        if (call.status, call.answer) != (status, answer):
             self.contradictions.append(
-                f"the redemption with key {idempotency_key} was answered with {spending.status} "
-                f"{spending.redemption_id}, then with {status} {redemption_id}"
+                f"{call.phase} with key {idempotency_key} was answered with {call.status} {call.answer}, then with "
+                f"{status} {answer}"
             )

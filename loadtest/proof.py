@@ -1,85 +1,11 @@
 """Whether the database and the API say the same as the journal: nothing lost, nothing twice, nothing invented."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
 
-import asyncpg
-
+from loadtest.findings import Finding
 from loadtest.journal import EventKey, Journal, SentEvent
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-Row = dict[str, Any]
-
-EVENTS = "SELECT bin_id, event_id, outcome, coins, resident_id FROM weigh_event"
-REDEMPTIONS = """
-SELECT redemption.id::text AS id, redemption.owner_id, redemption.merchant_id, redemption.coins,
-       CASE WHEN captured.id IS NULL THEN 'not captured' ELSE 'captured' END AS state
-FROM redemption
-LEFT JOIN transfer AS captured
-  ON captured.kind = 'redemption' AND captured.owner_id = redemption.owner_id
- AND captured.redemption_id = redemption.id
-"""
-TRANSFERS = """
-SELECT owner_id, kind, coins, bin_id, event_id, redemption_id::text AS redemption_id
-FROM transfer
-WHERE kind IN ('credit', 'redemption')
-"""
-WALLETS_OFF = """
-SELECT wallet.owner_id, wallet.posted, wallet.held, coalesce(moved.coins, 0) AS moved
-FROM wallet
-LEFT JOIN (
-    SELECT owner_id, sum(CASE WHEN credit_account_id = owner_id THEN coins ELSE -coins END) AS coins
-    FROM transfer
-    GROUP BY owner_id
-) AS moved ON moved.owner_id = wallet.owner_id
-WHERE wallet.posted <> coalesce(moved.coins, 0) OR wallet.held <> 0
-ORDER BY wallet.owner_id
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as it must be. `code` is `lost`, `doubled`, `wrong`, `invented`, `unanswered`,
-    `contradiction`, `balance`, `verify` or `not_back`; `detail` names it."""
-
-    code: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What the database holds: events and redemptions, the transfers of both (`rewards`, `payments`), and the wallets
-    that differ from the sum of their transfers."""
-
-    events: dict[EventKey, Row]
-    redemptions: dict[str, Row]
-    rewards: dict[EventKey, list[Row]]
-    payments: dict[str, list[Row]]
-    wallets_off: list[Row]
-
-
-async def read_stored(connection: Connection) -> Stored:
-    """All of it, as of one moment."""
-    rewards: dict[EventKey, list[Row]] = defaultdict(list)
-    payments: dict[str, list[Row]] = defaultdict(list)
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        events = await connection.fetch(EVENTS)
-        redemptions = await connection.fetch(REDEMPTIONS)
-        for row in await connection.fetch(TRANSFERS):
-            if row["kind"] == "credit":
-                rewards[row["bin_id"], row["event_id"]].append(dict(row))
-            else:
-                payments[row["redemption_id"]].append(dict(row))
-        wallets_off = [dict(row) for row in await connection.fetch(WALLETS_OFF)]
-    return Stored(
-        events={(row["bin_id"], row["event_id"]): dict(row) for row in events},
-        redemptions={row["id"]: dict(row) for row in redemptions},
-        rewards=rewards,
-        payments=payments,
-        wallets_off=wallets_off,
-    )
+from loadtest.redemption_proof import lives_of, redemption_findings
+from loadtest.stored import Row, Stored
 
 
 def findings_of(journal: Journal, before: Stored, after: Stored) -> list[Finding]:
@@ -88,8 +14,7 @@ def findings_of(journal: Journal, before: Stored, after: Stored) -> list[Finding
         *(Finding("contradiction", said) for said in journal.contradictions),
         *event_findings(journal, before, after),
         *redemption_findings(journal, before, after),
-        *payment_findings(after),
-        *(Finding("balance", f"wallet {row} differs from its transfers") for row in after.wallets_off),
+        *(Finding("balance", f"wallet {row} differs from its transfers or its holds") for row in after.wallets_off),
     ]
 
 
@@ -123,51 +48,27 @@ def stored_event_findings(key: EventKey, event: SentEvent, row: Row, rewards: Se
         yield Finding("wrong", f"event {key} is worth {coins} coins and was paid for with {rewards[0]}")
 
 
-def redemption_findings(journal: Journal, before: Stored, after: Stored) -> Iterator[Finding]:
-    """Each redemption that was asked for: taken once, or declined; and none that nobody heard of."""
-    told: Counter[str] = Counter()
-    for key, spending in journal.spendings.items():
-        if spending.status is None:
-            yield Finding("unanswered", f"the redemption with key {key} was sent until the end and never answered")
-        if spending.redemption_id is None:
-            continue
-        told[spending.redemption_id] += 1
-        row = after.redemptions.get(spending.redemption_id)
-        wanted = (spending.resident_id, spending.merchant_id, spending.coins)
-        if row is None:
-            yield Finding("lost", f"redemption {spending.redemption_id} was acknowledged and is not there")
-        elif (row["owner_id"], row["merchant_id"], row["coins"]) != wanted:
-            yield Finding("wrong", f"redemption {spending.redemption_id} must be {wanted} and is {row}")
-    for redemption_id, times in told.items():
-        if times > 1:
-            yield Finding("doubled", f"redemption {redemption_id} was the answer to {times} keys")
-    for redemption_id in after.redemptions.keys() - before.redemptions.keys() - told.keys():
-        yield Finding("doubled", f"coins were taken by redemption {redemption_id}, of which nobody was told")
+def expected_balances(journal: Journal, before: Mapping[int, int], after: Stored) -> dict[int, int]:
+    """What each resident must have by what clients were told, in coins, from what they had before.
 
-
-def payment_findings(after: Stored) -> Iterator[Finding]:
-    """Each redemption that is there is paid once, and nothing else is."""
-    for redemption_id, row in after.redemptions.items():
-        paid = [(payment["owner_id"], payment["coins"]) for payment in after.payments.get(redemption_id, [])]
-        if paid != [(row["owner_id"], row["coins"])]:
-            yield Finding("wrong", f"redemption {row} was paid with {paid}")
-    for redemption_id in after.payments.keys() - after.redemptions.keys():
-        yield Finding("invented", f"a transfer pays for redemption {redemption_id}, which is not there")
-
-
-def expected_balances(journal: Journal, before: Mapping[int, int]) -> dict[int, int]:
-    """What each resident must have by what clients were told, in coins, from what they had before."""
+    Clients are not told what the scheme pays of a late capture: that is read from `after`.
+    """
     balances = dict(before)
     for event in journal.events.values():
         balances[event.resident_id] += event.coins or 0
-    for spending in journal.spendings.values():
-        if spending.redemption_id is not None:
-            balances[spending.resident_id] -= spending.coins
+    for redemption_id, life in lives_of(journal).items():
+        covered, given_back = (sum(after.coins_moved(redemption_id, kind)) for kind in ("cover", "cover_refund"))
+        balances[life.grant.resident_id] += sum(life.refunded) - sum(life.captured) + covered - given_back
     return balances
 
 
-def balance_findings(expected: Mapping[int, int], told: Mapping[int, int]) -> Iterator[Finding]:
-    """Each resident whom the API tells another balance than expected."""
+def balance_findings(expected: Mapping[int, int], told: Mapping[int, tuple[int, int]]) -> Iterator[Finding]:
+    """Each resident whom the API tells another balance than expected, or that coins are held where every hold's time is
+    over; `told` has both by resident."""
     for resident_id, coins in expected.items():
-        if told[resident_id] != coins:
-            yield Finding("balance", f"resident {resident_id} must have {coins} coins and has {told[resident_id]}")
+        if told[resident_id] != (coins, 0):
+            yield Finding(
+                "balance",
+                f"resident {resident_id} must have {coins} coins and has {told[resident_id][0]}, with "
+                f"{told[resident_id][1]} held",
+            )

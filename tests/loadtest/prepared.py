@@ -3,6 +3,7 @@
 import time
 from random import Random
 
+from loadtest.demo import MachineKey
 from loadtest.drops import Drops
 from loadtest.requests import BinKey, Prepared, Renderer
 from loadtest.target import Target
@@ -12,6 +13,10 @@ BINS = [
     BinKey("NK-0001", SigningKey("NK-0001-a", Algorithm.HMAC_SHA256, b"1" * 32)),
     BinKey("NK-0002", SigningKey("NK-0002-a", Algorithm.ED25519, b"2" * 32)),
     BinKey("NK-0003", SigningKey("NK-0003-a", Algorithm.HMAC_SHA256, b"3" * 32)),
+]
+MACHINES = [
+    MachineKey("NK-W-01", "m-1", SigningKey("NK-W-01", Algorithm.HMAC_SHA256, b"4" * 32)),
+    MachineKey("NK-W-02", "m-1", SigningKey("NK-W-02", Algorithm.ED25519, b"5" * 32)),
 ]
 CARDS = [f"04A2{number:010X}" for number in range(50)]
 

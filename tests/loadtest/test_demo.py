@@ -6,13 +6,14 @@ import pytest
 from loadtest.demo import UnreadableDemo, read_demo
 from schemas.signatures import Algorithm
 from tests.loadtest.demo_file import write_demo
-from tests.loadtest.prepared import BINS, CARDS
+from tests.loadtest.prepared import BINS, CARDS, MACHINES
 
 
 def test_a_demo_gives_its_bins_keys_and_cards(tmp_path: Path) -> None:
     demo = read_demo(write_demo(tmp_path / "demo.json"))
     assert demo.base_url == "http://127.0.0.1:8080"
     assert list(demo.bins) == BINS
+    assert list(demo.machines) == MACHINES
     assert list(demo.cards) == CARDS
     assert [item.bin_id for item in demo.bins_with(Algorithm.HMAC_SHA256)] == ["NK-0001", "NK-0003"]
 

@@ -1,6 +1,6 @@
 from typing import Any
 
-from loadtest.journal import Journal, Spending
+from loadtest.journal import Call, Journal, Phase
 
 KEY = ("NK-0001", "e-1")
 OTHER = ("NK-0001", "e-2")
@@ -62,13 +62,21 @@ def test_what_no_bin_should_hear_is_a_contradiction() -> None:
     assert kept.events[KEY].answers == 0
 
 
-def test_a_redemption_has_one_answer_for_ever() -> None:
+def test_a_call_has_one_answer_for_ever() -> None:
     kept = journal()
-    kept.spendings["k"] = Spending(7, "m-1", 30)
-    kept.spent("k", 201, "r-1")
-    kept.spent("k", 201, "r-1")
-    assert (kept.replays, kept.contradictions) == (1, [])
-    kept.spent("k", 201, "r-2")
-    kept.spent("k", 409, None)
+    call = kept.calls["k"] = Call(Phase.REDEEM, "resident:7", 7, "m-1", coins=30)
+    kept.heard("k", 201, {"id": "r-1"}, at=1.0)
+    kept.heard("k", 201, {"id": "r-1"}, at=2.0)
+    assert (kept.replays[Phase.REDEEM], kept.contradictions) == (1, [])
+    kept.heard("k", 201, {"id": "r-2"}, at=3.0)
+    kept.heard("k", 409, {"code": "insufficient_coins"}, at=4.0)
     assert len(kept.contradictions) == 2
-    assert (kept.spendings["k"].status, kept.spendings["k"].redemption_id) == (201, "r-1")
+    assert (call.status, call.granted_id, call.declined_as, call.answered_at) == (201, "r-1", None, 1.0)
+
+
+def test_a_decline_grants_nothing() -> None:
+    kept = journal()
+    call = kept.calls["k"] = Call(Phase.AUTHORISE, "machine:w-1", 7, "m-1", "w-1", 30)
+    assert (call.done, call.granted_id, call.declined_as, call.expires_at) == (False, None, None, None)
+    kept.heard("k", 409, {"code": "pay_code_used"}, at=1.0)
+    assert (call.done, call.granted_id, call.declined_as) == (False, None, "pay_code_used")

@@ -49,12 +49,12 @@ async def test_the_same_body_is_sent_signed_anew_until_the_answer_is_definite() 
     async with serving(answers) as peer, open_session() as session:
         patient = Patient(session, [f"http://{peer.target.authority}"], draws(1))
         patient.give_up_after(SECONDS_MAX)
-        assert await patient.post("/v1/weigh-events", BODY, Signing(), is_200, 0) == (200, {"outcomes": []})
+        assert await patient.post("drop", "/v1/weigh-events", BODY, Signing(), is_200, 0) == (200, {"outcomes": []})
     assert [request.endswith(b"\r\n\r\n" + BODY) for request in peer.received] == [True] * 4
     assert [f"Signature: signature {number}".encode() in peer.received[number - 1] for number in range(1, 5)] == [
         True
     ] * 4
-    assert (patient.sends, patient.repeats, patient.broken) == (1, 3, 2)
+    assert (dict(patient.sends), dict(patient.repeats), dict(patient.broken)) == ({"drop": 1}, {"drop": 3}, {"drop": 2})
     assert (dict(patient.statuses), dict(patient.answered)) == ({503: 1, 200: 1}, {0: 1})
 
 
@@ -66,7 +66,7 @@ async def test_another_replica_is_asked_when_one_does_not_answer() -> None:
     ):
         patient = Patient(session, [f"http://{peer.target.authority}" for peer in (dead, alive)], draws(1))
         patient.give_up_after(SECONDS_MAX)
-        await patient.post("/", BODY, Signing(), is_200, 0)
+        await patient.post("drop", "/", BODY, Signing(), is_200, 0)
     assert (len(dead.received), len(alive.received), dict(patient.answered)) == (1, 1, {1: 1})
 
 
@@ -75,5 +75,5 @@ async def test_whoever_has_no_more_time_gives_up() -> None:
         patient = Patient(session, [f"http://{peer.target.authority}"], draws(1))
         patient.give_up_after(0)
         with pytest.raises(GaveUp):
-            await patient.post("/", BODY, Signing(), is_200, 0)
+            await patient.post("drop", "/", BODY, Signing(), is_200, 0)
     assert len(peer.received) == 1
