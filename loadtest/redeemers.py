@@ -40,7 +40,7 @@ RIVAL_SHARE = 0.1
 REFUND_SHARE = 0.6
 RIVAL_REFUND_SHARE = 0.3
 # What follows a hold, and how often among its kind.
-ENDINGS = {"capture": 45, "void": 20, "both": 15, "silence": 10, "late": 10}
+ENDINGS = {"capture": 40, "void": 20, "both": 15, "silence": 10, "late": 15}
 
 
 @dataclass(frozen=True, slots=True)
