@@ -1,23 +1,10 @@
-"""Coins that expired, corrections by two operators, and settlement statements."""
+"""Invariant 3: corrections by two operators, and settlement statements."""
 
 from typing import Final
 
 from service.verifying.check import Check
 
 CHECKS: Final = (
-    Check(
-        3,
-        "expiries_name_their_lot",
-        "Coins expire to the issuer, once, of coins that came into the same wallet before, and no more than those.",
-        """
-        SELECT expiry.owner_id, expiry.id AS transfer_id, expiry.reverses_id, expiry.coins, lot.coins AS lot_coins
-        FROM transfer AS expiry
-        LEFT JOIN transfer AS lot ON lot.owner_id = expiry.owner_id AND lot.id = expiry.reverses_id
-        WHERE expiry.kind = 'expiry'
-          AND (lot.id IS NULL OR lot.credit_account_id <> expiry.owner_id OR lot.coins < expiry.coins
-               OR lot.id >= expiry.id OR expiry.debit_account_id <> expiry.owner_id)
-        """,
-    ),
     Check(
         3,
         "adjustments_were_approved_by_another",
@@ -48,6 +35,7 @@ CHECKS: Final = (
             SELECT line.statement_number,
                    count(*) FILTER (WHERE kind = 'redemption') AS captures,
                    count(*) FILTER (WHERE kind <> 'redemption') AS refunds,
+                   sum(coins) FILTER (WHERE kind = 'redemption') AS captured_coins,
                    sum(CASE kind WHEN 'redemption' THEN coins ELSE -coins END) AS net_coins,
                    trunc(sum(CASE kind WHEN 'redemption' THEN 1 ELSE -1 END * coins::numeric * fen_per_1000_coins)
                          / 1000) AS payable_fen
@@ -55,9 +43,29 @@ CHECKS: Final = (
             JOIN transfer ON transfer.owner_id = line.owner_id AND transfer.id = line.transfer_id
             GROUP BY line.statement_number
         ) AS sums ON sums.statement_number = statement.number
-        WHERE (statement.captures, statement.refunds, statement.net_coins, statement.payable_fen)
-              IS DISTINCT FROM (coalesce(sums.captures, 0), coalesce(sums.refunds, 0), coalesce(sums.net_coins, 0),
+        WHERE (statement.captures, statement.refunds, statement.captured_coins, statement.net_coins,
+               statement.payable_fen)
+              IS DISTINCT FROM (coalesce(sums.captures, 0), coalesce(sums.refunds, 0),
+                                coalesce(sums.captured_coins, 0), coalesce(sums.net_coins, 0),
                                 coalesce(sums.payable_fen, 0))
+        """,
+    ),
+    Check(
+        3,
+        "statements_show_what_is_uncovered",
+        "Each settlement statement shows the late captures that came too late since the month that was closed before.",
+        """
+        SELECT statement.number, statement.uncovered_coins, coalesce(sum(uncovered.coins), 0) AS coins_told
+        FROM (SELECT number, merchant_id, uncovered_coins,
+                     (month + interval '1 month') AT TIME ZONE :timezone AS ends_at,
+                     coalesce((lag(month) OVER (PARTITION BY merchant_id ORDER BY month) + interval '1 month')
+                              AT TIME ZONE :timezone, '-infinity') AS begins_at
+              FROM settlement_statement) AS statement
+        LEFT JOIN uncovered_capture AS uncovered
+          ON uncovered.merchant_id = statement.merchant_id
+         AND uncovered.received_at >= statement.begins_at AND uncovered.received_at < statement.ends_at
+        GROUP BY statement.number, statement.uncovered_coins
+        HAVING statement.uncovered_coins <> coalesce(sum(uncovered.coins), 0)
         """,
     ),
     Check(
@@ -83,7 +91,7 @@ CHECKS: Final = (
         "Each capture and refund from before a merchant's newest closed month is a line of one of its statements.",
         """
         SELECT merchant.id AS merchant_id, transfer.owner_id, transfer.id AS transfer_id, transfer.kind
-        FROM (SELECT merchant_id, max(month) AT TIME ZONE :timezone AS begins_at
+        FROM (SELECT merchant_id, max(month)::timestamp AT TIME ZONE :timezone AS begins_at
               FROM settlement_statement
               GROUP BY merchant_id) AS newest
         JOIN merchant ON merchant.id = newest.merchant_id
