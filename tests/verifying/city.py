@@ -1,5 +1,9 @@
-"""A city in which every kind of row exists, made over HTTP and by the service's own use cases."""
+"""A city in which every kind of row exists, made over HTTP and by the service's own use cases.
 
+Its past is in past.py; here is what happened today.
+"""
+
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,15 +12,21 @@ import sqlalchemy as sa
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from schemas.indicator import IndicatorInput
+from service import keys
 from service.app import build_app
 from service.db import create_engine, transaction
-from service.ledger.queries import insert_transfer, move_posted, open_wallet, read_transfer
+from service.indicator.inputs import record_input
+from service.ledger.queries import insert_transfer, move_posted, read_transfer
+from service.reference import raise_revision
+from service.residents.residents import register_resident
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import material, merchant, resident, tariff, transfer
+from service.tables import carbon_factor, material, merchant, target, tariff, transfer
 from tests.folding.drops import fold_all
 from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import Caller
+from tests.verifying.past import KIOSK, live_through
 from tests.world import World, add_shop, build_world, open_session, post, weigh_event
 
 HOUR = timedelta(hours=1)
@@ -25,25 +35,40 @@ LATE_CARD = "DEADBEEF"
 
 @dataclass(frozen=True)
 class City:
-    """Who is there: a resident with a card from the start, one who binds theirs late, and two merchants' accounts."""
+    """Who is there: a resident with a card from the start, one who binds theirs late, one with a past, and three
+    merchants' accounts."""
 
     resident_id: int
     late_id: int
+    patron_id: int
     shop_account_id: int
     other_shop_account_id: int
+    kiosk_account_id: int
+
+
+# No worker does in between what the city does itself, or leaves undone.
+AT_REST = {
+    "fold_interval_seconds": 3600,
+    "hold_sweep_interval_seconds": 3600,
+    "webhook_poll_seconds": 3600,
+    "waiting_interval_seconds": 3600,
+}
 
 
 async def build_city(settings: Settings) -> City:
     """Everything is folded but the last event."""
     engine = create_engine(settings)
+    owner_engine = create_engine(settings.model_copy(update={"database_url": settings.migration_database_url}))
     try:
         world = await build_world(engine, Keyring.of(settings))
-        late_id = await prepare(engine)
         shop_key = await add_shop(engine)
         await add_shop(engine, "NK-M-02")
         machine_key = await install_machine(engine, Keyring.of(settings))
-        tokens = [await open_session(engine, resident_id) for resident_id in (world.resident_id, late_id)]
-        async with TestClient(TestServer(build_app(settings))) as client:
+        async with TestClient(TestServer(build_app(settings.model_copy(update=AT_REST)))) as client:
+            past = await live_through(engine, owner_engine, settings, world, client)
+            late_id = await prepare(engine)
+            await client.app[keys.REFERENCE].refresh()
+            tokens = [await open_session(engine, resident_id) for resident_id in (world.resident_id, late_id)]
             await drop(client, world)
             await fold_all(engine, settings)
             late = Caller(client, tokens[1])
@@ -55,9 +80,11 @@ async def build_city(settings: Settings) -> City:
         async with transaction(engine) as connection:
             merchants = await connection.execute(sa.select(merchant.c.id, merchant.c.account_id))
             accounts = {row.id: row.account_id for row in merchants}
-        return City(world.resident_id, late_id, accounts["NK-M-01"], accounts["NK-M-02"])
+        shops = (accounts[merchant_id] for merchant_id in ("NK-M-01", "NK-M-02", KIOSK))
+        return City(world.resident_id, late_id, past.patron_id, *shops)
     finally:
         await engine.dispose()
+        await owner_engine.dispose()
 
 
 async def prepare(engine: AsyncEngine) -> int:
@@ -72,9 +99,15 @@ async def prepare(engine: AsyncEngine) -> int:
                 {"material_id": "glass", "effective_from": now - HOUR, "coins_per_kg": 30},
             ],
         )
-        late_id = await open_wallet(connection)
-        await connection.execute(sa.insert(resident).values(id=late_id))
-    return late_id
+        await raise_revision(connection)
+        await connection.execute(sa.insert(target).values(area_id="nankai", year=now.year, rate_per_mille=385))
+        factor = {"set_id": "a", "material_id": "paper", "grams_co2e_per_kg": 820, "stands_for": "cardboard"}
+        await connection.execute(sa.insert(carbon_factor).values(factor))
+        cleared = IndicatorInput(
+            area="nankai", period=str(now.year), kind="cleared", source="a", grams=10**9, document="report"
+        )
+        await record_input(connection, cleared, recorded_by=uuid.uuid4(), today=now.date())
+        return await register_resident(connection)
 
 
 async def drop(client: TestClient[Any, Any], world: World) -> None:

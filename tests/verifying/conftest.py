@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import NullPool
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.embedded import EmbeddedPostgres
 from service.settings import Settings
@@ -31,6 +33,22 @@ async def database(postgres: EmbeddedPostgres, city: City) -> AsyncIterator[str]
     await admin_execute(postgres, f"CREATE DATABASE {name} TEMPLATE {CITY_TEMPLATE}")
     yield name
     await admin_execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def damaged_city(postgres: EmbeddedPostgres, city: City) -> str:
+    """The name of a clone that is damaged in transactions which are rolled back."""
+    name = "city_damaged"
+    asyncio.run(admin_execute(postgres, f"CREATE DATABASE {name} TEMPLATE {CITY_TEMPLATE}"))
+    return name
+
+
+@pytest.fixture
+async def superuser(postgres: EmbeddedPostgres, damaged_city: str) -> AsyncIterator[AsyncEngine]:
+    """Whoever connects with it rolls back."""
+    engine = create_async_engine(postgres.admin_url(damaged_city), poolclass=NullPool)
+    yield engine
+    await engine.dispose()
 
 
 def _settings(postgres: EmbeddedPostgres, database: str, data_dir: Path) -> Settings:

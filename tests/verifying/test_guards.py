@@ -11,7 +11,7 @@ from service.embedded import EmbeddedPostgres
 from service.settings import Settings
 from tests.conftest import admin_execute
 from tests.verifying.city import City
-from tests.verifying.damage import Damage, as_superuser, assert_noticed, breaches
+from tests.verifying.damage import Damage, as_superuser, assert_noticed, breaches, breaches_after
 
 
 async def test_a_connection_without_durable_commits_is_noticed(city: City, settings: Settings) -> None:
@@ -46,10 +46,9 @@ async def test_a_server_that_may_tear_pages_is_noticed(
 @pytest.mark.parametrize("table", ["transfer", "indicator_input"])
 @pytest.mark.parametrize("privilege", ["UPDATE", "UPDATE (id)", "DELETE", "TRUNCATE"])
 async def test_a_privilege_to_change_what_is_only_added_is_noticed(
-    city: City, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings, table: str, privilege: str
+    superuser: AsyncEngine, table: str, privilege: str
 ) -> None:
-    await as_superuser(admin_engine, f"GRANT {privilege} ON {table} TO tanbi_app")
-    found = await breaches(engine, settings)
+    found = await breaches_after(superuser, f"GRANT {privilege} ON {table} TO tanbi_app")
     check = "transfers_cannot_be_changed" if table == "transfer" else "inputs_cannot_be_changed"
     assert set(found) == {check}
     word = privilege.removesuffix(" (id)")
@@ -134,7 +133,5 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-async def test_a_guard_that_is_gone_is_named(
-    damage: Damage, city: City, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings
-) -> None:
-    await assert_noticed(damage, city, engine, admin_engine, settings)
+async def test_a_guard_that_is_gone_is_named(damage: Damage, city: City, superuser: AsyncEngine) -> None:
+    await assert_noticed(damage, city, superuser)

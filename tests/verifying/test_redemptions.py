@@ -112,10 +112,8 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-async def test_damage_is_noticed_and_the_redemption_named(
-    damage: Damage, city: City, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings
-) -> None:
-    await assert_noticed(damage, city, engine, admin_engine, settings)
+async def test_damage_is_noticed_and_the_redemption_named(damage: Damage, city: City, superuser: AsyncEngine) -> None:
+    await assert_noticed(damage, city, superuser)
 
 
 async def test_an_answer_to_an_operator_names_other_things(

@@ -3,7 +3,6 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.settings import Settings
 from tests.verifying.city import City
 from tests.verifying.damage import Damage, assert_noticed
 
@@ -99,7 +98,8 @@ DAMAGES = {
             "UPDATE weigh_event SET coins = coins + 1 WHERE event_id = 'old'",
             "UPDATE transfer SET coins = coins + 1 WHERE event_id = 'old'",
             "UPDATE wallet SET posted = posted + 1 WHERE owner_id = {city.resident_id}",
-            "UPDATE coin_volume SET issued_coins = issued_coins + 1 WHERE kind = 'credit'",
+            "UPDATE coin_volume SET issued_coins = issued_coins + 1"
+            " WHERE kind = 'credit' AND day = (SELECT max(day) FROM coin_volume)",
         ),
         {"bin_id": "NK-0002", "event_id": "old", "weight_grams": 1999, "coins_per_kg": 100, "coins": 200},
         CONSTRAINTS,
@@ -199,7 +199,5 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-async def test_damage_is_noticed_and_the_event_named(
-    damage: Damage, city: City, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings
-) -> None:
-    await assert_noticed(damage, city, engine, admin_engine, settings)
+async def test_damage_is_noticed_and_the_event_named(damage: Damage, city: City, superuser: AsyncEngine) -> None:
+    await assert_noticed(damage, city, superuser)
