@@ -121,24 +121,6 @@ async def test_a_merchant_looks_up_its_own_redemptions_only(
     assert await code_of(refused) == "redemption_unknown"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        str(uuid.UUID(int=0)),
-        "1",
-        "x" * 300,
-        "%00",
-        "urn:uuid:00000000-0000-4000-8000-000000000000",
-        "00000000000040008000000000000000",
-        "%F0%9F%AA%99",
-    ],
-)
-async def test_an_id_that_no_redemption_has_is_not_found(shop: Caller, text: str) -> None:
-    response = await shop.get(f"{BY_PAY_CODE}/{text}")
-    assert response.status == 404
-    assert await code_of(response) == "redemption_unknown"
-
-
 async def test_a_resident_cannot_call_as_a_merchant_nor_a_merchant_as_a_resident(
     world: World, client: Client, engine: AsyncEngine, resident: Caller, shop: Caller
 ) -> None:
@@ -170,103 +152,6 @@ async def test_a_metric_counts_each_redemption_once_by_outcome(
         if sample.name == "tanbi_redemptions_total"
     }
     assert exported == {"captured": 1, "insufficient_coins": 1, "pay_code_unknown": 1}
-
-
-async def test_a_key_is_asked_for_by_both_redemption_calls(resident: Caller, shop: Caller) -> None:
-    for caller, path, document in (
-        (resident, OWN, {"merchant_id": "NK-M-01", "coins": 1}),
-        (shop, BY_PAY_CODE, {"pay_code": "0" * 18, "coins": 1, "capture": True}),
-    ):
-        response = await caller.post(path, document, headers={"Idempotency-Key": ""})
-        assert response.status == 400
-        assert await code_of(response) == "idempotency_key_missing"
-
-
-BAD_COINS = [0, -1, 1_000_000_001, 10**30, 1.0, 1.5, "1", None, True, [1], {"coins": 1}]
-BAD_BODIES: list[tuple[bytes, int]] = [
-    (b"", 400),
-    (b"{", 400),
-    (b'"\xff"', 400),
-    (b"null", 422),
-    (b"[]", 422),
-    (b"1", 422),
-    (b"{}", 422),
-    (b'{"coins": NaN}', 422),
-    (b"[" * 100_000, 400),
-]
-
-
-def good_body(path: str) -> dict[str, Any]:
-    if path == OWN:
-        return {"merchant_id": "NK-M-01", "coins": 1}
-    return {"pay_code": "0" * 18, "coins": 1, "capture": True}
-
-
-@pytest.fixture(params=[OWN, BY_PAY_CODE])
-async def call(
-    request: pytest.FixtureRequest, world: World, client: Client, resident: Caller, shop: Caller
-) -> tuple[Caller, str]:
-    await earn(client, world, 500)
-    return (resident if request.param == OWN else shop), request.param
-
-
-async def test_coins_that_are_no_positive_number_are_refused_with_a_pointer(
-    world: World, engine: AsyncEngine, call: tuple[Caller, str]
-) -> None:
-    caller, path = call
-    for coins in BAD_COINS:
-        response = await caller.post(path, {**good_body(path), "coins": coins})
-        assert response.status == 422, (coins, await response.text())
-        assert [error["pointer"] for error in (await response.json())["errors"]] == ["/coins"], coins
-    assert await balance(engine, world.resident_id) == 500
-
-
-async def test_a_body_of_another_form_is_refused(world: World, engine: AsyncEngine, call: tuple[Caller, str]) -> None:
-    caller, path = call
-    for body, status in BAD_BODIES:
-        response = await caller.post(path, body)
-        assert response.status == status, (body[:20], await response.text())
-    for field in good_body(path):
-        response = await caller.post(path, {name: value for name, value in good_body(path).items() if name != field})
-        assert response.status == 422
-        # Without coins it is an offer that is missing, or coins: neither is the one.
-        pointer = "" if field == "coins" else f"/{field}"
-        assert (await response.json())["errors"][0]["pointer"] == pointer
-    response = await caller.post(path, {**good_body(path), "offer_id": "x"})
-    assert response.status == 422
-    assert (await response.json())["errors"][0] == {
-        "pointer": "",
-        "code": "one_price",
-        "detail": "Send either coins or offer_id",
-    }
-    assert (await caller.post(path, good_body(path), headers={"Content-Type": "text/plain"})).status == 415
-    assert (await caller.post(path, b" " * (1024 * 1024 + 1))).status == 413
-    assert await balance(engine, world.resident_id) == 500
-
-
-@pytest.mark.parametrize(
-    "pay_code",
-    ["", "1" * 17, "1" * 19, "1" * 17 + "a", "１" * 18, "1" * 17 + "\n", "1" * 18 + "\n", 10**17, None, ["1"]],
-)
-async def test_a_pay_code_of_another_form_is_refused_with_a_pointer(shop: Caller, pay_code: Any) -> None:
-    response = await shop.post(BY_PAY_CODE, {"pay_code": pay_code, "coins": 1, "capture": True})
-    assert response.status == 422
-    assert (await response.json())["errors"][0]["pointer"] == "/pay_code"
-    assert pay_code in ("", None) or str(pay_code) not in await response.text()
-
-
-@pytest.mark.parametrize("capture", [None, 0, 1, "true"])
-async def test_whether_to_capture_is_true_or_false(shop: Caller, capture: Any) -> None:
-    response = await shop.post(BY_PAY_CODE, {"pay_code": "0" * 18, "coins": 1, "capture": capture})
-    assert response.status == 422
-    assert (await response.json())["errors"][0]["pointer"] == "/capture"
-
-
-@pytest.mark.parametrize("merchant_id", ["", "a b", "../x", "店", "\u0000", "a" * 64, 1, None])
-async def test_a_merchant_id_of_another_form_is_refused_with_a_pointer(resident: Caller, merchant_id: Any) -> None:
-    response = await resident.post(OWN, {"merchant_id": merchant_id, "coins": 1})
-    assert response.status == 422
-    assert (await response.json())["errors"][0]["pointer"] == "/merchant_id"
 
 
 async def test_no_token_and_no_code_is_ever_logged(
