@@ -16,7 +16,7 @@ TOTAL = "wallets_hold_what_was_issued"
 
 MONTHS = {"lines_are_their_merchants", "nothing_is_left_unsettled", "statements_show_what_is_uncovered"}
 FUTURE = 2**60
-TODAY = "day = (SELECT max(day) FROM coin_volume)"
+TODAY = "day = (SELECT (created_at AT TIME ZONE 'Asia/Shanghai')::date FROM transfer WHERE event_id = 'old')"
 
 DAMAGES = {
     "a volume with a gram too many": Damage(

@@ -99,7 +99,8 @@ DAMAGES = {
             "UPDATE transfer SET coins = coins + 1 WHERE event_id = 'old'",
             "UPDATE wallet SET posted = posted + 1 WHERE owner_id = {city.resident_id}",
             "UPDATE coin_volume SET issued_coins = issued_coins + 1"
-            " WHERE kind = 'credit' AND day = (SELECT max(day) FROM coin_volume)",
+            " WHERE kind = 'credit' AND day ="
+            " (SELECT (created_at AT TIME ZONE 'Asia/Shanghai')::date FROM transfer WHERE event_id = 'old')",
         ),
         {"bin_id": "NK-0002", "event_id": "old", "weight_grams": 1999, "coins_per_kg": 100, "coins": 200},
         CONSTRAINTS,
