@@ -136,11 +136,13 @@ class Run:
             patient = Patient(session, [proxy.base_url for proxy in proxies], self._random)
             saboteur = Saboteur(self._installation, replicas, patient, self._random, list(Phase))
             seconds = await self._load(demo, patient, saboteur, progress, told)
+            after = Stored()
             if saboteur.failure is None:
-                findings = await self._prove(session, saboteur.replicas, demo, before, balances)
+                findings, after = await self._prove(session, saboteur.replicas, demo, before, balances)
             else:
                 findings = [Finding("not_back", saboteur.failure)]
-        return self._result(machine, seconds, patient, sum(proxy.cuts for proxy in proxies), saboteur.faults, findings)
+        cuts = sum(proxy.cuts for proxy in proxies)
+        return self._result(machine, seconds, patient, cuts, saboteur.faults, findings, after)
 
     async def _load(
         self,
@@ -171,7 +173,8 @@ class Run:
         demo: Demo,
         before: Stored,
         balances: dict[int, tuple[int, int]],
-    ) -> list[Finding]:
+    ) -> tuple[list[Finding], Stored]:
+        """What is not as it must be, and what is stored."""
         await self._until_no_hold_lasts()
         # Before anything else: the sweeper may not have come yet.
         told = [await read_balances(session, replica, demo.residents) for replica in replicas]
@@ -185,7 +188,7 @@ class Run:
         if verified.returncode != 0:
             said = (verified.stdout + verified.stderr).strip()
             findings.append(Finding("verify", f"`tanbi verify` ended with status {verified.returncode}:\n{said}"))
-        return findings
+        return findings, after
 
     async def _set_terms(self, demo: Demo) -> None:
         connection = await self._installation.connect()
@@ -226,6 +229,7 @@ class Run:
         cuts: int,
         faults: list[Fault],
         findings: list[Finding],
+        after: Stored,
     ) -> CrashResult:
         journal = self.journal
         events, calls = journal.events.values(), journal.calls.values()
@@ -242,7 +246,7 @@ class Run:
                 "answers_duplicate": journal.outcomes["duplicate"],
                 "known_only_by_a_duplicate": sum(event.answers > 0 and not event.credited for event in events),
             },
-            redemptions=counts_of_lives(journal),
+            redemptions=counts_of_lives(journal, after),
             phases=[phase_counts(phase, journal, patient, faults) for phase in Phase],
             declines=dict(Counter(f"{call.phase} {call.declined_as}" for call in calls if call.declined_as)),
             requests={
@@ -259,8 +263,8 @@ class Run:
         )
 
 
-def counts_of_lives(journal: Journal) -> dict[str, int]:
-    """What became of the redemptions that were granted."""
+def counts_of_lives(journal: Journal, after: Stored) -> dict[str, int]:
+    """What became of the redemptions that were granted, as callers were told; what the scheme covered, as stored."""
     lives = lives_of(journal).values()
     at_once = [life for life in lives if life.grant.phase is Phase.REDEEM]
     return {
@@ -276,6 +280,7 @@ def counts_of_lives(journal: Journal) -> dict[str, int]:
         "refunded": sum(bool(life.refunds) for life in lives),
         "captured_coins": sum(sum(life.captured) for life in lives),
         "refunded_coins": sum(sum(life.refunded) for life in lives),
+        "covered_coins": sum(sum(after.coins_moved(redemption_id, "cover")) for redemption_id in after.moves),
     }
 
 
