@@ -179,12 +179,13 @@ class Run:
         # Before anything else: the sweeper may not have come yet.
         told = [await read_balances(session, replica, demo.residents) for replica in replicas]
         await self._until_swept()
+        verifying = asyncio.create_task(asyncio.to_thread(self._installation.run, "verify"))
         after = await self._read_stored()
         findings = findings_of(self.journal, before, after)
         expected = expected_balances(self.journal, {owner: coins for owner, (coins, _) in balances.items()}, after)
         for each in told:
             findings += balance_findings(expected, each)
-        verified = await asyncio.to_thread(self._installation.run, "verify")
+        verified = await verifying
         if verified.returncode != 0:
             said = (verified.stdout + verified.stderr).strip()
             findings.append(Finding("verify", f"`tanbi verify` ended with status {verified.returncode}:\n{said}"))

@@ -86,7 +86,9 @@ class Installation:
     ) -> None:
         try:
             for process in self._processes:
-                process.stop()
+                process.ask_to_stop()
+            for process in self._processes:
+                process.wait_until_it_ends()
             if self.postmaster() is not None:
                 # Its users were killed: whoever joins it and leaves last stops it.
                 self.run("migrate")
@@ -222,11 +224,18 @@ class ServiceProcess:
         self._process.kill()
         self._process.wait(STOP_SECONDS_MAX)
 
+    def ask_to_stop(self) -> None:
+        """SIGTERM; nothing for one that has ended."""
+        if self._process.poll() is None:
+            self._process.terminate()
+
     def stop(self) -> None:
         """SIGTERM, and SIGKILL for one that does not end; nothing for one that has ended."""
-        if self._process.poll() is not None:
-            return
-        self._process.terminate()
+        self.ask_to_stop()
+        self.wait_until_it_ends()
+
+    def wait_until_it_ends(self) -> None:
+        """After `ask_to_stop`: SIGKILL for one that does not end."""
         try:
             self._process.wait(STOP_SECONDS_MAX)
         except subprocess.TimeoutExpired:

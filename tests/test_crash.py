@@ -13,7 +13,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9_or_cut_sockets(tmp_path: Path) -
     done = subprocess.run(
         [
             *(sys.executable, "-m", "loadtest", "crash"),
-            *("--seconds", "6", "--kills", str(KILLS), "--replicas", "2", "--output", str(output)),
+            *("--seconds", "5", "--kills", str(KILLS), "--replicas", "2", "--output", str(output)),
         ],
         capture_output=True,
         text=True,
