@@ -56,10 +56,7 @@ async def settle(connection: AsyncConnection, *, merchant: Any, month: Month, zo
     number = number_of(merchant.id, month)
     last = await queries.last_month(connection, merchant.id)
     if last is not None and last >= month:
-        found = await queries.find_statement(connection, number)
-        if found is None:
-            return Settled(merchant.id, None, issued=False, later=last)
-        return Settled(merchant.id, number, False, found.net_coins, found.payable_fen)
+        return await _issued_before(connection, merchant.id, number) or Settled(merchant.id, None, False, later=last)
     closed_until = None if last is None else last.ends_at(zone)
     row = await queries.issue(
         connection,
@@ -73,13 +70,20 @@ async def settle(connection: AsyncConnection, *, merchant: Any, month: Month, zo
     )
     net_coins = row.captured_coins - row.refunded_coins
     if row.number is None:
-        existing = number if not row.unrated and row.captures + row.refunds else None
-        return Settled(merchant.id, existing, False, net_coins, row.payable_fen, row.unrated, row.unrated_from)
+        # Someone else may have closed it since we looked.
+        return await _issued_before(connection, merchant.id, number) or Settled(
+            merchant.id, None, False, net_coins, row.payable_fen, row.unrated, row.unrated_from
+        )
     data = {"number": number, "month": str(month), "net_coins": net_coins, "payable_fen": row.payable_fen}
     raw: Any = await connection.get_raw_connection()
     message = Message(merchant.id, "statement.issued", row.issued_at, data)
     await write_messages(cast("DriverConnection", raw.driver_connection), [message])
     return Settled(merchant.id, number, True, net_coins, row.payable_fen)
+
+
+async def _issued_before(connection: AsyncConnection, merchant_id: str, number: str) -> Settled | None:
+    found = await queries.find_statement(connection, number)
+    return found and Settled(merchant_id, number, False, found.net_coins, found.payable_fen)
 
 
 async def recompute(connection: AsyncConnection, number: str) -> Totals:

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import dataclasses
 import io
 import json
 import uuid
@@ -112,6 +113,19 @@ async def test_two_who_close_a_month_at_once_issue_one_statement(world: World, e
     async with engine.connect() as connection:
         lines = sa.select(sa.func.count()).select_from(settlement_line)
         assert (await connection.execute(lines)).scalar_one() == 1
+
+
+async def test_who_looked_before_another_closed_the_month_is_told_of_it(
+    world: World, engine: AsyncEngine, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await capture(engine, world, 100, datetime(2026, 5, 20, tzinfo=UTC))
+    closed = await close(engine, MAY)
+
+    async def not_yet(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(queries, "last_month", not_yet)
+    assert await close(engine, MAY) == dataclasses.replace(closed, issued=False)
 
 
 async def test_a_capture_without_a_rate_keeps_its_merchant_from_being_settled(
