@@ -66,6 +66,8 @@ WITH unsettled AS (
     SELECT rated.owner_id, rated.id, issued.number, rated.fen_per_1000_coins
     FROM rated
     CROSS JOIN issued
+    -- As the primary key has them, so that its pages are written one after the other.
+    ORDER BY rated.owner_id, rated.id
 )
 SELECT totals.*, issued.number, issued.issued_at
 FROM totals

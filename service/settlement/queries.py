@@ -21,7 +21,8 @@ ISSUE = sa.text(resources.files("service.settlement").joinpath("issue.sql").read
     sa.bindparam("closed_until", type_=sa.DateTime(timezone=True)),
 )
 
-LINES_AT_ONCE: Final = 2000
+# Taken from the driver without a pause: more at once hold everyone else's requests up, fewer cost round trips.
+LINES_AT_ONCE: Final = 500
 
 Rows: TypeAlias = Sequence[Any]
 
