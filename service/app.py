@@ -59,9 +59,8 @@ ENDPOINTS = tuple(endpoint for routes in ROUTES for endpoint in routes.endpoints
 def build_app(settings: Settings) -> web.Application:
     """The service as an aiohttp application. `settings.database_url` and `settings.secret_key` must be set."""
     metrics = Metrics()
-    app = web.Application(
-        client_max_size=settings.body_bytes_max,
-    )
+    # A body in a coding is refused (routing.read_body): unpacked by the server, a broken one would be its failure.
+    app = web.Application(client_max_size=settings.body_bytes_max, handler_args={"auto_decompress": False})
     app[keys.SETTINGS] = settings
     app[keys.METRICS] = metrics
     app[documents.DOCUMENTS] = documents.Documents(ENDPOINTS)
