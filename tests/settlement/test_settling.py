@@ -105,6 +105,21 @@ async def test_what_comes_late_is_on_the_next_statement_and_the_closed_one_stays
     assert (late.number, late.later) == (None, JUNE)
 
 
+async def test_lines_come_each_once_and_in_order_however_many_are_asked_for_at_once(
+    world: World, engine: AsyncEngine, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for coins in (11, 12, 13, 14, 15):
+        taken = await capture(engine, world, coins, datetime(2026, 5, 20, tzinfo=UTC))
+    await refund(engine, world, taken, 5, datetime(2026, 5, 21, tzinfo=UTC))
+    await close(engine, MAY)
+    for at_once in (1, 2, 3, 6, 7):
+        monkeypatch.setattr(queries, "LINES_AT_ONCE", at_once)
+        async with engine.connect() as connection:
+            parts = [[row.coins for row in rows] async for rows in queries.stream_lines(connection, "NK-M-01-202605")]
+        assert [coins for part in parts for coins in part] == [11, 12, 13, 14, 15, 5]
+        assert {len(part) for part in parts[:-1]} <= {at_once}
+
+
 async def test_two_who_close_a_month_at_once_issue_one_statement(world: World, engine: AsyncEngine, shop: str) -> None:
     await capture(engine, world, 100, datetime(2026, 5, 20, tzinfo=UTC))
     settled = await asyncio.gather(*(close(engine, MAY) for _ in range(4)))
