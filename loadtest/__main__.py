@@ -29,6 +29,7 @@ from loadtest.report import bar, table_of
 from loadtest.requests import Prepared, Renderer, StaleRequests
 from loadtest.result import LoadResult
 from loadtest.rows import ROWS, RowName
+from loadtest.settling import SettlingFailed, Step, line_of_step, run_settling
 from loadtest.subject import Effort, Measure
 from loadtest.target import NotATarget, NotLoopback, Target, target_of
 from schemas.signatures import Algorithm
@@ -46,6 +47,7 @@ WORKERS_MAX = 16
 CRASH_SECONDS_MAX = 3600
 KILLS_MAX = 200
 REPLICAS_MAX = 8
+CAPTURES_MAX = 5_000_000
 
 EXPECTED = (
     CannotStart,
@@ -53,6 +55,7 @@ EXPECTED = (
     NotATarget,
     NotFolded,
     NotLoopback,
+    SettlingFailed,
     StaleRequests,
     UnreadableAnswer,
     UnreadableDemo,
@@ -184,6 +187,27 @@ def crash(
     print_crash(console, result)
     if not result.passed:
         raise typer.Exit(1)
+
+
+@cli.command("settle")
+def settle_month(
+    captures: Annotated[int, typer.Option(min=100, max=CAPTURES_MAX, help="At one merchant, in one month.")] = 500_000,
+    tanbi: TanbiOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Close a month of one merchant with many captures and read its statement as files: time and memory of each."""
+    console = Console(stderr=True)
+
+    def told(step: Step) -> None:
+        console.print(line_of_step(step), highlight=False)
+
+    try:
+        with ending_cleanly():
+            result = run_settling(tanbi or tanbi_command(), captures=captures, told=told)
+    except EXPECTED as error:
+        refuse(str(error))
+    if output is not None:
+        output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
 
 
 @contextmanager

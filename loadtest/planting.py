@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from loadtest.baselines import Connection
 
@@ -17,6 +18,7 @@ GRAMS_EACH = 1_000
 # One transfer in ten is a redemption, of what five drops are worth.
 REDEMPTION_EVERY = 10
 REDEMPTION_DROPS = 5
+REFUND_EVERY = 50
 ROWS_EACH_TRANSACTION = 100_000
 STATEMENT_SECONDS_MAX = 120.0
 FOLD_SECONDS_MAX = 120.0
@@ -105,6 +107,40 @@ SET posted = posted + (SELECT sum(CASE WHEN spends THEN -coins ELSE coins END) F
 WHERE owner_id = $1::bigint
 """
 
+# Captures number $1 to before $2 of $3 at one merchant, from $6 on so many in $7, and every fiftieth given back.
+CAPTURES = """
+WITH planned AS (
+    SELECT n, ($5::bigint[])[1 + n % cardinality($5::bigint[])] AS owner_id, gen_random_uuid() AS redemption_id,
+           1 + n % 500 AS coins, n % $8::bigint = 0 AS returned, $6::timestamptz + n * $7::interval / $3::bigint AS at
+    FROM generate_series($1::bigint, $2::bigint - 1) AS n
+), merchant AS (
+    SELECT id, account_id FROM merchant WHERE id = $4
+), redeemed AS (
+    INSERT INTO redemption (owner_id, id, merchant_id, coins, created_at)
+    SELECT owner_id, redemption_id, merchant.id, coins, at FROM planned, merchant
+), answered AS (
+    INSERT INTO idempotency_key (actor, key, request_digest, status, answer, created_at)
+    SELECT 'resident:' || owner_id, redemption_id, sha256(uuid_send(redemption_id)), 201,
+           '{"id":"' || redemption_id || '","state":"captured","coins":' || coins || '}', at
+    FROM planned
+), captured AS (
+    INSERT INTO transfer (owner_id, kind, debit_account_id, credit_account_id, coins, redemption_id, created_at)
+    SELECT owner_id, 'redemption', owner_id, account_id, coins, redemption_id, at FROM planned, merchant ORDER BY n
+    RETURNING owner_id, id, redemption_id
+), refunded AS (
+    INSERT INTO transfer (owner_id, kind, debit_account_id, credit_account_id, coins, redemption_id, reverses_id,
+                          created_at)
+    SELECT owner_id, 'refund', account_id, owner_id, coins, redemption_id, captured.id, at
+    FROM planned JOIN captured USING (owner_id, redemption_id), merchant
+    WHERE returned
+    ORDER BY n
+)
+UPDATE wallet
+SET posted = posted - taken.coins
+FROM (SELECT owner_id, sum(coins) AS coins FROM planned WHERE NOT returned GROUP BY owner_id) AS taken
+WHERE wallet.owner_id = taken.owner_id
+"""
+
 # As autovacuum leaves tables some time after they have grown.
 SETTLE = (
     "VACUUM (ANALYZE) account, resident, session, wallet, transfer, merchant, weigh_event, redemption, idempotency_key"
@@ -145,6 +181,19 @@ async def plant_statements(connection: Connection, transfers: tuple[int, ...]) -
             arguments = (owner_id, first, last, count, merchant_id, REDEMPTION_EVERY, REDEMPTION_DROPS, GRAMS_EACH)
             await connection.execute(TRANSFERS, *arguments, timeout=STATEMENT_SECONDS_MAX)
     return Planted(tuple(tokens.values()), (merchant_id,))
+
+
+async def plant_captures(
+    connection: Connection, *, residents: int, captures: int, begins_at: datetime, over: timedelta
+) -> str:
+    """So many captures at one merchant, spread evenly over a time and over residents, some given back; its id."""
+    [merchant_id] = await _plant_merchants(connection, 1)
+    owner_ids = list(await _plant_residents(connection, residents, COINS_EACH))
+    for first in range(0, captures, ROWS_EACH_TRANSACTION):
+        last = min(first + ROWS_EACH_TRANSACTION, captures)
+        arguments = (first, last, captures, merchant_id, owner_ids, begins_at, over, REFUND_EVERY)
+        await connection.execute(CAPTURES, *arguments, timeout=STATEMENT_SECONDS_MAX)
+    return merchant_id
 
 
 async def _plant_merchants(connection: Connection, count: int) -> list[str]:
