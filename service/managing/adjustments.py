@@ -31,13 +31,12 @@ from service.adjustments.adjusting import (
 from service.auth import OPERATOR_ROLES, Operator, authenticate_operator
 from service.db import Writers, create_engine
 from service.errors import HoldsDue, TokenInvalid, ValidationFailed
-from service.installation import installation
-from service.managing.running import DataOption, console, in_transaction, listing
+from service.managing.running import DataOption, console, in_transaction, listing, managed
 from service.problems import field_errors
 from service.redemption.committing import Committing
 from service.reference import Reference
 from service.secrets import Keyring
-from service.settings import Settings, read_settings
+from service.settings import Settings
 
 Result = TypeVar("Result")
 
@@ -103,7 +102,7 @@ def adjustment_approve(
     try:
         found = _as_operator(data, key_file, ADJUSTERS, work)
     except HoldsDue as due:
-        with installation(read_settings(data)) as settings:
+        with managed(data) as settings:
             asyncio.run(_release(settings, due.owner_id))
         found = _as_operator(data, key_file, ADJUSTERS, work)
     console.print(f"Adjustment {found.id} is approved: transfer {found.transfer_id} of resident {found.resident_id}.")
@@ -196,7 +195,13 @@ def _as_operator(
         raise TokenInvalid(f"Say who you are: put your operator's API key into {KEY_VARIABLE}, or use --key-file.")
 
     async def run(connection: AsyncConnection, settings: Settings) -> Result:
-        operator = await authenticate_operator(connection, key, roles, demo=settings.demo)
+        try:
+            operator = await authenticate_operator(connection, key, roles, demo=settings.demo)
+        except TokenInvalid:
+            source = KEY_VARIABLE if key_file is None else str(key_file)
+            raise TokenInvalid(
+                f"The key in {source} is no API key of this installation, or it is revoked; `tanbi key list` shows all."
+            ) from None
         return await work(connection, operator, settings)
 
     return in_transaction(data, run)

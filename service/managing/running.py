@@ -1,7 +1,8 @@
 """What every command needs: the installation's database in one transaction, and where to print."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.models import OptionInfo
 
 from service.db import OwnerNotConfigured, create_engine, transaction
+from service.demo.queries import is_planted
 from service.installation import installation
 from service.settings import Settings, read_settings
 
@@ -57,6 +59,26 @@ def listing(*names: str) -> Table:
     return Table(*(Column(name, overflow="fold") for name in names))
 
 
+@contextmanager
+def managed(data: Path | None) -> Iterator[Settings]:
+    """The installation that a command works on. Where the embedded database has the sample of `tanbi demo`, commands
+    take what the demo takes: its people and keys, and webhooks to this machine. Raises EmbeddedPostgresError."""
+    given = read_settings(data)
+    with installation(given) as settings:
+        if given.database_url is None and asyncio.run(_has_sample(settings)):
+            settings = settings.model_copy(update={"demo": True, "webhook_private_addresses": True})
+        yield settings
+
+
+async def _has_sample(settings: Settings) -> bool:
+    engine = create_engine(settings)
+    try:
+        async with engine.connect() as connection:
+            return await is_planted(connection)
+    finally:
+        await engine.dispose()
+
+
 def in_transaction(
     data: Path | None, work: Callable[[AsyncConnection, Settings], Awaitable[Result]], *, as_owner: bool = False
 ) -> Result:
@@ -73,5 +95,5 @@ def in_transaction(
         finally:
             await engine.dispose()
 
-    with installation(read_settings(data)) as settings:
+    with managed(data) as settings:
         return asyncio.run(run(settings))

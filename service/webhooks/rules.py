@@ -51,6 +51,7 @@ ADDRESS_REFUSED: Final = UrlRefused(
     "address_refused", "This leads to a private or special address. Send the URL of a host on the Internet."
 )
 NAME_NOT_FOUND: Final = UrlRefused("name_not_found", "No address was found for this name. Check it and send it again.")
+HTTPS_NEEDED: Final = UrlRefused("https_needed", "Send a URL that begins with https://.")
 NOT_A_URL: Final = UrlRefused("url_malformed", "This is not a URL. Send one such as https://shop.example/tanbi.")
 
 
@@ -103,7 +104,7 @@ def url_refusal(url: str, *, private_addresses: bool) -> UrlRefused | None:
     except ValueError:
         return NOT_A_URL
     if parts.scheme != "https" and not (private_addresses and parts.scheme == "http"):
-        return UrlRefused("https_needed", "Send a URL that begins with https://.")
+        return HTTPS_NEEDED
     if not host or port == 0 or "\\" in url:
         return NOT_A_URL
     if "@" in parts.netloc:

@@ -122,6 +122,19 @@ def postmaster_runs(data: Path) -> bool:
     return EmbeddedPostgres(data).postmaster_pid is not None
 
 
+def operate(data: Path, *arguments: str, **environment: str) -> str:
+    """What a command on a demo's data prints."""
+    done = subprocess.run(
+        [COMMAND, *arguments, "--data", str(data)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("TANBI_")} | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_it_runs_is_stopped_by_ctrl_c_and_goes_on_with_the_same_data(data: Path) -> None:
     with demo_of(data, "--events-per-second", "60") as demo:
         demo.until_it_serves()
@@ -155,6 +168,11 @@ def test_it_runs_is_stopped_by_ctrl_c_and_goes_on_with_the_same_data(data: Path)
         assert {**again.file, "base_url": ""} == {**file, "base_url": ""}
         again.until(lambda: again.metric("tanbi_coins_issued_total") > 0)
         assert json.loads(again.get("/v1/me", file["residents"][0]["token"]))["lifetime_grams"] > 0
+        key, resident = file["operator_key"], str(file["residents"][0]["id"])
+        why = ("--reason", "weighed twice", "--reference", "case 7")
+        asked = operate(data, "adjustment", "request", resident, "credit", "7", *why, TANBI_OPERATOR_KEY=key)
+        assert "waits for another operator" in asked
+        assert "whsec_" in operate(data, "webhook", "add", file["merchants"][0]["id"], "http://127.0.0.1:9/tanbi")
         # Nobody posts: long enough for a fleet to have done so.
         again.until(lambda: again.output.count("事件 events") >= 2)
         assert "issued 0" not in again.output

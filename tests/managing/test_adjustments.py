@@ -62,6 +62,9 @@ def test_one_operator_asks_and_another_decides(
 
     with pytest.raises(TokenInvalid, match="TANBI_OPERATOR_KEY"):
         tanbi("adjustment", "list")
+    monkeypatch.setenv("TANBI_OPERATOR_KEY", "tbk_mistyped")
+    with pytest.raises(TokenInvalid, match="key in TANBI_OPERATOR_KEY is no API key"):
+        tanbi("adjustment", "list")
     monkeypatch.setenv("TANBI_OPERATOR_KEY", auditor)
     with pytest.raises(Forbidden, match="admin or operator"):
         request("credit", "5")

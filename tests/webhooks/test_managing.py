@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.cli import app
-from service.errors import MerchantUnknown
+from service.errors import MerchantUnknown, ValidationFailed
 from service.settings import Settings
 from tests.conftest import SECRET_KEY
 from tests.webhooks.receiver import Receiver
@@ -51,3 +51,11 @@ async def test_an_operator_adds_an_endpoint_reads_its_log_replays_and_disables(
 async def test_an_endpoint_of_nobody_is_not_added(world: World) -> None:
     refused = await tanbi("add", "nobody", "https://shop.example/")
     assert isinstance(refused.exception, MerchantUnknown)
+
+
+async def test_a_refusal_names_the_setting_that_is_for_tests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TANBI_WEBHOOK_PRIVATE_ADDRESSES")
+    for url, lifted in (("http://shop.example/", True), ("https://127.0.0.1/", True), ("https://a.example/#b", False)):
+        refused = (await tanbi("add", MERCHANT, url)).exception
+        assert isinstance(refused, ValidationFailed)
+        assert ("TANBI_WEBHOOK_PRIVATE_ADDRESSES=true" in refused.detail) == lifted
