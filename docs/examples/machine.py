@@ -7,6 +7,7 @@ out and captured with what was really given out; the second one is voided, becau
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import sys
 import time
@@ -40,11 +41,19 @@ def send(url: str, headers: dict[str, str], body: bytes | None) -> tuple[int, An
     request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310  # the address is the demo's own
     try:
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  # as above
-            return response.status, json.load(response), 0.0
+            return response.status, json_of(response), 0.0
     except urllib.error.HTTPError as refusal:
-        return refusal.code, json.load(refusal), float(refusal.headers.get("Retry-After", 0))
-    except OSError:
+        return refusal.code, json_of(refusal), float(refusal.headers.get("Retry-After", 0))
+    except (OSError, http.client.HTTPException):
         return 0, None, 0.0
+
+
+def json_of(response: Any) -> Any:
+    """None for what is no JSON, such as a proxy's page."""
+    try:
+        return json.load(response)
+    except ValueError:
+        return None
 
 
 class Machine:
@@ -84,7 +93,11 @@ def someone_with(demo: dict[str, Any], coins: int) -> dict[str, str]:
     for resident in demo["residents"]:
         bearer = {"Authorization": f"Bearer {resident['token']}"}
         status, me, _ = send(f"{demo['base_url']}/v1/me", bearer, None)
-        if status == 200 and me["balance_coins"] >= coins:
+        if status == 0:
+            sys.exit(f"nothing answers at {demo['base_url']}: start a demo with `make demo`")
+        if status != 200 or me is None:
+            sys.exit(f"{demo['base_url']} does not answer as this demo.json's demo: {status} {json.dumps(me)}")
+        if me["balance_coins"] >= coins:
             return bearer
     sys.exit(f"nobody has {coins} coins yet: wait for the fleet, or run post_weigh_event.py first")
 

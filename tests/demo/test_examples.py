@@ -68,3 +68,14 @@ async def test_the_bin_is_credited_once_and_contradicts_itself_once(demo_json: P
     assert (status, complaints) == (0, "")
     outcomes = [json.loads(line.split(": 200 ", 1)[1])["outcomes"][0]["outcome"] for line in out.splitlines()[:3]]
     assert outcomes == ["credited", "duplicate", "conflict"]
+
+
+@pytest.mark.parametrize("program", ["machine.py", "post_weigh_event.py"])
+async def test_where_nothing_listens_is_one_sentence(program: str, planted: Credentials, tmp_path: Path) -> None:
+    # Port 1 is nobody's.
+    write_demo_file(tmp_path / "demo.json", "http://127.0.0.1:1", planted)
+    assert await run(program, tmp_path / "demo.json") == (
+        1,
+        "",
+        "nothing answers at http://127.0.0.1:1: start a demo with `make demo`\n",
+    )
