@@ -37,6 +37,7 @@ ORDER BY material.id
 COINS = sa.text("""
 SELECT coalesce(sum(issued_coins) FILTER (WHERE kind = 'credit'), 0)::bigint AS issued,
        coalesce(sum(spent_coins) FILTER (WHERE kind = 'redemption'), 0)::bigint AS redeemed,
+       coalesce(sum(issued_coins) FILTER (WHERE kind = 'refund'), 0)::bigint AS refunded,
        coalesce(sum(issued_coins - spent_coins), 0)::bigint AS outstanding
 FROM coin_volume
 """)

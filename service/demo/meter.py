@@ -40,6 +40,7 @@ class Reading:
     redemptions: dict[str, int]
     issued_coins: int
     redeemed_coins: int
+    refunded_coins: int
     outstanding_coins: int
     fold_lag_seconds: float
     rate: Rate | None
@@ -47,6 +48,12 @@ class Reading:
     @property
     def events(self) -> int:
         return sum(self.outcomes.values())
+
+    @property
+    def other_coins(self) -> int:
+        """What else moved coins into wallets, or out of them where it is below 0: corrections, expiry, late captures
+        that the scheme made up."""
+        return self.outstanding_coins - (self.issued_coins - self.redeemed_coins + self.refunded_coins)
 
     @property
     def captured(self) -> int:
@@ -90,6 +97,7 @@ class Meter:
             redemptions=_counts(registry, "tanbi_redemptions_total"),
             issued_coins=coins.issued,
             redeemed_coins=coins.redeemed,
+            refunded_coins=coins.refunded,
             outstanding_coins=coins.outstanding,
             fold_lag_seconds=lag,
             rate=await self._rate(),

@@ -60,9 +60,11 @@ def line(reading: Reading | None) -> str:
     if reading is None:
         return "服务暂时没有回答 the service does not answer now"
     counts = " ".join(f"{name} {count:,}" for name, count in shown_outcomes(reading))
+    other = f" other {reading.other_coins:+,}" if reading.other_coins else ""
     return (
         f"事件 events {reading.events:,} ({counts}) · 碳币 coins issued {reading.issued_coins:,}"
-        f" redeemed {reading.redeemed_coins:,} outstanding {reading.outstanding_coins:,}"
+        f" redeemed {reading.redeemed_coins:,} refunded {reading.refunded_coins:,}{other}"
+        f" outstanding {reading.outstanding_coins:,}"
         f" · 兑换 redemptions {reading.captured:,} · 回收利用率 rate {rate_text(reading.rate)}"
     )
 
@@ -97,6 +99,9 @@ def _reading_table(reading: Reading) -> Table:
     table.add_row("碳币 coins", "", "")
     table.add_row("  发放 issued", f"{reading.issued_coins:,}", "累计 in all")
     table.add_row("  核销 redeemed", f"{reading.redeemed_coins:,}")
+    table.add_row("  退回 refunded", f"{reading.refunded_coins:,}")
+    if reading.other_coins:
+        table.add_row("  其他 other", f"{reading.other_coins:+,}")
     table.add_row("  流通 outstanding", f"{reading.outstanding_coins:,}")
     table.add_row("兑换 redemptions", f"{reading.captured:,}", f"未成 declined {reading.declined:,}")
     table.add_row("回收利用率 rate", Text(rate_text(reading.rate), style="green"), _rate_note(reading.rate))

@@ -17,7 +17,8 @@ READING = Reading(
     redemptions={"captured": 4_321, "insufficient_coins": 12, "pay_code_expired": 1},
     issued_coins=98_765_432,
     redeemed_coins=12_345_678,
-    outstanding_coins=86_419_754,
+    refunded_coins=123_456,
+    outstanding_coins=86_543_210,
     fold_lag_seconds=0.42,
     rate=Rate("2026", Decimal("30.3732"), Decimal("36.75")),
 )
@@ -42,7 +43,9 @@ def test_the_panel_fits_80_columns_with_a_figure_on_each_line() -> None:
         "weigh events": "131,667",
         "credited": "123,456",
         "issued": "98,765,432",
-        "outstanding": "86,419,754",
+        "redeemed": "12,345,678",
+        "refunded": "123,456",
+        "outstanding": "86,543,210",
         "redemptions": "4,321",
         "declined": "未成 declined 13",
         "rate": "30.3732 %  南开 Nankai 2026，目标 target 36.75 %",
@@ -82,8 +85,17 @@ def test_a_service_that_does_not_answer_is_said_so() -> None:
 def test_a_line_says_the_same() -> None:
     assert line(READING) == (
         "事件 events 131,667 (credited 123,456 unclaimed 7,890 duplicate 321) · 碳币 coins issued 98,765,432"
-        " redeemed 12,345,678 outstanding 86,419,754 · 兑换 redemptions 4,321 · 回收利用率 rate 30.3732 %"
+        " redeemed 12,345,678 refunded 123,456 outstanding 86,543,210"
+        " · 兑换 redemptions 4,321 · 回收利用率 rate 30.3732 %"
     )
+
+
+def test_coins_add_up_also_where_something_else_moved_some() -> None:
+    assert READING.other_coins == 0
+    assert not any("other" in each for each in lines_of(panel(PLACE, READING, timedelta(), 0)))
+    corrected = replace(READING, outstanding_coins=READING.outstanding_coins - 1_070)
+    assert "-1,070" in line_with(lines_of(panel(PLACE, corrected, timedelta(), 0)), "其他 other")
+    assert "refunded 123,456 other -1,070 outstanding 86,542,140" in line(corrected)
 
 
 def test_the_clock_counts_hours() -> None:
