@@ -25,6 +25,7 @@ from service.demo import demo_file, queries, summary
 from service.demo.client import TIMEOUT
 from service.demo.demo_file import Credentials
 from service.demo.fleet import Fleet, WeighEvents
+from service.demo.lock import RunningLock
 from service.demo.logs import logs_kept_in
 from service.demo.meter import Meter
 from service.demo.people import People
@@ -64,14 +65,20 @@ def run_demo(settings: Settings, options: Options, console: Console) -> None:
             "TANBI_DATABASE_URL is set, and sample data must not get into that database. Unset it: the demo has a"
             " database of its own."
         )
-    with stop_signals() as stop:
+    with stop_signals() as stop, RunningLock(settings.data_dir) as lock:
         try:
+            # Asked first: the port that is busy is most often that of the demo which runs already.
+            lock.take(create=False)
             with _bind(settings.host, settings.port) as listening:
+                lock.announce(_base_url(settings, listening))
                 console.print(f"正在启动 starting: {settings.data_dir}", soft_wrap=True, highlight=False)
                 with (
                     installation(settings, create=True) as ready,
                     asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
                 ):
+                    # Now there is a directory to have it in. Of two that came this far together, one goes on.
+                    lock.take(create=True)
+                    lock.announce(_base_url(settings, listening))
                     runner.run(_run(_as_demo(ready, listening), options, console, listening, stop))
         except KeyboardInterrupt:
             pass
@@ -84,7 +91,7 @@ def _as_demo(settings: Settings, listening: socket.socket) -> Settings:
             "demo": True,
             # Whoever tries webhooks here has their receiver on this machine.
             "webhook_private_addresses": True,
-            "port": listening.getsockname()[1],
+            "port": _port(listening),
             "instance": settings.instance or f"demo:{uuid.uuid4().hex[:8]}",
             "shutdown_seconds": min(settings.shutdown_seconds, SHUTDOWN_SECONDS_MAX),
         }
@@ -119,7 +126,7 @@ async def _run(
     settings: Settings, options: Options, console: Console, listening: socket.socket, stop: StopSignals
 ) -> None:
     """From a database that is ready to a service that has finished what it accepted."""
-    base_url = _base_url(settings)
+    base_url = _base_url(settings, listening)
     file = settings.data_dir / demo_file.NAME
     place = summary.Place(base_url, file, settings.data_dir / LOG_NAME)
     with stop.as_event() as stopped:
@@ -236,6 +243,11 @@ def _news(planted: Planted, options: Options, place: summary.Place) -> Iterator[
         yield f"接口文档 API: {place.base_url}/docs · 密钥 keys: {place.demo_file} · 按 Ctrl-C 停止 stops everything"
 
 
-def _base_url(settings: Settings) -> str:
+def _base_url(settings: Settings, listening: socket.socket) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}"
+    return f"http://{host}:{_port(listening)}"
+
+
+def _port(listening: socket.socket) -> int:
+    port: int = listening.getsockname()[1]
+    return port

@@ -163,7 +163,8 @@ def test_it_runs_is_stopped_by_ctrl_c_and_goes_on_with_the_same_data(data: Path)
     verified = subprocess.run([COMMAND, "verify", "--data", str(data)], capture_output=True, text=True, check=False)
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
-    with demo_of(data, "--no-fleet") as again:
+    # So fast that a fleet, were there one, would have posted hundreds before the first line.
+    with demo_of(data, "--no-fleet", "--events-per-second", "500") as again:
         again.until_it_serves()
         assert {**again.file, "base_url": ""} == {**file, "base_url": ""}
         again.until(lambda: again.metric("tanbi_coins_issued_total") > 0)
@@ -173,20 +174,31 @@ def test_it_runs_is_stopped_by_ctrl_c_and_goes_on_with_the_same_data(data: Path)
         asked = operate(data, "adjustment", "request", resident, "credit", "7", *why, TANBI_OPERATOR_KEY=key)
         assert "waits for another operator" in asked
         assert "whsec_" in operate(data, "webhook", "add", file["merchants"][0]["id"], "http://127.0.0.1:9/tanbi")
-        # Nobody posts: long enough for a fleet to have done so.
-        again.until(lambda: again.output.count("事件 events") >= 2)
+        again.until(lambda: "事件 events" in again.output)
         assert "issued 0" not in again.output
         assert 'tanbi_weigh_events_total{outcome="credited"} 0.0' in again.get("/metrics").decode()
         assert again.stop(signal.SIGTERM) == 0
     assert not postmaster_runs(data)
 
 
-def test_a_lost_demo_json_is_made_again_and_said(data: Path) -> None:
+def test_a_second_demo_is_refused_and_after_kill_9_a_lost_demo_json_is_made_again_and_said(data: Path) -> None:
     small = ("--no-fleet", "--bins", "3", "--residents", "2")
     with demo_of(data, *small) as demo:
         demo.until_it_serves()
         file = demo.file
-        assert demo.stop() == 0
+        before = {path: path.stat().st_mtime_ns for path in data.iterdir()}
+        # On another port and on the same one.
+        for port in ("0", file["base_url"].rsplit(":", 1)[1]):
+            refused = run_to_its_end(data, "--port", port)
+            assert (refused.returncode, refused.stdout) == (1, "")
+            assert refused.stderr == (
+                f"tanbi: A demo runs on {data} already, at {file['base_url']}. Use that one, stop it, or name another"
+                " directory with --data.\n"
+            )
+        assert {path: path.stat().st_mtime_ns for path in data.iterdir()} == before
+        assert json.loads(demo.get("/v1/me", file["residents"][0]["token"]))["resident_id"]
+        demo.process.kill()
+        demo.process.wait()
     (data / "demo.json").unlink()
     with demo_of(data, "--no-fleet") as again:
         again.until_it_serves()
@@ -195,9 +207,9 @@ def test_a_lost_demo_json_is_made_again_and_said(data: Path) -> None:
         assert again.file["operator_key"] != file["operator_key"]
         rate = "/v1/indicator/recycling-rate?area=nankai&period=2025"
         assert json.loads(again.get(rate, again.file["operator_key"]))["rate"] is not None
-        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+        with pytest.raises(urllib.error.HTTPError, match="401") as unauthorised:
             again.get(rate, file["operator_key"])
-        refused.value.close()
+        unauthorised.value.close()
         assert again.stop(signal.SIGHUP) == 0
 
 
