@@ -7,12 +7,13 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from schemas.common import Answer, Coins, Request
 from schemas.cursors import MomentCursor, NextMomentCursor
+from schemas.patterns import one_line
 
 ADJUSTMENTS_LIMIT_DEFAULT = 50
 ADJUSTMENTS_LIMIT_MAX = 200
 
 RowId = Annotated[int, Field(strict=True, ge=1, le=2**63 - 1)]
-Words = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+Words = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, pattern=one_line(200))]
 Direction = Annotated[
     Literal["credit", "debit"], Field(description="credit: coins to the resident; debit: coins from them")
 ]

@@ -4,11 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-MaterialId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+from schemas.patterns import MATERIAL_ID, PARTNER_ID
+
+MaterialId = Annotated[str, StringConstraints(pattern=MATERIAL_ID)]
 Coins = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000, description="Carbon coins, whole")]
-MERCHANT_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,62}$"
-MerchantId = Annotated[str, StringConstraints(strict=True, pattern=MERCHANT_ID_PATTERN)]
-OfferId = Annotated[str, StringConstraints(strict=True, pattern=MERCHANT_ID_PATTERN)]
+MerchantId = Annotated[str, StringConstraints(strict=True, pattern=PARTNER_ID)]
+OfferId = Annotated[str, StringConstraints(strict=True, pattern=PARTNER_ID)]
 IDEMPOTENCY_KEY_PATTERN = r"^[A-Za-z0-9._:\-]{1,64}$"
 
 

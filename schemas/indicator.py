@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from schemas.common import Answer, Request
 from schemas.cursors import Cursor, NextCursor
+from schemas.patterns import PERIOD, one_line, visible
 
 INPUTS_LIMIT_DEFAULT = 50
 INPUTS_LIMIT_MAX = 200
@@ -16,12 +17,12 @@ GRAMS_MAX = 10**15
 PeriodText = Annotated[
     str,
     Field(
-        pattern=r"^(20[0-9]{2}|2100)(-(0[1-9]|1[0-2]))?$",
+        pattern=PERIOD,
         description="A year or a month of the business calendar: 2025 or 2025-03",
         examples=["2025", "2025-03"],
     ),
 ]
-AreaId = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,64}$", description="Any area of the tree, such as nankai")]
+AreaId = Annotated[str, Field(pattern=visible(1, 64), description="Any area of the tree, such as nankai")]
 FormulaId = Literal["cn.cleared_plus_recovered"]
 InputKind = Annotated[
     Literal["cleared", "kitchen_treated", "recyclables"],
@@ -32,12 +33,12 @@ InputKind = Annotated[
 ]
 SourceName = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]{1,100}$"),
+    StringConstraints(strip_whitespace=True, pattern=one_line(100)),
     Field(description="Who weighed it. The sources of one kind add up, so a mass must come from one of them only"),
 ]
 DocumentName = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]{1,300}$"),
+    StringConstraints(strip_whitespace=True, pattern=one_line(300)),
     Field(description="The document the figure was taken from, so that it can be found again"),
 ]
 Grams = Annotated[int, Field(strict=True, ge=0, le=GRAMS_MAX, description="Grams; 0 says that there was none")]

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from schemas.common import Answer, Coins, MerchantId, MerchantName, OfferId, Request
+from schemas.patterns import one_line
 from schemas.weigh_events import EventTime
 
 OFFERS_LIMIT_DEFAULT = 20
@@ -38,12 +39,12 @@ TOO_PRECISE = (
 MachineKind = Literal["water", "detergent"]
 Title = Annotated[
     str,
-    StringConstraints(strict=True, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]{1,60}$"),
+    StringConstraints(strict=True, strip_whitespace=True, pattern=one_line(60)),
     Field(description="What is offered, in a few words"),
 ]
 Unit = Annotated[
     str,
-    StringConstraints(strict=True, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]{1,30}$"),
+    StringConstraints(strict=True, strip_whitespace=True, pattern=one_line(30)),
     Field(description="How much of it one piece is, such as 5 升 or 5 l"),
 ]
 DayMax = Annotated[int, Field(strict=True, ge=1, le=10_000, description="Pieces a resident may have on a business day")]

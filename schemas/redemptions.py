@@ -8,16 +8,15 @@ from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, mode
 from pydantic_core import PydanticCustomError
 
 from schemas.common import Answer, Coins, MerchantId, MerchantName, OfferId, Request
-
-PAY_CODE_DIGITS = 18
+from schemas.patterns import PAY_CODE, one_line
 
 PayCodeDigits = Annotated[
     str,
-    StringConstraints(strict=True, pattern=rf"^[0-9]{{{PAY_CODE_DIGITS}}}$"),
+    StringConstraints(strict=True, pattern=PAY_CODE),
     Field(description="As the resident's screen shows it: 18 digits, without spaces"),
 ]
 RedemptionState = Literal["authorised", "captured", "voided", "expired", "refunded"]
-Reason = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f]{1,200}$", strip_whitespace=True)]
+Reason = Annotated[str, StringConstraints(strict=True, pattern=one_line(200), strip_whitespace=True)]
 
 
 class PayCode(Answer):

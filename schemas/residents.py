@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from schemas.common import Answer, Coins, MaterialId, MerchantName, OfferId, Request
 from schemas.cursors import Cursor, MomentCursor, NextCursor, NextMomentCursor
+from schemas.patterns import visible
 from schemas.redemptions import RedemptionState
 from schemas.weigh_events import CredentialValue
 
@@ -17,7 +18,7 @@ REDEMPTIONS_LIMIT_MAX = 100
 
 
 class LogIn(Request):
-    wechat_code: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,512}$")] = Field(
+    wechat_code: Annotated[str, StringConstraints(pattern=visible(1, 512))] = Field(
         description="What wx.login() gave the mini-program; it works once and for five minutes"
     )
 

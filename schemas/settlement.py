@@ -12,15 +12,14 @@ from pydantic_core import PydanticCustomError
 
 from schemas.common import Answer, MerchantId, OfferId, Request
 from schemas.cursors import Cursor, NextCursor
+from schemas.patterns import MONTH
 
 STATEMENTS_LIMIT_MAX = 100
 LINES_LIMIT_MAX = 1000
 MONTHS_MAX = 120
 _CURSOR = r"[A-Za-z0-9_-]{12,140}"
 
-MonthText = Annotated[
-    str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$"), Field(description="Such as 2026-11")
-]
+MonthText = Annotated[str, StringConstraints(pattern=MONTH), Field(description="Such as 2026-11")]
 
 
 class StatementPlace(NamedTuple):

@@ -22,18 +22,16 @@ from typing_extensions import TypedDict
 
 from schemas.common import Answer, FieldError, MaterialId
 from schemas.outcome_codes import OutcomeCode
+from schemas.patterns import BIN_SOURCE, RFC_3339, visible
 
 EVENT_TYPE = "tanbi.weigh-event.v1"
 BATCH_EVENTS_MAX = 500
 CONTENT_TYPE_EVENT = "application/cloudevents+json"
 CONTENT_TYPE_BATCH = "application/cloudevents-batch+json"
 
-EventId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
-CredentialValue = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{4,64}$")]
-BinSource = Annotated[str, StringConstraints(pattern=r"^/bins/[\x21-\x7e]{1,64}$")]
-# Pydantic alone takes more for a time: a number of seconds in quotes, a space for the T. Of a bin that sends a bare
-# "1700000000" nobody knows which clock it means.
-RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+EventId = Annotated[str, StringConstraints(pattern=visible(1, 64))]
+CredentialValue = Annotated[str, StringConstraints(pattern=visible(4, 64))]
+BinSource = Annotated[str, StringConstraints(pattern=BIN_SOURCE)]
 
 
 class _OnlyRfc3339:

@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pydantic
@@ -19,11 +19,13 @@ from service.errors import (
     TanbiError,
     ValidationFailed,
 )
+from service.field_words import Form, in_plain_words
 
 logger = logging.getLogger(__name__)
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 FIELD_ERRORS_MAX = 20
+POINTER_SHOWN_MAX = 80
 
 
 def problem_document(error: TanbiError, *, chinese: bool = False) -> dict[str, Any]:
@@ -49,13 +51,27 @@ def problem_response(error: TanbiError, *, chinese: bool = False) -> web.Respons
     )
 
 
-def field_errors(error: pydantic.ValidationError, prefix: str = "") -> list[dict[str, str]]:
-    """What pydantic found, as {pointer, code, detail}; never the value sent, which may be personal."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+def field_errors(
+    error: pydantic.ValidationError, prefix: str = "", *, form: Form | None = None
+) -> list[dict[str, str]]:
+    """What pydantic found, as {pointer, code, detail}; never the value sent, which may be personal.
+
+    `form` is what was validated: it tells which fields there are to who sent another.
+    """
+    found = error.errors(include_url=False, include_input=False)
     return [
-        {"pointer": prefix + json_pointer(item["loc"]), "code": item["type"], "detail": item["msg"]}
+        {"pointer": prefix + json_pointer(item["loc"]), "code": item["type"], "detail": in_plain_words(item, form)}
         for item in found[:FIELD_ERRORS_MAX]
     ]
+
+
+def validation_failed(errors: Sequence[Mapping[str, str]]) -> ValidationFailed:
+    """What field_errors found, as a problem whose detail says the first of it."""
+    first = errors[0]
+    # A field's name is the sender's own, and as long as they like.
+    where = f"{first['pointer'][:POINTER_SHOWN_MAX]}: " if first["pointer"] else ""
+    more = f" ({len(errors) - 1} more in `errors`)" if len(errors) > 1 else ""
+    return ValidationFailed(f"{where}{first['detail'].rstrip('.')}{more}.", errors=errors)
 
 
 def json_pointer(location: Sequence[int | str]) -> str:
@@ -78,7 +94,7 @@ def answer_failure(request: web.Request, error: Exception) -> web.StreamResponse
     elif isinstance(error, ConnectionResetError | web.RequestPayloadError):
         failure = BodyIncomplete()
     elif isinstance(error, pydantic.ValidationError):
-        failure = ValidationFailed(errors=field_errors(error))
+        failure = validation_failed(field_errors(error))
     elif isinstance(error, sqlalchemy.exc.TimeoutError) or is_retryable(error):
         # A lock that was waited for too long is in here too: under such a load the caller is to come back later.
         logger.warning("database unavailable: %s", type(error).__name__)

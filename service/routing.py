@@ -12,13 +12,14 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from service.errors import BodyTooLarge, BodyTooSlow, MalformedJson, TanbiError, UnsupportedMediaType, ValidationFailed
-from service.problems import field_errors
+from service.problems import field_errors, validation_failed
 from service.settings import Settings
 
 Caller = Literal["bin", "resident", "merchant", "machine", "operator"]
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 JSON_CONTENT_TYPE = "application/json"
+NO_BODY = "There is no body. Send a JSON object; `{}` where there is nothing to say."
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,9 @@ async def read_body(request: web.Request, content_types: Sequence[str], settings
     # Usually the header is the bare content type; only otherwise is it taken apart.
     headers = request.headers
     if headers.get(hdrs.CONTENT_TYPE) not in content_types and request.content_type not in content_types:
-        raise UnsupportedMediaType(f"Send {' or '.join(content_types)}, not {request.content_type[:80]}.")
+        # Without the header, aiohttp has a type of its own for what came.
+        sent = f", not {request.content_type[:80]}" if hdrs.CONTENT_TYPE in headers else ", and name it as Content-Type"
+        raise UnsupportedMediaType(f"Send {' or '.join(content_types)}{sent}.")
     # A digest is of the bytes as they were sent, and the server would hand over what it made of them.
     if hdrs.CONTENT_ENCODING in headers:
         raise UnsupportedMediaType("Send the body as it is, without a Content-Encoding.")
@@ -120,10 +123,12 @@ async def read_model(request: web.Request, model: type[Model], settings: Setting
     try:
         return model.model_validate_json(body)
     except pydantic.ValidationError as error:
-        found = field_errors(error)
+        if not body.strip():
+            raise MalformedJson(NO_BODY) from None
+        found = field_errors(error, form=model)
         if found[0]["code"] == "json_invalid":
             raise MalformedJson(f"The body is not JSON in UTF-8: {found[0]['detail']}.") from None
-        raise ValidationFailed(errors=found) from None
+        raise validation_failed(found) from None
 
 
 def read_query(request: web.Request, model: type[Model]) -> Model:
@@ -137,7 +142,7 @@ def read_query(request: web.Request, model: type[Model]) -> Model:
     try:
         return model.model_validate(parameters)
     except pydantic.ValidationError as error:
-        raise ValidationFailed(errors=field_errors(error)) from None
+        raise validation_failed(field_errors(error, form=model)) from None
 
 
 def json_response(answer: pydantic.BaseModel | dict[str, Any], status: int = 200) -> web.Response:

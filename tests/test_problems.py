@@ -2,7 +2,10 @@
 
 import json
 import logging
+import re
+from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pydantic
@@ -16,6 +19,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.adjustments import AdjustmentRequest
+from schemas.cursors import CURSOR_PATTERN, MOMENT_CURSOR_PATTERN
+from schemas.offers import CURSOR_PATTERN as OFFER_CURSOR_PATTERN
+from schemas.offers import OfferChange
+from schemas.patterns import EXPECTED, RFC_3339
+from schemas.redemptions import PayCodeRedemptionRequest, VoidRequest
+from schemas.weigh_events import weigh_event_adapter
+from service.app import ENDPOINTS
 from service.db import transaction
 from service.errors import (
     CardLimitReached,
@@ -28,8 +39,16 @@ from service.errors import (
     Unavailable,
     ValidationFailed,
 )
+from service.field_words import Form
 from service.problem_kinds import error_classes
-from service.problems import answer_failure, field_errors, json_pointer, prefers_chinese, problem_document
+from service.problems import (
+    answer_failure,
+    field_errors,
+    json_pointer,
+    prefers_chinese,
+    problem_document,
+    validation_failed,
+)
 from service.tables import area
 
 PROBLEM = "application/problem+json"
@@ -130,6 +149,107 @@ def wrong(document: Any) -> pydantic.ValidationError:
     with pytest.raises(pydantic.ValidationError) as caught:
         Card.model_validate(document)
     return caught.value
+
+
+def told(form: Form, document: Any) -> dict[str, str]:
+    """What is said of each place of a document that is not good."""
+    adapter = form if isinstance(form, pydantic.TypeAdapter) else pydantic.TypeAdapter(form)
+    with pytest.raises(pydantic.ValidationError) as caught:
+        adapter.validate_json(json.dumps(document))
+    return {error["pointer"]: error["detail"] for error in field_errors(caught.value, form=form)}
+
+
+PAY = {"pay_code": "123456789012345678", "coins": 5, "capture": True}
+ADJUST = {"resident_id": 1, "direction": "debit", "coins": 5, "reason": "why", "reference": "which"}
+
+
+@pytest.mark.parametrize(
+    ("form", "document", "pointer", "detail"),
+    [
+        *(
+            (
+                PayCodeRedemptionRequest,
+                PAY | {"pay_code": code},
+                "/pay_code",
+                "Must be 18 digits, 0 to 9, without spaces, as the resident's screen shows them",
+            )
+            for code in ("1234 5678 9012 3456", "１" * 18, "")
+        ),
+        (PayCodeRedemptionRequest, PAY | {"pay_code": 5}, "/pay_code", "Must be a text"),
+        (PayCodeRedemptionRequest, PAY | {"capture": "yes"}, "/capture", "Must be true or false"),
+        (PayCodeRedemptionRequest, PAY | {"coins": 0}, "/coins", "Must be at least 1"),
+        (PayCodeRedemptionRequest, PAY | {"coins": 10**10}, "/coins", "Must be at most 1000000000"),
+        (PayCodeRedemptionRequest, PAY | {"coins": 1.5}, "/coins", "Must be a whole number"),
+        (PayCodeRedemptionRequest, PAY | {"coins": "5"}, "/coins", "Must be a whole number"),
+        (PayCodeRedemptionRequest, [PAY], "", "Must be a JSON object"),
+        (
+            PayCodeRedemptionRequest,
+            PAY | {"coin": 5},
+            "/coin",
+            "No such field. There are: coins, offer_id, pay_code, capture",
+        ),
+        (VoidRequest, {"coins": 5}, "/coins", "No such field"),
+        (AdjustmentRequest, ADJUST | {"reason": " "}, "/reason", "Must be 1 to 200 characters, all in one line"),
+        (AdjustmentRequest, ADJUST | {"direction": "up"}, "/direction", "Must be 'credit' or 'debit'"),
+        (AdjustmentRequest, {"coins": 5}, "/direction", "Is missing"),
+        (
+            OfferChange,
+            {"valid_until": "2027-01-01 00:00"},
+            "/valid_until",
+            "Must be a date and time with its offset, such as 2026-11-20T10:00:00+08:00",
+        ),
+        (
+            OfferChange,
+            {"valid_until": "2027-02-30T00:00:00Z"},
+            "/valid_until",
+            "Must be a date and time with its offset, such as 2026-11-20T10:00:00+08:00",
+        ),
+        (
+            weigh_event_adapter,
+            {"data": {"weight": 5}},
+            "/data/weight",
+            "No such field. There are: sequence, material, weight_grams, credential, box_weight_grams",
+        ),
+        (
+            pydantic.TypeAdapter(UUID),
+            "not one",
+            "",
+            "Must be a UUID, such as 018f6b1e-5d1c-7d4a-9f31-0c7a2b6e4d10",
+        ),
+    ],
+)
+def test_what_a_field_must_be_is_said_in_plain_words(form: Form, document: Any, pointer: str, detail: str) -> None:
+    assert told(form, document)[pointer] == detail
+
+
+def forms_of_the_contract() -> Iterator[Form]:
+    for endpoint in ENDPOINTS:
+        yield from (form for form in (*endpoint.takes.values(), endpoint.query) if form is not None)
+
+
+def test_every_form_that_a_text_must_have_has_its_words() -> None:
+    forms = [
+        form if isinstance(form, pydantic.TypeAdapter) else pydantic.TypeAdapter(form)
+        for form in forms_of_the_contract()
+    ]
+    schemas = json.dumps([form.json_schema() for form in forms])
+    # A cursor is read by a validator of its own, which says what is wrong.
+    cursors = {CURSOR_PATTERN, MOMENT_CURSOR_PATTERN, f"^{OFFER_CURSOR_PATTERN}$"}
+    patterns = {json.loads(found) for found in re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', schemas)}
+    assert patterns - cursors == EXPECTED.keys() - {RFC_3339}
+
+
+def test_the_detail_says_the_first_of_what_is_wrong_and_how_much_more() -> None:
+    def detail(*pointers: str) -> str:
+        return validation_failed(
+            [{"pointer": each, "code": "missing", "detail": "Is missing"} for each in pointers]
+        ).detail
+
+    assert detail("/coins") == "/coins: Is missing."
+    assert detail("/coins", "/reason") == "/coins: Is missing (1 more in `errors`)."
+    assert detail("") == "Is missing."
+    # A field's name is what the sender made of it.
+    assert len(detail("/" + "x" * 10_000)) < 200
 
 
 def test_what_was_sent_is_never_repeated() -> None:

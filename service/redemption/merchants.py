@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.common import MERCHANT_ID_PATTERN
+from schemas.patterns import PARTNER_ID
 from schemas.signatures import ED25519_KEY_BYTES, Algorithm, SigningKey
 from service.db import violated_constraint
 from service.errors import (
@@ -28,7 +28,7 @@ from service.reference import raise_revision
 from service.secrets import Keyring
 from service.tables import machine, machine_key, merchant
 
-ID = re.compile(MERCHANT_ID_PATTERN)
+ID = re.compile(PARTNER_ID)
 MachineKind = Literal["water", "detergent"]
 HOLD_SECONDS: Final = 120
 HOLD_SECONDS_MAX: Final = 86_400

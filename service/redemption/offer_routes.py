@@ -4,7 +4,6 @@ import re
 
 from aiohttp import hdrs, web
 
-from schemas.common import MERCHANT_ID_PATTERN
 from schemas.offers import (
     MerchantOffer,
     MerchantOffers,
@@ -14,6 +13,7 @@ from schemas.offers import (
     Offers,
     OffersQuery,
 )
+from schemas.patterns import PARTNER_ID
 from service.auth import authenticate_merchant, authenticate_resident, bearer_token
 from service.db import transaction
 from service.errors import (
@@ -135,7 +135,7 @@ async def patch_offer(request: web.Request) -> web.Response:
     offer_id = request.match_info["id"]
     async with transaction(request.app[ENGINE]) as connection:
         merchant = await authenticate_merchant(connection, token, demo=settings.demo)
-        if not re.fullmatch(MERCHANT_ID_PATTERN, offer_id):
+        if not re.fullmatch(PARTNER_ID, offer_id):
             raise OfferUnknown("You have no offer with this id.")
         answer = await answer_once(
             connection,

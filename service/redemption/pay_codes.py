@@ -6,7 +6,8 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.redemptions import PAY_CODE_DIGITS, PayCode
+from schemas.patterns import PAY_CODE_DIGITS
+from schemas.redemptions import PayCode
 from service.redemption import queries
 from service.secrets import Keyring
 

@@ -58,7 +58,7 @@ async def coins_outstanding(
     while months[-1] < last and len(months) <= MONTHS_MAX:
         months.append(months[-1].next)
     if last < first or len(months) > MONTHS_MAX:
-        detail = f"`to` is not before `from`, and at most {MONTHS_MAX} months are told at once."
+        detail = f"`to` must not be before `from`, and at most {MONTHS_MAX} months are told at once."
         raise ValidationFailed(detail, errors=[{"pointer": "/to", "code": "months", "detail": detail}])
     now = await database_now(connection)
     ends = {month: min(month.ends_at(zone), now) for month in months}

@@ -58,6 +58,8 @@ def _parse_one_by_one(body: bytes) -> list[WeighEvent | Invalid]:
     try:
         document = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError as error:
+        if not body.strip():
+            raise MalformedJson("There is no body. Send an event, or an array of events.") from None
         raise MalformedJson(f"The body is not JSON in UTF-8: {error}.") from None
     if isinstance(document, dict):
         return [_parse_event(document)]
@@ -75,7 +77,7 @@ def _parse_event(value: object) -> WeighEvent | Invalid:
         return validate_event(pydantic_core.to_json(value))
     except pydantic.ValidationError as error:
         event_id = value.get("id") if isinstance(value, dict) else None
-        return Invalid(event_id if isinstance(event_id, str) else None, field_errors(error))
+        return Invalid(event_id if isinstance(event_id, str) else None, field_errors(error, form=weigh_event_adapter))
     except ValueError:
         return Invalid(None, [{"pointer": "", "code": "string_unicode", "detail": "A string is not valid Unicode."}])
 

@@ -166,3 +166,18 @@ async def test_no_token_and_no_code_is_ever_logged(
     text = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith("asyncio"))
     assert code not in text
     assert not re.search(f"{shop.token}|{resident.token}", text)
+
+
+async def test_a_call_without_a_body_is_told_what_to_send(client: Client, shop: Caller) -> None:
+    path = f"/v1/redemptions/{uuid.uuid4()}/void"
+    nothing = await shop.post(path, b"")
+    assert (nothing.status, (await nothing.json())["detail"]) == (
+        400,
+        "There is no body. Send a JSON object; `{}` where there is nothing to say.",
+    )
+    headers = {"Authorization": f"Bearer {shop.token}", "Idempotency-Key": "no-type"}
+    untyped = await client.post(path, headers=headers, skip_auto_headers=["Content-Type"])
+    assert (untyped.status, (await untyped.json())["detail"]) == (
+        415,
+        "Send application/json, and name it as Content-Type.",
+    )

@@ -1,0 +1,40 @@
+"""The forms that texts of a request must have, each with the words that people are told instead of it."""
+
+from typing import Final
+
+
+def one_line(most: int) -> str:
+    """1 to `most` characters without line breaks or other control characters."""
+    return rf"^[^\x00-\x1f\x7f]{{1,{most}}}$"
+
+
+def visible(least: int, most: int) -> str:
+    """`least` to `most` characters of ASCII that are seen when printed."""
+    return rf"^[\x21-\x7e]{{{least},{most}}}$"
+
+
+MATERIAL_ID: Final = r"^[a-z][a-z0-9_]{0,31}$"
+PARTNER_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,62}$"
+BIN_SOURCE: Final = r"^/bins/[\x21-\x7e]{1,64}$"
+PAY_CODE_DIGITS: Final = 18
+PAY_CODE: Final = rf"^[0-9]{{{PAY_CODE_DIGITS}}}$"
+PERIOD: Final = r"^(20[0-9]{2}|2100)(-(0[1-9]|1[0-2]))?$"
+MONTH: Final = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
+# Pydantic alone takes more for a time: a number of seconds in quotes, a space for the T. Of a bin that sends a bare
+# "1700000000" nobody knows which clock it means.
+RFC_3339: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+
+EXPECTED: Final = {
+    MATERIAL_ID: "1 to 32 small letters, digits and _, the first a letter, such as paper",
+    PARTNER_ID: "1 to 63 letters, digits, dots, hyphens and underscores, the first a letter or digit, such as NK-M-01",
+    BIN_SOURCE: "/bins/ with the bin's id, such as /bins/NK-0001",
+    PAY_CODE: f"{PAY_CODE_DIGITS} digits, 0 to 9, without spaces, as the resident's screen shows them",
+    PERIOD: "a year or a month from 2000 to 2100, such as 2025 or 2025-03",
+    MONTH: "a month from 2000 to 2099, such as 2026-11",
+    RFC_3339: "a date and time with its offset, such as 2026-11-20T10:00:00+08:00",
+    **{one_line(most): f"1 to {most} characters, all in one line" for most in (30, 60, 100, 200, 300)},
+    **{
+        visible(least, most): f"{least} to {most} visible ASCII characters, without spaces"
+        for least, most in ((1, 64), (4, 64), (1, 512))
+    },
+}

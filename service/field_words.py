@@ -1,0 +1,80 @@
+"""What is wrong with a field, in words for who sent it: what would be right, and no regular expressions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import ErrorDetails
+
+from schemas.patterns import EXPECTED, RFC_3339
+
+# What the fields belong to.
+Form = type[BaseModel] | TypeAdapter[Any]
+
+A_TIME: Final = f"Must be {EXPECTED[RFC_3339]}"
+A_UUID: Final = "Must be a UUID, such as 018f6b1e-5d1c-7d4a-9f31-0c7a2b6e4d10"
+A_WHOLE_NUMBER: Final = "Must be a whole number"
+AN_OBJECT: Final = "Must be a JSON object"
+
+# By pydantic's code; of any other, what pydantic or our own validator says is told.
+WORDS: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
+    "missing": "Is missing",
+    "string_pattern_mismatch": lambda context: f"Must be {EXPECTED.get(context['pattern'], 'of another form')}",
+    "string_type": "Must be a text",
+    "string_too_short": lambda context: f"Must have {_counted(context['min_length'], 'character')} at least",
+    "string_too_long": lambda context: f"Must have {_counted(context['max_length'], 'character')} at most",
+    "string_unicode": "Must be valid Unicode",
+    "bool_type": "Must be true or false",
+    "int_type": A_WHOLE_NUMBER,
+    "int_parsing": A_WHOLE_NUMBER,
+    "int_parsing_size": f"{A_WHOLE_NUMBER}, and not so long",
+    "int_from_float": A_WHOLE_NUMBER,
+    "finite_number": "Must be a finite number",
+    "greater_than_equal": lambda context: f"Must be at least {context['ge']}",
+    "less_than_equal": lambda context: f"Must be at most {context['le']}",
+    "literal_error": lambda context: f"Must be {context['expected']}",
+    "uuid_type": A_UUID,
+    "uuid_parsing": A_UUID,
+    "datetime_type": A_TIME,
+    "datetime_parsing": A_TIME,
+    "datetime_from_date_parsing": A_TIME,
+    "datetime_object_invalid": A_TIME,
+    "timezone_aware": A_TIME,
+    "model_type": AN_OBJECT,
+    "model_attributes_type": AN_OBJECT,
+    "dict_type": AN_OBJECT,
+    "list_type": "Must be a JSON array",
+}
+
+
+def in_plain_words(found: ErrorDetails, form: Form | None) -> str:
+    """Never with the value that was sent, which may be personal."""
+    if found["type"] == "extra_forbidden":
+        known = _fields_beside(form, found["loc"]) if form is not None else ()
+        return f"No such field. There are: {', '.join(known)}" if known else "No such field"
+    words = WORDS.get(found["type"], found["msg"])
+    return words if isinstance(words, str) else words(found.get("ctx", {}))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _fields_beside(form: Form, location: Sequence[int | str]) -> Sequence[str]:
+    """The names that the form has where this one is not of it."""
+    root = _json_schema(form)
+    schema = root
+    for part in location[:-1]:
+        schema = _resolved(schema, root).get("properties", {}).get(part, {})
+    return list(_resolved(schema, root).get("properties", ()))
+
+
+def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    referred: Mapping[str, Any] = root["$defs"][schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
+    return referred
+
+
+@cache
+def _json_schema(form: Form) -> Mapping[str, Any]:
+    return form.json_schema() if isinstance(form, TypeAdapter) else form.model_json_schema()
