@@ -26,6 +26,39 @@ FROM (
 WHERE may <> ''
 """
 
+# All of what the application's role may change or delete, by table: columns, '*' for every one, and DELETE. To what is
+# not named here it only adds.
+CHANGES: Final[dict[str, tuple[str, ...]]] = {
+    "adjustment": ("decision", "decided_by", "decided_at", "decision_reason"),
+    "api_key": ("revoked_at",),
+    "bin": ("state",),
+    "bin_key": ("valid_until",),
+    "coin_volume": ("*",),
+    "expiry_position": ("*",),
+    "fold_position": ("*",),
+    "hold": ("DELETE",),
+    "machine_key": ("valid_until",),
+    "merchant": ("site_id", "hold_seconds", "capture_grace_seconds"),
+    "merchant_day": ("coins",),
+    "offer": (
+        *("title", "title_en", "unit", "unit_en", "coins", "valid_until", "resident_day_max"),
+        *("stock_added", "stock_taken"),
+    ),
+    "pay_code": ("digest", "expires_at", "used_at", "created_at", "DELETE"),
+    "reference_revision": ("*",),
+    "resident_volume": ("*",),
+    "session": ("DELETE",),
+    "site": ("latitude", "longitude"),
+    "volume": ("*",),
+    "wallet": ("posted", "held"),
+    "webhook_delivery": ("state", "attempts", "next_attempt_at", "settled_at"),
+    "webhook_endpoint": ("secret", "disabled_at", "disabled_because"),
+    "webhook_message": ("DELETE",),
+    "weigh_event": ("outcome", "resident_id", "claimed_xid"),
+}
+# They have checks of their own.
+NAMED: Final = ("transfer", "indicator_input")
+
 CONSTRAINT_TYPES: Final = {
     sa.CheckConstraint: "c",
     sa.PrimaryKeyConstraint: "p",
@@ -52,6 +85,12 @@ def _expected_guards() -> dict[str, list[str]]:
     return {"relations": list(relations), "names": list(names), "types": list(types)}
 
 
+def _other_tables() -> dict[str, list[str]]:
+    """Each table that is not NAMED, and what may be changed in it, with commas; as two columns."""
+    names = [table.name for table in metadata.sorted_tables if table.name not in NAMED]
+    return {"relations": names, "changes": [",".join(CHANGES.get(name, ())) for name in names]}
+
+
 CHECKS: Final = (
     Check(
         1,
@@ -70,6 +109,37 @@ CHECKS: Final = (
         "The application's role may add transfers, and neither change nor delete them.",
         CHANGES_ROWS,
         {"relation": "transfer"},
+    ),
+    Check(
+        3,
+        "records_cannot_be_changed",
+        "To every other table the application's role may only add rows, but for the columns that change in service and"
+        " the rows that do not stay.",
+        """
+        SELECT relation_name, role_name, may
+        FROM (
+            SELECT expected.relation AS relation_name, role.rolname AS role_name,
+                   CASE WHEN role.rolsuper THEN 'everything, as a superuser'
+                        WHEN relation.relowner = role.oid THEN 'everything, as the owner'
+                        ELSE concat_ws(', ',
+                            (SELECT 'UPDATE (' || string_agg(attname, ', ' ORDER BY attnum) || ')'
+                             FROM pg_attribute
+                             WHERE attrelid = relation.oid AND attnum > 0 AND NOT attisdropped
+                               AND attname <> ALL (expected.may) AND '*' <> ALL (expected.may)
+                               AND has_column_privilege(role.oid, relation.oid, attnum, 'UPDATE')),
+                            CASE WHEN 'DELETE' <> ALL (expected.may)
+                                  AND has_table_privilege(role.oid, relation.oid, 'DELETE') THEN 'DELETE' END,
+                            CASE WHEN has_table_privilege(role.oid, relation.oid, 'TRUNCATE') THEN 'TRUNCATE' END)
+                        END AS may
+            FROM (SELECT relation, string_to_array(changes, ',') AS may
+                  FROM unnest(CAST(:relations AS text[]), CAST(:changes AS text[])) AS other (relation, changes)
+                 ) AS expected
+            JOIN pg_class AS relation ON relation.oid = to_regclass(quote_ident(expected.relation))
+            JOIN pg_roles AS role ON pg_has_role(current_user, role.oid, 'MEMBER')
+        ) AS role
+        WHERE may <> ''
+        """,
+        _other_tables(),
     ),
     Check(
         4,

@@ -143,4 +143,30 @@ CHECKS: Final = (
         HAVING merchant_day.coins <> coalesce(sum(counted.coins), 0)
         """,
     ),
+    Check(
+        5,
+        "limited_days_are_counted",
+        "For each business day on which a merchant's limit was in force and something was granted, what it let through"
+        " is kept.",
+        # A merchant's own limit stands before the general one; of two from the same moment the later written holds.
+        """
+        SELECT granted.merchant_id, granted.day, limited.coins AS limit_coins
+        FROM (
+            SELECT merchant_id, (created_at AT TIME ZONE :timezone)::date AS day, min(created_at) AS first_at
+            FROM redemption
+            WHERE EXISTS (SELECT FROM spending_limit WHERE kind = 'merchant_day')
+            GROUP BY 1, 2
+        ) AS granted
+        JOIN LATERAL (
+            SELECT coins
+            FROM spending_limit
+            WHERE kind = 'merchant_day' AND effective_from <= granted.first_at
+              AND (spending_limit.merchant_id = granted.merchant_id OR spending_limit.merchant_id IS NULL)
+            ORDER BY spending_limit.merchant_id IS NULL, effective_from DESC, id DESC
+            LIMIT 1
+        ) AS limited ON limited.coins IS NOT NULL
+        LEFT JOIN merchant_day ON merchant_day.merchant_id = granted.merchant_id AND merchant_day.day = granted.day
+        WHERE merchant_day.merchant_id IS NULL
+        """,
+    ),
 )

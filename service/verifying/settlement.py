@@ -28,26 +28,54 @@ CHECKS: Final = (
         "statements_equal_their_lines",
         "Each settlement statement is, to the fen, what its captures and refunds come to at their rates.",
         """
-        SELECT statement.number, statement.net_coins, statement.payable_fen, sums.net_coins AS net_by_lines,
-               sums.payable_fen AS payable_by_lines
+        SELECT statement.number, statement.captured_coins, statement.refunded_coins, statement.payable_fen,
+               coalesce(sums.captured_coins, 0) AS captured_by_lines,
+               coalesce(sums.refunded_coins, 0) AS refunded_by_lines,
+               coalesce(sums.payable_fen, 0) AS payable_by_lines
         FROM settlement_statement AS statement
         LEFT JOIN (
             SELECT line.statement_number,
                    count(*) FILTER (WHERE kind = 'redemption') AS captures,
                    count(*) FILTER (WHERE kind <> 'redemption') AS refunds,
                    sum(coins) FILTER (WHERE kind = 'redemption') AS captured_coins,
-                   sum(CASE kind WHEN 'redemption' THEN coins ELSE -coins END) AS net_coins,
+                   sum(coins) FILTER (WHERE kind <> 'redemption') AS refunded_coins,
                    trunc(sum(CASE kind WHEN 'redemption' THEN 1 ELSE -1 END * coins::numeric * fen_per_1000_coins)
                          / 1000) AS payable_fen
             FROM settlement_line AS line
             JOIN transfer ON transfer.owner_id = line.owner_id AND transfer.id = line.transfer_id
             GROUP BY line.statement_number
         ) AS sums ON sums.statement_number = statement.number
-        WHERE (statement.captures, statement.refunds, statement.captured_coins, statement.net_coins,
-               statement.payable_fen)
+        WHERE (statement.captures, statement.refunds, statement.captured_coins, statement.refunded_coins,
+               statement.net_coins, statement.payable_fen)
               IS DISTINCT FROM (coalesce(sums.captures, 0), coalesce(sums.refunds, 0),
-                                coalesce(sums.captured_coins, 0), coalesce(sums.net_coins, 0),
+                                coalesce(sums.captured_coins, 0), coalesce(sums.refunded_coins, 0),
+                                coalesce(sums.captured_coins, 0) - coalesce(sums.refunded_coins, 0),
                                 coalesce(sums.payable_fen, 0))
+        """,
+    ),
+    Check(
+        3,
+        "lines_have_the_rate_of_their_capture",
+        "Each line of a statement is settled at its merchant's rate that was in force when the coins were captured,"
+        " also where they were given back later.",
+        """
+        SELECT line.statement_number, line.owner_id, line.transfer_id, line.fen_per_1000_coins,
+               rate.fen_per_1000_coins AS fen_in_force
+        FROM settlement_line AS line
+        JOIN settlement_statement AS statement ON statement.number = line.statement_number
+        JOIN transfer ON transfer.owner_id = line.owner_id AND transfer.id = line.transfer_id
+        LEFT JOIN transfer AS captured
+          ON transfer.kind <> 'redemption' AND captured.owner_id = transfer.owner_id
+         AND captured.id = transfer.reverses_id
+        LEFT JOIN (
+            SELECT merchant_id, fen_per_1000_coins, effective_from,
+                   lead(effective_from, 1, 'infinity') OVER (PARTITION BY merchant_id ORDER BY effective_from)
+                     AS effective_until
+            FROM merchant_rate
+        ) AS rate ON rate.merchant_id = statement.merchant_id
+                 AND coalesce(captured.created_at, transfer.created_at) >= rate.effective_from
+                 AND coalesce(captured.created_at, transfer.created_at) < rate.effective_until
+        WHERE line.fen_per_1000_coins IS DISTINCT FROM rate.fen_per_1000_coins
         """,
     ),
     Check(

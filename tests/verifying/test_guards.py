@@ -1,17 +1,22 @@
 """Settings, privileges and constraints that the invariants rest on."""
 
+import re
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service.db import connect_arguments
 from service.embedded import EmbeddedPostgres
 from service.settings import Settings
+from service.tables import metadata
+from service.verifying.check import run_check
+from service.verifying.verify import CHECKS
 from tests.conftest import admin_execute
 from tests.verifying.city import City
-from tests.verifying.damage import Damage, as_superuser, assert_noticed, breaches, breaches_after
+from tests.verifying.damage import TIMEZONE, Damage, as_superuser, assert_noticed, breaches, breaches_after
 
 
 async def test_a_connection_without_durable_commits_is_noticed(city: City, settings: Settings) -> None:
@@ -56,6 +61,60 @@ async def test_a_privilege_to_change_what_is_only_added_is_noticed(
     assert found[check].rows == [{"role_name": "tanbi", "may": word}, {"role_name": "tanbi_app", "may": word}]
 
 
+OTHERS = "records_cannot_be_changed"
+ALL = "UPDATE, DELETE, TRUNCATE"
+# What is never changed, and then what is changed in part.
+RECORDS = (
+    *(
+        "settlement_statement",
+        "settlement_line",
+        "merchant_rate",
+        "spending_limit",
+        "coin_life",
+        "tariff",
+        "redemption",
+    ),
+    *("hold_resolution", "uncovered_capture", "idempotency_key", "weigh_event_conflict", "webhook_attempt", "account"),
+)
+GRANTED = (
+    ("DELETE", "settlement_line", "DELETE"),
+    ("UPDATE (fen_per_1000_coins)", "merchant_rate", "UPDATE (fen_per_1000_coins)"),
+    ("UPDATE", "hold", "UPDATE (owner_id, redemption_id, coins, held_at, expires_at)"),
+    ("UPDATE (coins)", "weigh_event", "UPDATE (coins)"),
+    ("UPDATE", "merchant_day", "UPDATE (merchant_id, day)"),
+    ("DELETE", "wallet", "DELETE"),
+    (ALL, "volume", "DELETE, TRUNCATE"),
+)
+
+
+async def test_a_privilege_to_change_what_else_is_recorded_is_noticed(superuser: AsyncEngine) -> None:
+    [check] = [check for check in CHECKS if check.name == OTHERS]
+
+    async def found_after(connection: AsyncConnection, grant: str) -> list[dict[str, Any]]:
+        async with connection.begin_nested() as undone:
+            await connection.exec_driver_sql(f"GRANT {grant} TO tanbi_app")
+            await connection.exec_driver_sql("SET LOCAL ROLE tanbi")
+            rows = (await run_check(connection, check, timezone=TIMEZONE)).rows
+            await undone.rollback()
+        return rows
+
+    async with superuser.connect() as connection:
+        for table in RECORDS:
+            rows = await found_after(connection, f"{ALL} ON {table}")
+            assert [(row["relation_name"], row["role_name"]) for row in rows] == [
+                (table, "tanbi"),
+                (table, "tanbi_app"),
+            ]
+            for row in rows:
+                said = re.fullmatch(r"UPDATE \((.*)\), DELETE, TRUNCATE", row["may"])
+                assert said is not None
+                assert set(said[1].split(", ")) == set(metadata.tables[table].columns.keys())
+        for privilege, table, may in GRANTED:
+            assert await found_after(connection, f"{privilege} ON {table}") == [
+                {"relation_name": table, "role_name": role_name, "may": may} for role_name in ("tanbi", "tanbi_app")
+            ]
+
+
 @pytest.fixture
 async def keeper(postgres: EmbeddedPostgres, admin_engine: AsyncEngine) -> AsyncIterator[str]:
     """A role that the application could become, though it does not inherit its privileges."""
@@ -88,9 +147,10 @@ async def test_a_service_that_runs_as_superuser_is_noticed(
     city: City, admin_engine: AsyncEngine, settings: Settings
 ) -> None:
     found = await breaches(admin_engine, settings)
-    assert set(found) == {"transfers_cannot_be_changed", "inputs_cannot_be_changed"}
+    assert set(found) == {"transfers_cannot_be_changed", "inputs_cannot_be_changed", OTHERS}
     for result in found.values():
-        assert {"role_name": "postgres", "may": "everything, as a superuser"} in result.rows
+        superuser = {"role_name": "postgres", "may": "everything, as a superuser"}
+        assert any(superuser.items() <= row.items() for row in result.rows)
 
 
 IN_PLACE = "constraints_are_in_place"

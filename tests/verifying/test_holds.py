@@ -12,6 +12,7 @@ MATCH = "resolutions_match_transfers"
 REFUNDS = "refunds_name_their_capture"
 IN_TIME = "captures_were_in_time"
 STOCK = "stock_is_what_was_taken"
+COUNTED = "limited_days_are_counted"
 DAYS = "merchant_days_add_up"
 OWNER = {"owner_id": "{city.resident_id}"}
 PATRON = {"owner_id": "{city.patron_id}"}
@@ -120,6 +121,16 @@ DAMAGES = {
         DAYS,
         ("UPDATE merchant_day SET coins = coins + 1 WHERE coins = 27",),
         {"merchant_id": KIOSK, "coins": 28, "counted_coins": 27},
+    ),
+    "a limited day that is gone": Damage(
+        COUNTED,
+        ("DELETE FROM merchant_day WHERE coins = 27",),
+        {"merchant_id": KIOSK, "limit_coins": 1000},
+    ),
+    "a general limit that was slipped in, and not counted where there is no other": Damage(
+        COUNTED,
+        ("INSERT INTO spending_limit (kind, effective_from, coins) SELECT 'merchant_day', '2020-01-01T00:00Z', 90000",),
+        {"limit_coins": 90000},
     ),
 }
 

@@ -8,6 +8,7 @@ from tests.verifying.city import City
 from tests.verifying.damage import Damage, as_superuser, assert_noticed, breaches
 
 ADJUSTMENTS = "adjustments_were_approved_by_another"
+RATES = "lines_have_the_rate_of_their_capture"
 STATEMENTS = "statements_equal_their_lines"
 UNCOVERED = "statements_show_what_is_uncovered"
 LINES = "lines_are_their_merchants"
@@ -16,6 +17,12 @@ COINS = "coin_volumes_equal_transfers"
 
 PATRON = {"owner_id": "{city.patron_id}"}
 FIRST = "(SELECT min(number) FROM settlement_statement)"
+# What a statement's lines come to.
+PAYABLE = (
+    "SELECT trunc(sum(CASE kind WHEN 'redemption' THEN coins ELSE -coins END * fen_per_1000_coins) / 1000)"
+    " FROM settlement_line JOIN transfer ON transfer.owner_id = settlement_line.owner_id AND id = transfer_id"
+    " WHERE statement_number = number"
+)
 
 DAMAGES = {
     "an adjustment of other coins": Damage(
@@ -55,10 +62,59 @@ DAMAGES = {
         ),
         {},
     ),
-    "a rate that was edited": Damage(
+    "a statement with other refunded coins": Damage(
+        STATEMENTS,
+        (
+            "ALTER TABLE settlement_statement DROP CONSTRAINT ck_settlement_statement_net_coins",
+            f"UPDATE settlement_statement SET refunded_coins = 9 WHERE number = {FIRST}",
+        ),
+        {"refunded_coins": 9},
+        frozenset({"constraints_are_in_place"}),
+    ),
+    "a statement that nothing was captured for": Damage(
+        STATEMENTS,
+        (
+            "INSERT INTO settlement_statement"
+            " SELECT 'NK-M-01-200001', 'NK-M-01', '2000-01-01', 0, 0, 0, 0, 0, 7, 0, '2000-02-01T00:00Z'",
+        ),
+        {"number": "NK-M-01-200001", "payable_fen": 7, "payable_by_lines": 0},
+    ),
+    "a line at another rate": Damage(
         STATEMENTS,
         (f"UPDATE settlement_line SET fen_per_1000_coins = 9999 WHERE statement_number = {FIRST}",),
         {},
+        frozenset({RATES}),
+    ),
+    "a statement that was raised with the rates of its lines": Damage(
+        RATES,
+        (
+            f"UPDATE settlement_line SET fen_per_1000_coins = 2998 WHERE statement_number = {FIRST}",
+            f"UPDATE settlement_statement SET payable_fen = ({PAYABLE}) WHERE number = {FIRST}",
+        ),
+        {**PATRON, "fen_per_1000_coins": 2998, "fen_in_force": 1499},
+    ),
+    "a refund at the rate of its own day": Damage(
+        RATES,
+        (
+            "INSERT INTO merchant_rate SELECT 'NK-M-03', created_at, 1498 FROM transfer"
+            " WHERE kind = 'refund' AND coins = 5",
+            "UPDATE settlement_line SET fen_per_1000_coins = 1498"
+            " FROM transfer WHERE transfer_id = id AND created_at >="
+            " (SELECT created_at FROM transfer WHERE kind = 'refund' AND coins = 5)"
+            " AND fen_per_1000_coins = 1499",
+            f"UPDATE settlement_statement SET payable_fen = ({PAYABLE})",
+        ),
+        {**PATRON, "fen_per_1000_coins": 1498, "fen_in_force": 1499},
+    ),
+    "a rate that was edited": Damage(
+        RATES,
+        ("UPDATE merchant_rate SET fen_per_1000_coins = 1500 WHERE merchant_id = 'NK-M-03'",),
+        {**PATRON, "fen_per_1000_coins": 1499, "fen_in_force": 1500},
+    ),
+    "a rate that was deleted": Damage(
+        RATES,
+        ("DELETE FROM merchant_rate WHERE merchant_id = 'NK-M-03'",),
+        {**PATRON, "fen_in_force": None},
     ),
     "a statement that is silent on what is uncovered": Damage(
         UNCOVERED,
@@ -72,7 +128,7 @@ DAMAGES = {
             " FROM transfer WHERE kind = 'redemption' AND coins = 50",
         ),
         {"owner_id": "{city.resident_id}", "kind": "redemption"},
-        frozenset({STATEMENTS}),
+        frozenset({STATEMENTS, RATES}),
     ),
     "a line of what is neither capture nor refund": Damage(
         LINES,

@@ -60,7 +60,12 @@ DAMAGES = (
     test_weighing.DAMAGES,
 )
 # They are broken in another way: by settings and privileges.
-SETTINGS = {"commits_are_durable", "transfers_cannot_be_changed", "inputs_cannot_be_changed"}
+SETTINGS = {
+    "commits_are_durable",
+    "transfers_cannot_be_changed",
+    "records_cannot_be_changed",
+    "inputs_cannot_be_changed",
+}
 
 
 async def test_a_sound_city_has_no_breach(city: City, engine: AsyncEngine, settings: Settings) -> None:

@@ -146,7 +146,7 @@ async def test_days_are_of_the_business_timezone(city: City, engine: AsyncEngine
         for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago")
         for name in await breaches(engine, settings.model_copy(update={"business_timezone": zone}))
     }
-    assert found - MONTHS == {VOLUMES, COINS, "merchant_days_add_up"}
+    assert found - MONTHS == {VOLUMES, COINS, "merchant_days_add_up", "limited_days_are_counted"}
 
 
 async def test_what_is_not_folded_yet_is_no_breach(
