@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from service.db import hide_rows
 from service.redemption.committing import SWEPT_HOLDS_MAX, Committing, is_retryable
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ async def sweep_forever(committing: Committing, *, interval_seconds: float, swep
             said = None
         except Exception as error:
             if not is_retryable(error):
+                hide_rows(error)
                 logger.exception("the sweeper failed; it is tried again")
             elif said is not type(error):
                 logger.warning("the sweeper waits for the database: %s", type(error).__name__)
