@@ -9,7 +9,7 @@ from service.residents.rules import MaterialVolume, avoided_co2e
 
 
 async def read_overview(connection: AsyncConnection, resident_id: int, *, factor_set: str, zone: str) -> Me:
-    """`zone` is where business days begin."""
+    """`zone` is where business days begin. To be asked in a snapshot: coins and their ends are read one by one."""
     rows = await queries.overview(connection, resident_id, factor_set=factor_set)
     expiring = await next_expiring(connection, resident_id, rows[0].posted, zone=zone)
     # One row a material; a single row without one where nothing was brought yet.

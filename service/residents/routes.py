@@ -16,7 +16,7 @@ from schemas.residents import (
     TransfersQuery,
 )
 from service.auth import authenticate_resident, bearer_token
-from service.db import transaction
+from service.db import snapshot, transaction
 from service.errors import (
     BodyTooLarge,
     CardLimitReached,
@@ -121,7 +121,7 @@ async def get_me(request: web.Request) -> web.Response:
     app = request.app
     settings = app[SETTINGS]
     token = bearer_token(request)
-    async with app[ENGINE].connect() as connection:
+    async with snapshot(app[ENGINE]) as connection:
         resident = await authenticate_resident(connection, token, demo=settings.demo)
         me = await read_overview(
             connection, resident.id, factor_set=settings.co2e_factor_set, zone=settings.business_timezone

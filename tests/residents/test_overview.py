@@ -2,16 +2,20 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
+from service.ledger.coin_life import next_expiring
+from service.residents import overview
 from service.settings import Settings
 from service.tables import carbon_factor, coin_life, resident_volume, wallet
 from tests.residents.blocking import HANGING_SECONDS
 from tests.residents.conftest import Client, bearer_of, register
-from tests.world import EPOCH, World, post, weigh_event
+from tests.world import EPOCH, World, credit, post, weigh_event
 
 
 async def test_who_brought_nothing_has_nothing(engine: AsyncEngine, client: Client, settings: Settings) -> None:
@@ -97,6 +101,25 @@ async def test_a_drop_counts_for_its_resident_also_where_it_waited_for_the_card(
                 break
             await asyncio.sleep(0.05)
     assert (me["balance_coins"], me["card_count"]) == (325, 2)
+
+
+async def test_coins_and_what_expires_of_them_are_of_one_moment(
+    engine: AsyncEngine, client: Client, world: World, bearer: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with transaction(engine) as connection:
+        await connection.execute(sa.insert(coin_life).values(effective_from=EPOCH, months=240))
+        await credit(connection, world.resident_id, 125, at=datetime.now(UTC) - timedelta(days=40))
+
+    async def meanwhile(*arguments: Any, **named: Any) -> Any:
+        async with transaction(engine) as connection:
+            await credit(connection, world.resident_id, 25)
+        return await next_expiring(*arguments, **named)
+
+    monkeypatch.setattr(overview, "next_expiring", meanwhile)
+    me = await (await client.get("/v1/me", headers=bearer)).json()
+    assert (me["balance_coins"], me["expiring"]["coins"]) == (125, 125)
+    me = await (await client.get("/v1/me", headers=bearer)).json()
+    assert (me["balance_coins"], me["expiring"]["coins"]) == (150, 125)
 
 
 async def test_what_expires_next_is_told_once_coins_have_an_end(
