@@ -464,6 +464,8 @@ adjustment = Table(
     CheckConstraint("num_nonnulls(decision, decided_by, decided_at) IN (0, 3)", name="decided"),
     CheckConstraint("decided_by <> requested_by OR decision = 'rejected'", name="operators"),
     Index("ix_adjustment_id", "id"),
+    # As they are listed, page by page.
+    Index("ix_adjustment_created_at_id", "created_at", "id"),
     Index("ix_adjustment_waiting", "created_at", postgresql_where=text("decision IS NULL")),
 )
 

@@ -240,6 +240,7 @@ def create_ledger() -> None:
         sa.PrimaryKeyConstraint("owner_id", "id", name=op.f("pk_adjustment")),
     )
     op.create_index("ix_adjustment_id", "adjustment", ["id"], unique=False)
+    op.create_index("ix_adjustment_created_at_id", "adjustment", ["created_at", "id"], unique=False)
     op.create_index(
         "ix_adjustment_waiting",
         "adjustment",
