@@ -90,7 +90,7 @@ class Figures:
         yield rate
 
 
-async def read_figures(engine: AsyncEngine, *, instance: str, today: date) -> Figures | None:
+async def read_figures(engine: AsyncEngine, *, instance: str, today: date, demo: bool) -> Figures | None:
     """None where another instance exports them. `today` is the business day. One transaction that only reads."""
     async with snapshot(engine) as connection:
         await connection.execute(BOUNDED)
@@ -104,7 +104,7 @@ async def read_figures(engine: AsyncEngine, *, instance: str, today: date) -> Fi
             outstanding_coins=coins.outstanding,
             fold_lag_seconds=await fold_lag_seconds(connection),
             imbalance_coins=(await connection.execute(IMBALANCE)).scalar_one_or_none(),
-            webhook_overdue_seconds=await overdue_seconds(connection),
+            webhook_overdue_seconds=await overdue_seconds(connection, demo=demo),
             rates=dict(await district_rates(connection, today)),
         )
 

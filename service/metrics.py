@@ -99,7 +99,8 @@ class Metrics:
         }
         # From 0 on: a rate does not see the step to a first value.
         self._redemptions.labels("captured")
-        self._webhooks.labels("failed")
+        for outcome in ("failed", "gone"):
+            self._webhooks.labels(outcome)
         # Noted while a request runs and counted four times a second, all at once: counting one by one costs each weigh
         # event three times as much, and more where processes share their counts through a file.
         self._noted_outcomes: Counts[str] = Counts()

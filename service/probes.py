@@ -105,7 +105,9 @@ async def _figures(app: web.Application) -> Iterable[Metric]:
     settings = app[SETTINGS]
     try:
         async with asyncio.timeout(FIGURES_SECONDS_MAX):
-            figures = await read_figures(app[ENGINE], instance=settings.instance, today=business_day(settings))
+            figures = await read_figures(
+                app[ENGINE], instance=settings.instance, today=business_day(settings), demo=settings.demo
+            )
     except DATABASE_ERRORS as error:
         app[METRICS].count_scrape_error()
         logger.warning("metrics are answered without the database's figures: %s", type(error).__name__)

@@ -34,16 +34,16 @@ def folding_as(settings: Settings, instance: str) -> Settings:
 
 async def figures_of(engine: AsyncEngine, settings: Settings) -> Figures:
     await fold_all(engine, settings)
-    figures = await read_figures(engine, instance=settings.instance, today=TODAY)
+    figures = await read_figures(engine, instance=settings.instance, today=TODAY, demo=False)
     assert figures is not None
     return figures
 
 
 async def test_only_the_instance_that_holds_the_lease_tells(engine: AsyncEngine, settings: Settings) -> None:
-    assert await read_figures(engine, instance="a", today=TODAY) is None
+    assert await read_figures(engine, instance="a", today=TODAY, demo=False) is None
     await tick(engine, folding_as(settings, "a"))
-    assert await read_figures(engine, instance="a", today=TODAY) is not None
-    assert await read_figures(engine, instance="b", today=TODAY) is None
+    assert await read_figures(engine, instance="a", today=TODAY, demo=False) is not None
+    assert await read_figures(engine, instance="b", today=TODAY, demo=False) is None
 
 
 async def test_of_two_services_on_one_database_one_exports_the_figures(

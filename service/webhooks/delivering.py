@@ -8,8 +8,8 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final
@@ -18,7 +18,7 @@ from uuid import UUID
 from aiohttp import ClientSession
 from cryptography.exceptions import InvalidTag
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.db import hide_rows, is_retryable, transaction
 from service.metrics import Metrics
@@ -40,8 +40,11 @@ GONE: Final = "410 Gone"
 
 @dataclass(frozen=True, slots=True)
 class _Done:
+    """`secret` is the endpoint's as it was when the attempt began."""
+
     attempted: Attempted
     outcome: Outcome
+    secret: bytes
 
 
 class Deliveries:
@@ -67,11 +70,7 @@ class Deliveries:
         if not self._done and not room:
             return
         async with transaction(self._engine) as connection:
-            if self._done:
-                await queries.record_attempts(connection, [each.attempted for each in self._done])
-                gone = [each.attempted.endpoint_id for each in self._done if each.outcome == "gone"]
-                if gone:
-                    await queries.disable_endpoints(connection, gone, because=GONE)
+            recorded = await _record(connection, self._done) if self._done else []
             claimed = await queries.claim_due(
                 connection,
                 busy=self._busy(),
@@ -80,7 +79,7 @@ class Deliveries:
                 lease=LEASE,
                 demo=self._settings.demo,
             )
-        for each in self._done:
+        for each in recorded:
             self._metrics.count_webhook(each.outcome)
         self._done.clear()
         for delivery in claimed:
@@ -148,16 +147,40 @@ class Deliveries:
             state=decision.state,
             delay_seconds=decision.delay_seconds,
         )
-        return _Done(attempted, decision.outcome)
+        return _Done(attempted, decision.outcome, delivery.secret)
 
 
-async def keep_house(engine: AsyncEngine, *, retention: timedelta, rows_max: int = HOUSEKEEPING_ROWS_MAX) -> bool:
+async def _record(connection: AsyncConnection, done: Sequence[_Done]) -> Sequence[_Done]:
+    """Write down what came back; as it was written.
+
+    A 410 to an attempt that began before its merchant has registered the URL again is a failure like any other.
+    """
+    gone = [(each.attempted.endpoint_id, each.secret) for each in done if each.outcome == "gone"]
+    disabled = await queries.disable_gone(connection, gone, because=GONE) if gone else set()
+    recorded = [
+        each if each.outcome != "gone" or (each.attempted.endpoint_id, each.secret) in disabled else _outlived(each)
+        for each in done
+    ]
+    await queries.record_attempts(connection, [each.attempted for each in recorded])
+    return recorded
+
+
+def _outlived(done: _Done) -> _Done:
+    attempts = done.attempted.attempts + 1
+    decision = decide(attempts, None, jitter=random.random())  # noqa: S311  # a delay, not a secret
+    attempted = replace(done.attempted, state=decision.state, delay_seconds=decision.delay_seconds)
+    return replace(done, attempted=attempted, outcome=decision.outcome)
+
+
+async def keep_house(
+    engine: AsyncEngine, *, retention: timedelta, demo: bool, rows_max: int = HOUSEKEEPING_ROWS_MAX
+) -> bool:
     """Give up what waits for disabled endpoints and delete old messages, so many of each; whether more is left."""
     async with transaction(engine) as connection:
         if not await queries.lock_housekeeping(connection):
             return False
         settled = await queries.settle_disabled(connection, limit=rows_max)
-        deleted = await queries.delete_old(connection, retention=retention, limit=rows_max)
+        deleted = await queries.delete_old(connection, retention=retention, limit=rows_max, demo=demo)
     return rows_max in (settled, deleted)
 
 
@@ -175,7 +198,7 @@ async def deliver_forever(
                 await deliveries.turn()
                 if monotonic() >= house_due:
                     house_due = monotonic() + HOUSEKEEPING_SECONDS
-                    if await keep_house(engine, retention=retention):
+                    if await keep_house(engine, retention=retention, demo=settings.demo):
                         house_due = monotonic()
                 said = None
             except Exception as error:

@@ -53,7 +53,8 @@ RETURNING message.id AS message_id, message.payload, endpoint.id AS endpoint_id,
 """)
 
 # An answer counts for the delivery as it was claimed: one that was replayed meanwhile, or claimed again when its lease
-# had ended, has its own future. Only a success settles it whatever happened.
+# had ended, has its own future. Only a success settles it whatever happened. What was deleted meanwhile leaves nothing,
+# and is locked first: a log of it would be refused, and every other answer with it.
 RECORD: Final = sa.text("""
 WITH answered AS (
     SELECT * FROM unnest(
@@ -61,17 +62,27 @@ WITH answered AS (
         CAST(:sent_at AS timestamptz[]), CAST(:milliseconds AS integer[]), CAST(:statuses AS smallint[]),
         CAST(:errors AS text[]), CAST(:states AS text[]), CAST(:delays_seconds AS float8[])
     ) AS answered (message_id, endpoint_id, attempts, sent_at, milliseconds, status, error, state, delay_seconds)
+), found AS MATERIALIZED (
+    SELECT delivery.message_id, delivery.endpoint_id
+    FROM webhook_delivery AS delivery
+    JOIN answered ON delivery.message_id = answered.message_id AND delivery.endpoint_id = answered.endpoint_id
+    ORDER BY delivery.message_id, delivery.endpoint_id
+    FOR UPDATE OF delivery
 ), logged AS (
     INSERT INTO webhook_attempt (message_id, endpoint_id, attempted_at, milliseconds, status, error)
-    SELECT message_id, endpoint_id, sent_at, milliseconds, status, error FROM answered
+    SELECT message_id, endpoint_id, sent_at, milliseconds, status, error
+    FROM answered
+    JOIN found USING (message_id, endpoint_id)
 )
 UPDATE webhook_delivery AS delivery
 SET state = answered.state,
     attempts = delivery.attempts + 1,
     next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(answered.delay_seconds, 0)),
     settled_at = CASE WHEN answered.state <> 'waiting' THEN clock_timestamp() END
-FROM answered
-WHERE delivery.message_id = answered.message_id AND delivery.endpoint_id = answered.endpoint_id
+-- By what is locked, which is so locked before it is changed.
+FROM found
+JOIN answered USING (message_id, endpoint_id)
+WHERE delivery.message_id = found.message_id AND delivery.endpoint_id = found.endpoint_id
   AND delivery.state = 'waiting' AND (delivery.attempts = answered.attempts OR answered.state = 'delivered')
 """)
 
@@ -101,7 +112,12 @@ WHERE id IN (
     SELECT id
     FROM webhook_message AS message
     WHERE created_at < clock_timestamp() - CAST(:retention AS interval)
-      AND NOT EXISTS (SELECT FROM webhook_delivery WHERE message_id = message.id AND state = 'waiting')
+      AND NOT EXISTS (
+          SELECT
+          FROM webhook_delivery
+          JOIN webhook_endpoint AS endpoint ON endpoint.id = endpoint_id
+          WHERE message_id = message.id AND state = 'waiting' AND (NOT endpoint.demo OR :demo)
+      )
     ORDER BY created_at
     LIMIT :limit
 )
@@ -146,7 +162,16 @@ CROSS JOIN LATERAL (
     ORDER BY next_attempt_at
     LIMIT 1
 ) AS found
-WHERE endpoint.disabled_at IS NULL
+WHERE endpoint.disabled_at IS NULL AND (NOT endpoint.demo OR :demo)
+""")
+
+# Only with the secret that the attempt was signed with: a merchant who has registered the URL again since wants it.
+DISABLE_GONE: Final = sa.text("""
+UPDATE webhook_endpoint AS endpoint
+SET disabled_at = coalesce(disabled_at, now()), disabled_because = coalesce(disabled_because, :because)
+FROM unnest(CAST(:endpoint_ids AS uuid[]), CAST(:secrets AS bytea[])) AS gone (id, secret)
+WHERE endpoint.id = gone.id AND endpoint.secret = gone.secret
+RETURNING endpoint.id, endpoint.secret
 """)
 
 
@@ -186,11 +211,12 @@ async def lock_merchant(connection: AsyncConnection, merchant_id: str) -> bool:
 
 
 async def active_endpoints(connection: AsyncConnection, merchant_id: str) -> dict[str, UUID]:
-    """Ids of a merchant's endpoints that are not disabled, by URL."""
+    """Ids of a merchant's endpoints that are not disabled, by URL; nobody disables one until this transaction ends."""
     rows = await connection.execute(
-        sa.select(webhook_endpoint.c.url, webhook_endpoint.c.id).where(
-            webhook_endpoint.c.merchant_id == merchant_id, webhook_endpoint.c.disabled_at.is_(None)
-        )
+        sa.select(webhook_endpoint.c.url, webhook_endpoint.c.id)
+        .where(webhook_endpoint.c.merchant_id == merchant_id, webhook_endpoint.c.disabled_at.is_(None))
+        .order_by(webhook_endpoint.c.id)
+        .with_for_update(key_share=True)
     )
     return {row.url: row.id for row in rows}
 
@@ -238,6 +264,21 @@ async def disable_endpoints(
         ).returning(table.id)
     )
     return len(found.all())
+
+
+async def disable_gone(
+    connection: AsyncConnection, endpoints: Sequence[tuple[UUID, bytes]], *, because: str
+) -> set[tuple[UUID, bytes]]:
+    """Disable those that still have this secret, as it is stored; which of them are disabled now."""
+    rows = await connection.execute(
+        DISABLE_GONE,
+        {
+            "endpoint_ids": [endpoint_id for endpoint_id, _ in endpoints],
+            "secrets": [secret for _, secret in endpoints],
+            "because": because,
+        },
+    )
+    return {(row.id, row.secret) for row in rows}
 
 
 async def claim_due(
@@ -295,9 +336,12 @@ async def settle_disabled(connection: AsyncConnection, *, limit: int) -> int:
     return (await connection.execute(SETTLE_DISABLED, {"limit": limit})).rowcount
 
 
-async def delete_old(connection: AsyncConnection, *, retention: timedelta, limit: int) -> int:
-    """Delete the oldest messages of which nothing waits any more, with deliveries and attempts; how many messages."""
-    return (await connection.execute(DELETE_OLD, {"retention": retention, "limit": limit})).rowcount
+async def delete_old(connection: AsyncConnection, *, retention: timedelta, limit: int, demo: bool) -> int:
+    """Delete the oldest messages of which nothing is going to be sent, with deliveries and attempts; how many messages.
+
+    What waits for an endpoint of the demo is only sent by a service that runs as one.
+    """
+    return (await connection.execute(DELETE_OLD, {"retention": retention, "limit": limit, "demo": demo})).rowcount
 
 
 async def merchant_of_message(connection: AsyncConnection, message_id: UUID) -> str | None:
@@ -334,7 +378,7 @@ async def deliveries_of(connection: AsyncConnection, message_ids: Sequence[UUID]
     return rows.all()
 
 
-async def overdue_seconds(connection: AsyncConnection) -> float:
+async def overdue_seconds(connection: AsyncConnection, *, demo: bool) -> float:
     """For how long the delivery that is most overdue has been due; 0 where none is."""
-    seconds: float = (await connection.execute(OVERDUE)).scalar_one()
+    seconds: float = (await connection.execute(OVERDUE, {"demo": demo})).scalar_one()
     return seconds

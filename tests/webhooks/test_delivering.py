@@ -20,6 +20,7 @@ from service.webhooks.endpoints import disable_endpoint
 from service.webhooks.messages import read_messages, replay_message
 from service.webhooks.queries import overdue_seconds
 from service.webhooks.rules import ATTEMPTS_MAX
+from tests.residents.blocking import until_blocked
 from tests.webhooks.receiver import Receiver, receiving, self_signed
 from tests.webhooks.world import DATA, MERCHANT, World
 from tests.world import add_shop
@@ -106,7 +107,7 @@ async def test_410_disables_the_endpoint_and_what_waits_for_it_fails(world: Worl
         await worker.work()
         assert worker.counts() == {"gone": 1}
     assert len(receiver.received) == 1
-    while await keep_house(world.engine, retention=timedelta(days=90), rows_max=2):
+    while await keep_house(world.engine, retention=timedelta(days=90), demo=False, rows_max=2):
         pass
     assert [delivery.state for delivery in await world.deliveries()] == ["failed"] * 5
     # Nothing is written for it any more, and nothing can be sent to it again.
@@ -116,6 +117,98 @@ async def test_410_disables_the_endpoint_and_what_waits_for_it_fails(world: Worl
         with pytest.raises(WebhookUnknown, match="no endpoint"):
             await replay_message(connection, (await world.messages())[0], demo=False)
     assert (await world.register(receiver.base_url)).id != endpoint.id
+
+
+async def test_410_to_an_attempt_that_began_before_the_url_was_registered_again_disables_nothing(
+    world: World, receiver: Receiver
+) -> None:
+    endpoint = await world.register(receiver.base_url + "/slow")
+    await world.write()
+    receiver.statuses = [410]
+    async with world.worker() as worker:
+        await worker.deliveries.turn()
+        await receiver.has(lambda received: len(received) == 1)
+        again = await world.register(receiver.base_url + "/slow")
+        assert again.id == endpoint.id
+        receiver.released.set()
+        await worker.work()
+        [delivery] = await world.deliveries()
+        assert (delivery.state, delivery.attempts) == ("waiting", 1)
+        await world.make_due()
+        await worker.work()
+        assert worker.counts() == {"retried": 1, "delivered": 1}
+    Webhook(again.secret).verify(receiver.received[1].body, receiver.received[1].headers)
+    assert await world.attempts() == [410, 200]
+
+
+async def test_a_url_that_is_registered_while_its_endpoint_is_disabled_is_a_new_endpoint(
+    world: World, receiver: Receiver, admin_engine: AsyncEngine
+) -> None:
+    endpoint = await world.register(receiver.base_url)
+    async with transaction(world.engine) as connection:
+        await disable_endpoint(connection, endpoint.id, because="test")
+        registering = asyncio.create_task(world.register(receiver.base_url))
+        await until_blocked(admin_engine)
+    assert (await registering).id != endpoint.id
+    await world.write()
+    assert [delivery.endpoint_id for delivery in await world.deliveries()] == [(await registering).id]
+
+
+async def test_an_attempt_whose_message_was_deleted_keeps_no_other_answer_back(
+    world: World, receiver: Receiver, admin_engine: AsyncEngine
+) -> None:
+    await world.register(receiver.base_url + "/slow")
+    await world.write(2)
+    deleted, kept = await world.messages()
+    async with world.worker() as worker:
+        await worker.deliveries.turn()
+        await receiver.has(lambda received: len(received) == 2)
+        async with transaction(admin_engine) as connection:
+            await connection.execute(sa.text("DELETE FROM webhook_message WHERE id = :id"), {"id": deleted})
+        receiver.released.set()
+        await worker.work()
+    assert [(row.message_id, row.state) for row in await world.deliveries()] == [(kept, "delivered")]
+    assert await world.attempts() == [200]
+
+
+async def test_what_was_given_up_with_its_endpoint_stays_so_whatever_is_answered_then(
+    world: World, receiver: Receiver
+) -> None:
+    endpoint = await world.register(receiver.base_url + "/slow")
+    await world.write()
+    receiver.statuses = [500]
+    async with world.worker() as worker:
+        await worker.deliveries.turn()
+        await receiver.has(lambda received: len(received) == 1)
+        async with transaction(world.engine) as connection:
+            await disable_endpoint(connection, endpoint.id, because="test")
+        assert not await keep_house(world.engine, retention=timedelta(days=90), demo=False)
+        receiver.released.set()
+        await worker.work()
+    [delivery] = await world.deliveries()
+    assert (delivery.state, delivery.attempts) == ("failed", 0)
+    assert await world.attempts() == [500]
+
+
+async def test_an_endpoint_of_the_demo_is_left_alone_by_a_service_that_does_not_run_as_one(
+    world: World, receiver: Receiver
+) -> None:
+    await world.register(receiver.base_url, demo=True)
+    await world.write(age=timedelta(days=91))
+    await world.make_due()
+    async with world.worker() as worker:
+        await worker.work()
+    assert receiver.received == []
+    async with world.engine.connect() as connection:
+        assert await overdue_seconds(connection, demo=False) == 0
+        assert await overdue_seconds(connection, demo=True) > 0
+    for demo, left in ((True, 1), (False, 0)):
+        assert not await keep_house(world.engine, retention=timedelta(days=90), demo=demo)
+        assert len(await world.messages()) == left
+    await world.write()
+    async with world.worker(demo=True) as worker:
+        await worker.work()
+    assert len(receiver.received) == 1
 
 
 @pytest.mark.parametrize("status", [301, 307])
@@ -309,8 +402,8 @@ async def test_settled_messages_are_deleted_when_they_are_old_and_others_stay(wo
     await world.write(age=timedelta(days=91))
     await world.write(age=timedelta(days=89))
     *old, waiting, young = await world.messages()
-    assert await keep_house(world.engine, retention=timedelta(days=90), rows_max=2)
-    assert not await keep_house(world.engine, retention=timedelta(days=90), rows_max=2)
+    assert await keep_house(world.engine, retention=timedelta(days=90), demo=False, rows_max=2)
+    assert not await keep_house(world.engine, retention=timedelta(days=90), demo=False, rows_max=2)
     assert await world.messages() == [waiting, young]
     assert {delivery.message_id for delivery in await world.deliveries()} == {waiting, young}
     assert await world.attempts() == []
@@ -320,15 +413,15 @@ async def test_settled_messages_are_deleted_when_they_are_old_and_others_stay(wo
 async def test_what_is_due_and_not_sent_is_seen_by_its_age(world: World, receiver: Receiver) -> None:
     endpoint = await world.register(receiver.base_url)
     async with world.engine.connect() as connection:
-        assert await overdue_seconds(connection) == 0
+        assert await overdue_seconds(connection, demo=False) == 0
     await world.write()
     async with transaction(world.engine) as connection:
         await connection.execute(sa.text("UPDATE webhook_delivery SET next_attempt_at = now() - interval '1 hour'"))
     async with world.engine.connect() as connection:
-        assert 3600 <= await overdue_seconds(connection) < 7200
+        assert 3600 <= await overdue_seconds(connection, demo=False) < 7200
     async with transaction(world.engine) as connection:
         await disable_endpoint(connection, endpoint.id, because="test")
-        assert await overdue_seconds(connection) == 0
+        assert await overdue_seconds(connection, demo=False) == 0
 
 
 async def test_the_log_shows_what_was_sent_and_what_was_answered(world: World, receiver: Receiver) -> None:

@@ -33,7 +33,7 @@ class World:
     engine: AsyncEngine
     settings: Settings
 
-    async def register(self, url: str, merchant_id: str = MERCHANT) -> RegisteredWebhook:
+    async def register(self, url: str, merchant_id: str = MERCHANT, *, demo: bool = False) -> RegisteredWebhook:
         """An endpoint whose URL nobody checks."""
         async with transaction(self.engine) as connection:
             return await register_endpoint(
@@ -42,7 +42,7 @@ class World:
                 merchant_id=merchant_id,
                 url=url,
                 endpoints_max=self.settings.webhook_endpoints_max,
-                demo=False,
+                demo=demo,
             )
 
     async def write(self, count: int = 1, merchant_id: str = MERCHANT, *, age: timedelta = timedelta()) -> None:
