@@ -144,9 +144,11 @@ class Desk:
         capture: bool = True,
         merchant: Merchant = SHOP,
         machine_id: str | None = None,
+        looked_up: int | None = None,
     ) -> MerchantRedemption:
+        """`looked_up` is whose the code was before it was locked, where that is not whose it is."""
         found = self.facts.codes.get(code)
-        known = self._known(merchant, machine_id, None if found is None else found.owner_id)
+        known = self._known(merchant, machine_id, looked_up or (None if found is None else found.owner_id))
         return self._told(known, Spend(None, code, *_price(price), capture=capture))
 
     def hold(

@@ -184,10 +184,13 @@ def test_a_pay_code_is_good_until_its_moment() -> None:
 def test_a_pay_code_that_has_changed_hands_since_it_was_looked_up_is_unknown() -> None:
     desk = Desk()
     code = desk.new_code(ANNA)
-    found = desk.facts.codes.pop(code)
+    desk.facts.codes[code].owner_id = BERT
     with desk.declines("pay_code_unknown"):
-        desk.take(code, 10)
-    assert found.used is False
+        desk.take(code, 10, looked_up=ANNA)
+    assert desk.facts.codes[code].used is False
+    # To whoever looks it up now it is good.
+    desk.take(code, 10)
+    assert desk.book.wallet(BERT) == Wallet(490, 0)
 
 
 # -- offers --
