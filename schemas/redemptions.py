@@ -8,7 +8,11 @@ from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, mode
 from pydantic_core import PydanticCustomError
 
 from schemas.common import Answer, Coins, MerchantId, MerchantName, OfferId, Request
+from schemas.cursors import MomentCursor, NextMomentCursor
 from schemas.patterns import PAY_CODE, one_line
+
+REDEMPTIONS_LIMIT_DEFAULT = 20
+REDEMPTIONS_LIMIT_MAX = 100
 
 PayCodeDigits = Annotated[
     str,
@@ -121,3 +125,15 @@ class MerchantRedemption(Answer):
     def of(cls, **values: Any) -> "MerchantRedemption":
         """Without validation: what the service built is what it says."""
         return cls.model_construct(**values)
+
+
+class MerchantRedemptionsQuery(Request):
+    limit: Annotated[int, Field(ge=1, le=REDEMPTIONS_LIMIT_MAX)] = REDEMPTIONS_LIMIT_DEFAULT
+    cursor: MomentCursor | None = None
+
+
+class MerchantRedemptions(Answer):
+    """Newest first: at its till, by residents themselves, and by its machines."""
+
+    redemptions: list[MerchantRedemption]
+    next_cursor: NextMomentCursor

@@ -505,6 +505,8 @@ redemption = Table(
     Index("ix_redemption_id", "id"),
     # A resident's own, by day: for limits and for their list.
     Index(None, "owner_id", "created_at"),
+    # A merchant's own, for its list.
+    Index(None, "merchant_id", "created_at"),
 )
 
 # A machine told what it had given out when its grace was over: the merchant bears it, and here it is written.

@@ -94,6 +94,9 @@ def alter_redemptions() -> None:
     op.add_column("redemption", sa.Column("from_stock", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("redemption", sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(op.f("ix_redemption_owner_id_created_at"), "redemption", ["owner_id", "created_at"], unique=False)
+    op.create_index(
+        op.f("ix_redemption_merchant_id_created_at"), "redemption", ["merchant_id", "created_at"], unique=False
+    )
     # It was never anything but `captured`.
     op.drop_column("redemption", "state")
     op.create_check_constraint(op.f("ck_redemption_stock"), "redemption", "offer_id IS NOT NULL OR NOT from_stock")

@@ -1,5 +1,6 @@
 """SQL of redemption, one function a statement."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.cursors import Moment
 from service.auth import Machine, Merchant
 from service.ledger.redeemed import redemptions_as_they_are
 from service.tables import pay_code, redemption
@@ -54,3 +56,19 @@ async def find_redemption(connection: AsyncConnection, redemption_id: UUID, call
     else:
         query = query.where(redemption.c.merchant_id == caller.id)
     return (await connection.execute(query)).one_or_none()
+
+
+async def redemptions_page(
+    connection: AsyncConnection, merchant_id: str, *, before: Moment | None, limit: int
+) -> Sequence[sa.Row[Any]]:
+    """A merchant's redemptions as they are, newest first."""
+    query = (
+        redemptions_as_they_are()
+        .where(redemption.c.merchant_id == merchant_id)
+        .order_by(redemption.c.created_at.desc(), redemption.c.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(sa.tuple_(redemption.c.created_at, redemption.c.id) < sa.tuple_(before.at, before.id))
+    rows: Sequence[sa.Row[Any]] = (await connection.execute(query)).all()
+    return rows

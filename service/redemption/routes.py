@@ -7,6 +7,8 @@ from aiohttp import hdrs, web
 from schemas.redemptions import (
     CaptureRequest,
     MerchantRedemption,
+    MerchantRedemptions,
+    MerchantRedemptionsQuery,
     OwnRedemption,
     OwnRedemptionRequest,
     PayCode,
@@ -50,6 +52,7 @@ from service.errors import (
     ResidentDayLimit,
     SignatureRefused,
     TokenInvalid,
+    ValidationFailed,
 )
 from service.groupcommit import GroupCommit, Poisoned
 from service.idempotency import KEYED_WRITE, StoredAnswer, read_keyed
@@ -57,8 +60,9 @@ from service.keys import ENGINE, KEYRING, METRICS, REFERENCE, SETTINGS
 from service.redemption import queries
 from service.redemption.commands import ApiKey, Asker, Capture, Command, Refund, SessionToken, Spend, Void, Wanted
 from service.redemption.committing import Decided
+from service.redemption.listing import list_redemptions
 from service.redemption.pay_codes import issue_pay_code
-from service.routing import JSON_CONTENT_TYPE, Routes, json_response, path_id, read_body, read_model
+from service.routing import JSON_CONTENT_TYPE, Routes, json_response, path_id, read_body, read_model, read_query
 from service.secrets import token_hash
 
 routes = Routes("redemption")
@@ -195,6 +199,25 @@ async def post_refund(request: web.Request) -> web.Response:
     asker = await _asker(request)
     wanted = await read_model(request, RefundRequest, request.app[SETTINGS])
     return await _command(request, asker, Refund(path_id(request), wanted.coins, wanted.reason), "refunded")
+
+
+@routes.route(
+    "GET",
+    "/v1/redemptions",
+    summary="The merchant's redemptions, newest first",
+    caller="merchant",
+    query=MerchantRedemptionsQuery,
+    answers={200: MerchantRedemptions},
+    problems=(TokenInvalid, Forbidden, ValidationFailed, DatabaseUnavailable),
+)
+async def get_merchant_redemptions(request: web.Request) -> web.Response:
+    """How each stands now, so that one can be found to be refunded or captured. Not who the resident is."""
+    token = bearer_token(request)
+    query = read_query(request, MerchantRedemptionsQuery)
+    async with request.app[ENGINE].connect() as connection:
+        merchant = await authenticate_merchant(connection, token, demo=request.app[SETTINGS].demo)
+        page = await list_redemptions(connection, merchant.id, before=query.cursor, limit=query.limit)
+    return json_response(page)
 
 
 @routes.route(
