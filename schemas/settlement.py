@@ -132,7 +132,7 @@ class StatementLines(Answer):
 
 
 class CoinsQuery(_Query):
-    """Both months are included."""
+    """Both months are included; those that have not begun are left out."""
 
     first: MonthText = Field(alias="from")
     last: MonthText = Field(alias="to")

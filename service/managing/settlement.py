@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import create_engine, lift_time_limit, snapshot, transaction
 from service.errors import MerchantUnknown, StatementUnknown, ValidationFailed
@@ -213,11 +213,18 @@ def report_coins(
     """Coins issued, redeemed, expired and outstanding, month by month."""
     begin, end = _month(first), _month(last)
 
-    async def work(connection: AsyncConnection, settings: Settings) -> list[dict[str, Any]]:
-        await lift_time_limit(connection)
-        return await coins_outstanding(connection, first=begin, last=end, zone=settings.business_timezone)
+    async def run(settings: Settings) -> list[dict[str, Any]]:
+        engine = create_engine(settings)
+        try:
+            # All figures are of one moment: what moves meanwhile is in each of them or in none.
+            async with snapshot(engine) as connection:
+                await lift_time_limit(connection)
+                return await coins_outstanding(connection, first=begin, last=end, zone=settings.business_timezone)
+        finally:
+            await engine.dispose()
 
-    months = in_transaction(data, work)
+    with installation(read_settings(data)) as settings:
+        months = asyncio.run(run(settings))
     table = listing("Month", "Issued", "Redeemed", "Expired", "Adjusted", "Outstanding", "of which held", "")
     most = max((month["outstanding_coins"] for month in months), default=0)
     for month in months:

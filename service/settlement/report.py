@@ -52,7 +52,7 @@ async def coins_outstanding(
 ) -> list[dict[str, Any]]:
     """One row a month, `first` to `last`, as schemas.settlement.CoinsMonth. To be asked in a snapshot.
 
-    Raises ValidationFailed where the months are in the wrong order or too many.
+    Months that have not begun are left out. Raises ValidationFailed where months are in the wrong order or too many.
     """
     months = [first]
     while months[-1] < last and len(months) <= MONTHS_MAX:
@@ -61,6 +61,8 @@ async def coins_outstanding(
         detail = f"`to` must not be before `from`, and at most {MONTHS_MAX} months are told at once."
         raise ValidationFailed(detail, errors=[{"pointer": "/to", "code": "months", "detail": detail}])
     now = await database_now(connection)
+    # So that only one of them can end now: each moment is asked for once.
+    months = [month for month in months if month.begins_at(zone) < now]
     ends = {month: min(month.ends_at(zone), now) for month in months}
     held_rows = await connection.execute(HELD, {"zone": zone, "moments": list(ends.values())})
     held = {row.at: row.coins for row in held_rows}

@@ -294,3 +294,22 @@ async def test_coins_outstanding_add_up_to_what_the_wallets_hold(world: World, e
     assert (june["expired_coins"], june["outstanding_coins"]) == (4, 35)
     assert months[-1]["adjusted_in_coins"] - months[-1]["adjusted_out_coins"] == 43
     assert months[-1]["outstanding_coins"] == held == 78
+
+
+async def test_months_that_have_not_begun_are_left_out_and_an_open_hold_is_counted_once(
+    world: World, engine: AsyncEngine, shop: str
+) -> None:
+    now = datetime.now(UTC)
+    this_month = Month.of(business_day(now, ZONE))
+    async with transaction(engine) as connection:
+        driver = await driver_connection(connection)
+        await driver.execute(
+            "INSERT INTO hold VALUES ($1, $2, 10, now() - interval '1 microsecond', now() + interval '1 hour')",
+            *(world.resident_id, uuid.uuid4()),
+        )
+    async with snapshot(engine) as connection:
+        for last in (this_month, this_month.next, this_month.next.next):
+            months = await coins_outstanding(connection, first=this_month, last=last, zone=ZONE)
+            assert [(month["month"], month["held_coins"]) for month in months] == [(str(this_month), 10)]
+        later = this_month.next
+        assert await coins_outstanding(connection, first=later, last=later, zone=ZONE) == []
