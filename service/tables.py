@@ -633,6 +633,15 @@ settlement_line = Table(
     Index(None, "statement_number", "transfer_id"),
 )
 
+# Which captures that came too late a statement tells of: each is told once.
+settlement_uncovered = Table(
+    "settlement_uncovered",
+    metadata,
+    Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("redemption_id", Uuid, primary_key=True),
+    Column("statement_number", Text, ForeignKey("settlement_statement.number"), nullable=False, index=True),
+)
+
 # -- webhooks -------------------------------------------------------------------------------------------------------
 
 webhook_endpoint = Table(

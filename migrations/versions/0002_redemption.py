@@ -22,6 +22,7 @@ PRIVILEGES = {
     "offer": "INSERT, UPDATE (title, title_en, unit, unit_en, coins, valid_until, resident_day_max, stock_added, stock_taken)",
     "settlement_line": "INSERT",
     "settlement_statement": "INSERT",
+    "settlement_uncovered": "INSERT",
     "site": "UPDATE (latitude, longitude)",
     "spending_limit": "INSERT",
     "uncovered_capture": "INSERT",
@@ -396,6 +397,21 @@ def create_settlement() -> None:
         "settlement_line",
         ["statement_number", "transfer_id"],
         unique=False,
+    )
+    op.create_table(
+        "settlement_uncovered",
+        sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("redemption_id", sa.Uuid(), nullable=False),
+        sa.Column("statement_number", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["statement_number"],
+            ["settlement_statement.number"],
+            name=op.f("fk_settlement_uncovered_statement_number_settlement_statement"),
+        ),
+        sa.PrimaryKeyConstraint("owner_id", "redemption_id", name=op.f("pk_settlement_uncovered")),
+    )
+    op.create_index(
+        op.f("ix_settlement_uncovered_statement_number"), "settlement_uncovered", ["statement_number"], unique=False
     )
 
 

@@ -124,7 +124,7 @@ def _tell(settled: list[Settled], month: Month) -> bool:
         elif each.unrated_from is not None:
             said = f"[red]{each.unrated} captures and refunds have no rate; see below[/red]"
         elif each.later is not None:
-            said = f"[red]{each.later} is closed already: what is left of {month} is on a later statement[/red]"
+            said = f"{each.later} was closed first: what there was in {month} is on a later statement"
         else:
             continue
         table.add_row(each.merchant_id, each.number or "", f"{each.net_coins:,}", yuan(each.payable_fen), said)
@@ -135,7 +135,7 @@ def _tell(settled: list[Settled], month: Month) -> bool:
                 console.print(_rate_command(each.merchant_id, each.unrated_from), highlight=False, soft_wrap=True)
     else:
         console.print(f"No merchant has anything to settle in {month}.")
-    return all(each.number is not None or not (each.unrated or each.later) for each in settled)
+    return not any(each.unrated for each in settled)
 
 
 def _rate_command(merchant_id: str, since: datetime) -> str:

@@ -1,7 +1,8 @@
--- Close one merchant's month: the statement and its lines, in one statement, or nothing where there is one already.
+-- Close one merchant's month: the statement and what it is made of, in one statement. The merchant is locked.
 --   :merchant_id  :account_id  :number  :month  :begins_at (how far back one looks)  :ends_at
--- What is taken is every capture and refund from before :ends_at that is on no statement yet. Those older than
--- :begins_at are: a transaction lasts minutes at most, and :begins_at is a whole closed month back.
+-- What is taken is every capture and refund from before :ends_at that is on no statement yet, and every capture that
+-- came too late. Those older than :begins_at are: a transaction lasts minutes at most, and :begins_at is a whole closed
+-- month back.
 -- Gives the totals, how many captures have no rate and since when, and the number where it was issued.
 WITH unsettled AS (
     SELECT owner_id, id, kind, coins, reverses_id, created_at
@@ -37,6 +38,14 @@ WITH unsettled AS (
         SELECT FROM settlement_line
         WHERE settlement_line.owner_id = unsettled.owner_id AND settlement_line.transfer_id = unsettled.id
     )
+), uncovered AS (
+    SELECT owner_id, redemption_id, coins
+    FROM uncovered_capture
+    WHERE merchant_id = :merchant_id AND received_at >= :begins_at AND received_at < :ends_at
+      AND NOT EXISTS (
+          SELECT FROM settlement_uncovered AS told
+          WHERE told.owner_id = uncovered_capture.owner_id AND told.redemption_id = uncovered_capture.redemption_id
+      )
 ), totals AS (
     SELECT count(*) FILTER (WHERE kind = 'redemption') AS captures,
            coalesce(sum(coins) FILTER (WHERE kind = 'redemption'), 0)::bigint AS captured_coins,
@@ -46,20 +55,16 @@ WITH unsettled AS (
            div(coalesce(sum(coins::numeric * fen_per_1000_coins * CASE kind WHEN 'refund' THEN -1 ELSE 1 END), 0),
                1000)::bigint AS payable_fen,
            count(*) FILTER (WHERE fen_per_1000_coins IS NULL) AS unrated,
-           min(captured_at) FILTER (WHERE fen_per_1000_coins IS NULL) AS unrated_from
+           min(captured_at) FILTER (WHERE fen_per_1000_coins IS NULL) AS unrated_from,
+           (SELECT coalesce(sum(coins), 0)::bigint FROM uncovered) AS uncovered_coins
     FROM rated
 ), issued AS (
     INSERT INTO settlement_statement (number, merchant_id, month, captures, captured_coins, refunds, refunded_coins,
                                       net_coins, payable_fen, uncovered_coins)
     SELECT :number, :merchant_id, :month, captures, captured_coins, refunds, refunded_coins,
-           captured_coins - refunded_coins, payable_fen,
-           (SELECT coalesce(sum(coins), 0)::bigint
-            FROM uncovered_capture
-            WHERE merchant_id = :merchant_id AND received_at < :ends_at
-              AND received_at >= coalesce(CAST(:closed_until AS timestamptz), '-infinity'))
+           captured_coins - refunded_coins, payable_fen, uncovered_coins
     FROM totals
-    WHERE captures + refunds > 0 AND unrated = 0
-    ON CONFLICT DO NOTHING
+    WHERE captures + refunds + uncovered_coins > 0 AND unrated = 0
     RETURNING number, issued_at
 ), lined AS (
     INSERT INTO settlement_line (owner_id, transfer_id, statement_number, fen_per_1000_coins)
@@ -68,6 +73,11 @@ WITH unsettled AS (
     CROSS JOIN issued
     -- As the primary key has them, so that its pages are written one after the other.
     ORDER BY rated.owner_id, rated.id
+), told AS (
+    INSERT INTO settlement_uncovered (owner_id, redemption_id, statement_number)
+    SELECT uncovered.owner_id, uncovered.redemption_id, issued.number
+    FROM uncovered
+    CROSS JOIN issued
 )
 SELECT totals.*, issued.number, issued.issued_at
 FROM totals

@@ -12,13 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.db import violated_constraint
 from service.errors import RateExists
 from service.settlement.months import Month
-from service.tables import merchant, merchant_rate, redemption, settlement_line, settlement_statement, transfer
+from service.tables import (
+    merchant,
+    merchant_rate,
+    redemption,
+    settlement_line,
+    settlement_statement,
+    transfer,
+    uncovered_capture,
+)
 
 ISSUE = sa.text(resources.files("service.settlement").joinpath("issue.sql").read_text()).bindparams(
     sa.bindparam("month", type_=sa.Date),
     sa.bindparam("begins_at", type_=sa.DateTime(timezone=True)),
     sa.bindparam("ends_at", type_=sa.DateTime(timezone=True)),
-    sa.bindparam("closed_until", type_=sa.DateTime(timezone=True)),
 )
 
 # Taken from the driver without a pause: more at once hold everyone else's requests up, fewer cost round trips.
@@ -51,9 +58,35 @@ async def issue(connection: AsyncConnection, **values: Any) -> sa.Row[Any]:
 
 
 async def lock_merchant(connection: AsyncConnection, merchant_id: str) -> bool:
-    """Rates of one merchant are set one after the other; False where there is no such merchant."""
+    """A merchant's rates are set, and its months closed, one after the other; False where there is no such merchant."""
     query = sa.select(merchant.c.id).where(merchant.c.id == merchant_id).with_for_update(key_share=True)
     return (await connection.execute(query)).one_or_none() is not None
+
+
+async def has_any(
+    connection: AsyncConnection, *, merchant_id: str, account_id: int, begins_at: datetime, ends_at: datetime
+) -> bool:
+    """Whether the merchant took or gave back anything in that time, or told of a capture too late."""
+    account, at = sa.literal(account_id), transfer.c.created_at
+    found = sa.or_(
+        # The kinds are spelled out, so that their indexes are used.
+        *(
+            sa.exists().where(
+                transfer.c.kind == sa.literal_column(f"'{kind}'"), side == account, at >= begins_at, at < ends_at
+            )
+            for kind, side in (
+                ("redemption", transfer.c.credit_account_id),
+                ("refund", transfer.c.debit_account_id),
+                ("reversal", transfer.c.debit_account_id),
+            )
+        ),
+        sa.exists().where(
+            uncovered_capture.c.merchant_id == merchant_id,
+            uncovered_capture.c.received_at >= begins_at,
+            uncovered_capture.c.received_at < ends_at,
+        ),
+    )
+    return bool((await connection.execute(sa.select(found))).scalar_one())
 
 
 async def has_rate(connection: AsyncConnection, merchant_id: str, at: datetime) -> bool:

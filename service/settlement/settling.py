@@ -25,8 +25,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Settled:
     """What became of one merchant's month. `number` is the statement's, issued now where `issued`.
 
-    `unrated` captures, the first of them at `unrated_from`, keep it from being issued; `later` is a month that is
-    closed already, which does too.
+    `unrated` captures, the first of them at `unrated_from`, keep it from being issued; `later` is a month that was
+    closed before this one, and has on its statement what was to settle in this one.
     """
 
     merchant_id: str
@@ -51,13 +51,14 @@ async def settle(connection: AsyncConnection, *, merchant: Any, month: Month, zo
     """Issue the merchant's statement of this month, with its webhook message, in the caller's transaction.
 
     Nothing is changed where there is one, where there is nothing to settle, where a capture has no rate, or where a
-    later month is closed: what is left of this one is on that statement.
+    later month is closed: what is left of this one is on that statement or will be on the next.
     """
     number = number_of(merchant.id, month)
+    # Who closes another month of the merchant at this moment is done with it before we look.
+    await queries.lock_merchant(connection, merchant.id)
     last = await queries.last_month(connection, merchant.id)
     if last is not None and last >= month:
-        return await _issued_before(connection, merchant.id, number) or Settled(merchant.id, None, False, later=last)
-    closed_until = None if last is None else last.ends_at(zone)
+        return await _closed_before(connection, merchant, month, last, zone)
     row = await queries.issue(
         connection,
         merchant_id=merchant.id,
@@ -66,14 +67,10 @@ async def settle(connection: AsyncConnection, *, merchant: Any, month: Month, zo
         month=month.first_day,
         begins_at=EPOCH if last is None else last.begins_at(zone),
         ends_at=month.ends_at(zone),
-        closed_until=closed_until,
     )
     net_coins = row.captured_coins - row.refunded_coins
     if row.number is None:
-        # Someone else may have closed it since we looked.
-        return await _issued_before(connection, merchant.id, number) or Settled(
-            merchant.id, None, False, net_coins, row.payable_fen, row.unrated, row.unrated_from
-        )
+        return Settled(merchant.id, None, False, net_coins, row.payable_fen, row.unrated, row.unrated_from)
     data = {"number": number, "month": str(month), "net_coins": net_coins, "payable_fen": row.payable_fen}
     raw: Any = await connection.get_raw_connection()
     message = Message(merchant.id, "statement.issued", row.issued_at, data)
@@ -81,9 +78,19 @@ async def settle(connection: AsyncConnection, *, merchant: Any, month: Month, zo
     return Settled(merchant.id, number, True, net_coins, row.payable_fen)
 
 
-async def _issued_before(connection: AsyncConnection, merchant_id: str, number: str) -> Settled | None:
+async def _closed_before(connection: AsyncConnection, merchant: Any, month: Month, last: Month, zone: str) -> Settled:
+    number = number_of(merchant.id, month)
     found = await queries.find_statement(connection, number)
-    return found and Settled(merchant_id, number, False, found.net_coins, found.payable_fen)
+    if found is not None:
+        return Settled(merchant.id, number, False, found.net_coins, found.payable_fen)
+    moved = await queries.has_any(
+        connection,
+        merchant_id=merchant.id,
+        account_id=merchant.account_id,
+        begins_at=month.begins_at(zone),
+        ends_at=month.ends_at(zone),
+    )
+    return Settled(merchant.id, None, False, later=last if moved else None)
 
 
 async def recompute(connection: AsyncConnection, number: str) -> Totals:

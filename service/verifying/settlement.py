@@ -81,19 +81,33 @@ CHECKS: Final = (
     Check(
         3,
         "statements_show_what_is_uncovered",
-        "Each settlement statement shows the late captures that came too late since the month that was closed before.",
+        "Each settlement statement shows what the captures that came too late, and are told on it, come to.",
         """
         SELECT statement.number, statement.uncovered_coins, coalesce(sum(uncovered.coins), 0) AS coins_told
-        FROM (SELECT number, merchant_id, uncovered_coins,
-                     (month + interval '1 month') AT TIME ZONE :timezone AS ends_at,
-                     coalesce((lag(month) OVER (PARTITION BY merchant_id ORDER BY month) + interval '1 month')
-                              AT TIME ZONE :timezone, '-infinity') AS begins_at
-              FROM settlement_statement) AS statement
+        FROM settlement_statement AS statement
+        LEFT JOIN settlement_uncovered AS told ON told.statement_number = statement.number
         LEFT JOIN uncovered_capture AS uncovered
-          ON uncovered.merchant_id = statement.merchant_id
-         AND uncovered.received_at >= statement.begins_at AND uncovered.received_at < statement.ends_at
+          ON uncovered.owner_id = told.owner_id AND uncovered.redemption_id = told.redemption_id
         GROUP BY statement.number, statement.uncovered_coins
         HAVING statement.uncovered_coins <> coalesce(sum(uncovered.coins), 0)
+        """,
+    ),
+    Check(
+        3,
+        "uncovered_captures_are_told",
+        "Each capture that came too late before a merchant's newest closed month is told on one of its statements, of a"
+        " month that ended later.",
+        """
+        SELECT told.statement_number, owner_id, redemption_id, uncovered.coins
+        FROM uncovered_capture AS uncovered
+        FULL JOIN settlement_uncovered AS told USING (owner_id, redemption_id)
+        LEFT JOIN settlement_statement AS statement ON statement.number = told.statement_number
+        LEFT JOIN (SELECT merchant_id, max(month)::timestamp AT TIME ZONE :timezone AS begins_at
+                   FROM settlement_statement
+                   GROUP BY merchant_id) AS newest ON newest.merchant_id = uncovered.merchant_id
+        WHERE CASE WHEN told.statement_number IS NULL THEN uncovered.received_at < newest.begins_at
+                   ELSE uncovered.merchant_id IS DISTINCT FROM statement.merchant_id
+                     OR uncovered.received_at >= (statement.month + interval '1 month') AT TIME ZONE :timezone END
         """,
     ),
     Check(

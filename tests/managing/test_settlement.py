@@ -93,5 +93,5 @@ def test_coins_outstanding_are_reported_by_month(tanbi: Tanbi, settings: Setting
     month = last_month()
     take(settings, 40, month.begins_at(ZONE))
     assert f"{month} │ 40 │ 40 │ 0 │ 0 │ 0 │ 0 │" in tanbi("report", "coins", "--from", str(month), "--to", str(month))
-    with pytest.raises(ValidationFailed, match="not before"):
+    with pytest.raises(ValidationFailed, match="not be before"):
         tanbi("report", "coins", "--from", "2026-02", "--to", "2026-01")

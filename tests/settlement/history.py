@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.ledger.queries import insert_transfer, move_posted
-from service.tables import ISSUER_ACCOUNT_ID, merchant
+from service.tables import ISSUER_ACCOUNT_ID, merchant, uncovered_capture
 
 
 async def move(connection: AsyncConnection, resident_id: int, kind: str, coins: int, at: datetime, **more: Any) -> int:
@@ -38,6 +38,21 @@ async def capture(connection: AsyncConnection, resident_id: int, coins: int, at:
     await earn(connection, resident_id, coins, at)
     redemption_id = uuid.uuid4()
     return await move(connection, resident_id, "redemption", coins, at, redemption_id=redemption_id), redemption_id
+
+
+async def tell_too_late(connection: AsyncConnection, resident_id: int, coins: int, at: datetime) -> None:
+    """A machine of the one merchant there is told what it had given out when its grace was over."""
+    merchant_id = (await connection.execute(sa.select(merchant.c.id))).scalar_one()
+    await connection.execute(
+        sa.insert(uncovered_capture).values(
+            owner_id=resident_id,
+            redemption_id=uuid.uuid4(),
+            merchant_id=merchant_id,
+            machine_id="NK-W-01",
+            coins=coins,
+            received_at=at,
+        )
+    )
 
 
 async def refund(

@@ -2,7 +2,6 @@
 
 import asyncio
 import csv
-import dataclasses
 import io
 import json
 import uuid
@@ -34,6 +33,7 @@ from tests.world import World, add_shop, adjust, build_world, driver_connection
 ZONE = "Asia/Shanghai"
 MAY, JUNE = Month(2026, 5), Month(2026, 6)
 MERCHANT = "NK-M-01"
+TICK = timedelta(microseconds=1)
 
 
 @pytest.fixture
@@ -101,8 +101,83 @@ async def test_what_comes_late_is_on_the_next_statement_and_the_closed_one_stays
     assert (june.net_coins, june.payable_fen) == (-93, -(93 * 1999 // 1000))
     async with engine.connect() as connection:
         assert (await recompute(connection, "NK-M-01-202605")).payable_fen == closed.payable_fen
-    late = await close(engine, Month(2026, 4))
+
+
+async def test_a_month_that_a_later_one_was_closed_before_says_so_only_where_there_was_something(
+    world: World, engine: AsyncEngine, shop: str
+) -> None:
+    await capture(engine, world, 100, datetime(2026, 5, 20, tzinfo=UTC))
+    await capture(engine, world, 7, datetime(2026, 6, 20, tzinfo=UTC))
+    assert (await close(engine, JUNE)).net_coins == 107
+    late = await close(engine, MAY)
     assert (late.number, late.later) == (None, JUNE)
+    before = await close(engine, Month(2026, 4))
+    assert (before.number, before.later) == (None, None)
+    async with transaction(engine) as connection:
+        await history.tell_too_late(connection, world.resident_id, 5, datetime(2026, 4, 30, 16, tzinfo=UTC) - TICK)
+    assert (await close(engine, Month(2026, 4))).later == JUNE
+
+
+async def test_a_month_is_the_citys_to_the_microsecond(world: World, engine: AsyncEngine, shop: str) -> None:
+    begins_at, ends_at = datetime(2026, 4, 30, 16, tzinfo=UTC), datetime(2026, 5, 31, 16, tzinfo=UTC)
+    assert (MAY.begins_at(ZONE), MAY.ends_at(ZONE)) == (begins_at, ends_at)
+    async with transaction(engine) as connection:
+        owner = world.resident_id
+        for coins, at in ((1, begins_at - TICK), (2, begins_at), (4, ends_at - TICK), (8, ends_at)):
+            taken = await history.capture(connection, owner, coins * 100, at)
+            await history.refund(connection, owner, taken, coins, at)
+            await history.tell_too_late(connection, owner, coins * 1000, at)
+    await close(engine, MAY)
+    async with engine.connect() as connection:
+        found = await queries.find_statement(connection, "NK-M-01-202605")
+        assert found is not None
+        days = await queries.days_of(connection, found.number, ZONE)
+    assert (found.captured_coins, found.refunded_coins, found.uncovered_coins) == (700, 7, 7000)
+    # Late evening in UTC is the next morning in the city.
+    assert [(str(row.day), row.captured_coins, row.refunded_coins) for row in days] == [
+        ("2026-04-30", 100, 1),
+        ("2026-05-01", 200, 2),
+        ("2026-05-31", 400, 4),
+    ]
+    await close(engine, JUNE)
+    async with engine.connect() as connection:
+        june = await queries.find_statement(connection, "NK-M-01-202606")
+    assert june is not None
+    assert (june.captured_coins, june.refunded_coins, june.uncovered_coins) == (800, 8, 8000)
+
+
+async def test_what_was_told_too_late_is_on_one_statement_also_where_there_is_nothing_else(
+    world: World, engine: AsyncEngine, shop: str
+) -> None:
+    async def tell(coins: int, at: datetime) -> None:
+        async with transaction(engine) as connection:
+            await history.tell_too_late(connection, world.resident_id, coins, at)
+
+    async def uncovered(month: Month) -> tuple[bool, int]:
+        settled = await close(engine, month)
+        async with engine.connect() as connection:
+            found = await queries.find_statement(connection, settled.number or "")
+        return settled.issued, -1 if found is None else found.uncovered_coins
+
+    await tell(77, datetime(2026, 5, 3, tzinfo=UTC))
+    assert await uncovered(MAY) == (True, 77)
+    assert await uncovered(MAY) == (False, 77)
+    # Of May, and committed after it was closed.
+    await tell(55, datetime(2026, 5, 31, 15, 59, 59, tzinfo=UTC))
+    await capture(engine, world, 100, datetime(2026, 6, 3, tzinfo=UTC))
+    assert await uncovered(JUNE) == (True, 55)
+    assert await uncovered(Month(2026, 7)) == (False, -1)
+
+
+async def test_two_months_closed_at_once_are_closed_one_after_the_other(
+    world: World, engine: AsyncEngine, shop: str
+) -> None:
+    for month in (5, 6):
+        await capture(engine, world, month, datetime(2026, month, 20, tzinfo=UTC))
+    settled = await asyncio.gather(*(close(engine, month) for month in (MAY, JUNE) * 3))
+    coins = {each.number: each.net_coins for each in settled if each.issued}
+    # Whichever was first: June's takes May's too.
+    assert coins in ({"NK-M-01-202605": 5, "NK-M-01-202606": 6}, {"NK-M-01-202606": 11})
 
 
 async def test_lines_come_each_once_and_in_order_however_many_are_asked_for_at_once(
@@ -128,19 +203,6 @@ async def test_two_who_close_a_month_at_once_issue_one_statement(world: World, e
     async with engine.connect() as connection:
         lines = sa.select(sa.func.count()).select_from(settlement_line)
         assert (await connection.execute(lines)).scalar_one() == 1
-
-
-async def test_who_looked_before_another_closed_the_month_is_told_of_it(
-    world: World, engine: AsyncEngine, shop: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await capture(engine, world, 100, datetime(2026, 5, 20, tzinfo=UTC))
-    closed = await close(engine, MAY)
-
-    async def not_yet(*_: object) -> None:
-        return None
-
-    monkeypatch.setattr(queries, "last_month", not_yet)
-    assert await close(engine, MAY) == dataclasses.replace(closed, issued=False)
 
 
 async def test_a_capture_without_a_rate_keeps_its_merchant_from_being_settled(
@@ -209,7 +271,12 @@ async def test_a_rate_reaches_into_the_past_only_where_there_was_none(
 
 
 @pytest.mark.parametrize(
-    ("table", "column"), [("settlement_statement", "issued_at"), ("settlement_line", "statement_number")]
+    ("table", "column"),
+    [
+        ("settlement_statement", "issued_at"),
+        ("settlement_line", "statement_number"),
+        ("settlement_uncovered", "statement_number"),
+    ],
 )
 async def test_the_service_cannot_change_what_is_settled(
     world: World, engine: AsyncEngine, table: str, column: str

@@ -12,6 +12,8 @@ UNCOVERED = "uncovered_captures_took_nothing"
 OWNER = {"owner_id": "{city.patron_id}"}
 # A redemption that was taken at once.
 AT_ONCE = "(SELECT id FROM redemption WHERE coins = 40)"
+# What is told on a statement goes along, so that only the capture is wrong.
+TOLD = "UPDATE settlement_uncovered SET redemption_id = (SELECT redemption_id FROM uncovered_capture)"
 LATE = "(SELECT id FROM redemption WHERE coins = 120)"
 
 DAMAGES = {
@@ -60,12 +62,12 @@ DAMAGES = {
     ),
     "an uncovered capture that was taken": Damage(
         UNCOVERED,
-        (f"UPDATE uncovered_capture SET redemption_id = {LATE}",),
+        (f"UPDATE uncovered_capture SET redemption_id = {LATE}", TOLD),
         {**OWNER, "problem": "captured"},
     ),
     "an uncovered capture of nothing": Damage(
         UNCOVERED,
-        ("UPDATE uncovered_capture SET redemption_id = gen_random_uuid()",),
+        ("UPDATE uncovered_capture SET redemption_id = gen_random_uuid()", TOLD),
         {**OWNER, "problem": "no redemption"},
     ),
     "an uncovered capture of a hold that was voided": Damage(
@@ -73,6 +75,7 @@ DAMAGES = {
         (
             "UPDATE uncovered_capture SET coins = 30, redemption_id ="
             " (SELECT redemption_id FROM hold_resolution WHERE outcome = 'voided' AND coins = 30)",
+            TOLD,
         ),
         {**OWNER, "problem": "not expired"},
         frozenset({"statements_show_what_is_uncovered"}),
@@ -92,7 +95,6 @@ DAMAGES = {
             " FROM redemption WHERE redemption.id = redemption_id",
         ),
         {**OWNER, "problem": "in time"},
-        frozenset({"statements_show_what_is_uncovered"}),
     ),
     "an uncovered capture of another machine": Damage(
         UNCOVERED,

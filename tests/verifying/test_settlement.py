@@ -11,6 +11,7 @@ ADJUSTMENTS = "adjustments_were_approved_by_another"
 RATES = "lines_have_the_rate_of_their_capture"
 STATEMENTS = "statements_equal_their_lines"
 UNCOVERED = "statements_show_what_is_uncovered"
+TOLD = "uncovered_captures_are_told"
 LINES = "lines_are_their_merchants"
 UNSETTLED = "nothing_is_left_unsettled"
 COINS = "coin_volumes_equal_transfers"
@@ -120,6 +121,32 @@ DAMAGES = {
         UNCOVERED,
         ("UPDATE settlement_statement SET uncovered_coins = 0 WHERE uncovered_coins > 0",),
         {"uncovered_coins": 0, "coins_told": 55},
+    ),
+    "an uncovered capture that was taken off its statement": Damage(
+        TOLD,
+        (
+            "DELETE FROM settlement_uncovered",
+            "UPDATE settlement_statement SET uncovered_coins = 0 WHERE uncovered_coins > 0",
+            # Of the newest month it could still be on the next.
+            "INSERT INTO settlement_statement"
+            " SELECT 'next', merchant_id, month + interval '1 month', 0, 0, 0, 0, 0, 0, 0"
+            " FROM settlement_statement ORDER BY month DESC LIMIT 1",
+        ),
+        {**PATRON, "statement_number": None, "coins": 55},
+    ),
+    "an uncovered capture that came after its statement's month": Damage(
+        TOLD,
+        (
+            "UPDATE uncovered_capture SET received_at = (SELECT month + interval '1 month' FROM settlement_statement"
+            " WHERE uncovered_coins > 0) AT TIME ZONE 'Asia/Shanghai'",
+        ),
+        {**PATRON, "coins": 55},
+    ),
+    "an uncovered capture on another merchant's statement": Damage(
+        TOLD,
+        ("UPDATE uncovered_capture SET merchant_id = 'NK-M-01'",),
+        {**PATRON, "coins": 55},
+        frozenset({"uncovered_captures_took_nothing"}),
     ),
     "a line of another merchant": Damage(
         LINES,
