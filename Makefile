@@ -9,7 +9,7 @@ PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check lint types imports drift pytest lock openapi clean
+.PHONY: help demo test check lint types imports drift pytest lock openapi settings clean
 
 help:
 	@echo 'make demo   run everything on sample data; ARGS="--port 8099 --data DIR --no-fleet" passes flags on'
@@ -39,6 +39,9 @@ pytest: $(READY)
 openapi: $(READY)
 	$(BIN)/tanbi openapi --output schemas/openapi.json
 
+settings: $(READY)
+	$(BIN)/python -m tests.settings_page
+
 # Hashes only: no index address may enter the lock.
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
@@ -51,6 +54,7 @@ lock:
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tanbi needs Python 3.11 or newer; name one with PYTHON=…")'
+	@echo 'Installing into $(VENV) what Tanbi needs, a PostgreSQL included. That is done once and can take minutes.'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

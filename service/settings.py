@@ -28,49 +28,73 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TANBI_", frozen=True, extra="ignore")
 
-    data_dir: Path = Field(default_factory=default_data_dir, description="Embedded database, secret key, demo.json")
-    database_url: str | None = Field(None, repr=False, description="PostgreSQL 15 or newer, as the application's role")
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="Embedded database, secret key, demo.json; root's is /var/lib/tanbi, others' ~/.local/share/tanbi",
+    )
+    database_url: str | None = Field(
+        None, repr=False, description="PostgreSQL 15 or newer, as the application's role; none: the embedded one"
+    )
     migration_database_url: str | None = Field(
         None, repr=False, description="The same database as its owner, for `tanbi migrate`"
     )
-    secret_key: SecretStr | None = Field(None, description="base64 of 32 bytes; all other keys are derived from it")
+    secret_key: SecretStr | None = Field(
+        None,
+        description="base64 of 32 bytes; all other keys are derived from it; made in the data directory where that has the database",
+    )
 
-    host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
-    workers: int = Field(1, ge=1, le=64)
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; of a demo, 0 takes any that is free")
+    workers: int = Field(1, ge=1, le=64, description="Processes on the one port")
     shutdown_seconds: float = Field(7.0, gt=0, description="Time to finish what was accepted, after SIGTERM")
-    instance: str = Field("", description="Who exports database metrics; one name for all processes of one replica")
+    instance: str = Field(
+        "", description="Who exports database metrics: one name for all processes of a replica; none: one is made"
+    )
 
-    body_bytes_max: int = Field(1024 * 1024, ge=1024)
+    body_bytes_max: int = Field(1024 * 1024, ge=1024, description="Size of a request's body")
     body_seconds_max: float = Field(30.0, gt=0, description="How long a request's body may take to arrive")
-    signature_tolerance_seconds: int = Field(300, ge=1)
-    event_future_seconds_max: int = Field(300, ge=0)
-    event_age_days_max: int = Field(400, ge=1)
-    weight_grams_max: int = Field(150_000, ge=1, description="More than any bin's scale can weigh")
+    signature_tolerance_seconds: int = Field(
+        300, ge=1, description="How far a signature's `created` may be from the service's clock, either way"
+    )
+    event_future_seconds_max: int = Field(300, ge=0, description="How far ahead of the service's clock a drop may be")
+    event_age_days_max: int = Field(400, ge=1, description="Age of a drop that is still taken")
+    weight_grams_max: int = Field(
+        150_000, ge=1, description="Weight of one drop; more is rejected, as no bin's scale can weigh it"
+    )
     waiting_days_max: int = Field(30, ge=0, description="Age of unclaimed events that binding a card still credits")
     waiting_interval_seconds: float = Field(3.0, gt=0, description="How soon an event that missed its card is found")
-    cards_per_resident_max: int = Field(10, ge=1)
-    business_timezone: str = "Asia/Shanghai"
+    cards_per_resident_max: int = Field(10, ge=1, description="Cards that a resident can bind")
+    business_timezone: str = Field("Asia/Shanghai", description="Where the city's days and months begin and end")
 
     groupcommit_writers: int = Field(2, ge=1, le=32, description="Transactions in flight at once, per process")
-    groupcommit_batch_items_max: int = Field(500, ge=1, le=5000)
+    groupcommit_batch_items_max: int = Field(500, ge=1, le=5000, description="Weigh events of one transaction")
     groupcommit_companion_items_min: int = Field(250, ge=1, description="Items that wait when a second writer sets out")
-    groupcommit_queue_items_max: int = Field(10_000, ge=1)
+    groupcommit_queue_items_max: int = Field(
+        10_000, ge=1, description="Weigh events that wait, per process; more are answered 503 `queue_full`"
+    )
     groupcommit_retry_seconds_max: float = Field(10.0, ge=0, description="How long a lost database is waited for")
-    database_pool_size: int = Field(10, ge=1)
-    statement_timeout_seconds: float = Field(15.0, gt=0)
+    database_pool_size: int = Field(
+        10, ge=1, description="Connections kept, per process, besides the writers'; twice as many where they are needed"
+    )
+    statement_timeout_seconds: float = Field(
+        15.0, gt=0, description="How long a statement may take; half as long for a lock"
+    )
 
-    fold_interval_seconds: float = Field(0.5, gt=0)
-    fold_lease_seconds: float = Field(1.0, gt=0)
+    fold_interval_seconds: float = Field(0.5, gt=0, description="How often new rows are added to the sums")
+    fold_lease_seconds: float = Field(
+        1.0, gt=0, description="How long a replica that adds them up may be silent before another takes over"
+    )
     imbalance_interval_seconds: float = Field(15.0, gt=0, description="How often wallets are summed against transfers")
     reference_poll_seconds: float = Field(1.0, gt=0, description="How soon a change of bins, keys or tariffs is seen")
 
-    session_days: int = Field(30, ge=1)
-    pay_code_seconds: int = Field(60, ge=1)
+    session_days: int = Field(30, ge=1, description="How long a resident stays logged in")
+    pay_code_seconds: int = Field(60, ge=1, description="How long a pay-code is good")
     redemption_writers: int = Field(2, ge=1, le=32, description="Transactions of redemptions in flight, per process")
     redemption_batch_items_max: int = Field(100, ge=1, le=1000, description="Redemptions of one transaction")
     redemption_companion_items_min: int = Field(4, ge=1, description="Redemptions that wait when a second sets out")
-    redemption_queue_items_max: int = Field(5_000, ge=1)
+    redemption_queue_items_max: int = Field(
+        5_000, ge=1, description="Redemptions that wait, per process; more are answered 503 `queue_full`"
+    )
     expiry_interval_seconds: float = Field(
         3600.0, gt=0, description="How often all wallets are looked at for old coins"
     )
@@ -84,12 +108,14 @@ class Settings(BaseSettings):
     webhook_endpoint_deliveries_max: int = Field(4, ge=1, le=100, description="The same, to one endpoint")
     webhook_endpoints_max: int = Field(5, ge=1, le=100, description="Endpoints of one merchant")
     webhook_retention_days: int = Field(90, ge=4, description="Age of settled webhook messages that are deleted")
-    wechat_base_url: str = "https://api.weixin.qq.com"
-    wechat_app_id: str = ""
-    wechat_secret: SecretStr = SecretStr("")
-    wechat_timeout_seconds: float = Field(5.0, gt=0)
+    wechat_base_url: str = Field("https://api.weixin.qq.com", description="Where WeChat is asked who logs in")
+    wechat_app_id: str = Field("", description="AppID of the mini-program; without it nobody can log in")
+    wechat_secret: SecretStr = Field(SecretStr(""), description="AppSecret of the mini-program")
+    wechat_timeout_seconds: float = Field(5.0, gt=0, description="How long WeChat may take")
 
-    co2e_factor_set: str = "uk.desnz.2025"
+    co2e_factor_set: str = Field(
+        "uk.desnz.2025", description="Factors by which residents are told the CO2e they avoided"
+    )
     demo: bool = Field(False, description="Accept what `tanbi demo` made; set by that command only")
 
     @field_validator("database_url", "migration_database_url")

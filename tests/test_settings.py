@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.settings import Settings
+from tests.settings_page import PAGE, settings_table, table_of
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
@@ -19,3 +20,11 @@ def test_what_is_no_postgresql_url_is_refused_with_the_form_it_should_have(url: 
 def test_settings_show_no_passwords() -> None:
     settings = Settings(database_url="postgresql://tanbi:hidden@db/tanbi")
     assert "hidden" not in repr(settings) + str(settings)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_page_of_settings_is_what_the_settings_make() -> None:
+    assert table_of(PAGE.read_text()) == settings_table(), "run `make settings`"
