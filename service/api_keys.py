@@ -1,7 +1,8 @@
 """API keys of merchants, machines and operators: made, shown once, revoked."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -27,8 +28,11 @@ async def create_api_key(
 ) -> str:
     """A new key, given back this once: the database keeps its hash. `name` tells people whose it is.
 
-    Raises ValidationFailed where role and merchant do not fit, or MerchantUnknown; the caller rolls back.
+    Raises ValidationFailed where role and merchant do not fit or the name is empty, or MerchantUnknown; the caller
+    rolls back.
     """
+    if not name.strip():
+        raise ValidationFailed("A key has a name, which tells people whose it is.")
     if (role == "merchant") != (merchant_id is not None):
         raise ValidationFailed("A key with the role merchant names its merchant; a key with another role names none.")
     secret = new_token(PREFIX)
@@ -62,13 +66,16 @@ async def list_api_keys(connection: AsyncConnection) -> Sequence[Any]:
     return (await connection.execute(query)).all()
 
 
-async def revoke_api_key(connection: AsyncConnection, key_id: UUID) -> None:
-    """From its commit on, the key is refused; one that was revoked before keeps its time. Raises ApiKeyUnknown."""
-    found = await connection.execute(
-        sa.update(api_key)
-        .where(api_key.c.id == key_id)
-        .values(revoked_at=sa.func.coalesce(api_key.c.revoked_at, sa.func.now()))
-        .returning(api_key.c.id)
-    )
-    if found.one_or_none() is None:
+async def revoke_api_key(connection: AsyncConnection, key_id: UUID) -> datetime | None:
+    """From its commit on, the key is refused. When it was revoked, where it was before: it keeps that time.
+
+    Raises ApiKeyUnknown.
+    """
+    row = (
+        await connection.execute(sa.select(api_key.c.revoked_at).where(api_key.c.id == key_id).with_for_update())
+    ).one_or_none()
+    if row is None:
         raise ApiKeyUnknown(f"There is no API key {key_id}.")
+    if row.revoked_at is None:
+        await connection.execute(sa.update(api_key).where(api_key.c.id == key_id).values(revoked_at=sa.func.now()))
+    return cast("datetime | None", row.revoked_at)

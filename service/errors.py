@@ -366,6 +366,14 @@ class TariffInThePast(Conflict):
     title_zh = "价格不能追溯生效"
 
 
+class TariffExists(Conflict):
+    """This material has a tariff from this moment on already, and tariffs are never changed. Choose a later moment."""
+
+    code = "tariff_exists"
+    title = "Tariff exists"
+    title_zh = "该时刻已有价格"
+
+
 class LimitInThePast(Conflict):
     """A limit takes effect at least a minute from now, a day's limit with the next business day: what was granted by
     the one in force stays."""

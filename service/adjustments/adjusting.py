@@ -23,6 +23,7 @@ from service.errors import (
 )
 from service.ledger.adjusting import post_adjustment
 from service.ledger.queries import read_transfer
+from service.moments import in_utc
 
 Result = TypeVar("Result")
 # Writes down which holds of a resident are over; how many.
@@ -132,7 +133,7 @@ async def _lock_waiting(connection: AsyncConnection, adjustment_id: UUID) -> sa.
     row = await _find(connection, adjustment_id)
     if row.decision is not None:
         raise AdjustmentDecided(
-            f"{row.decider_name} {row.decision} this adjustment at {row.decided_at.isoformat(timespec='seconds')}, and"
+            f"{row.decider_name} {row.decision} this adjustment at {in_utc(row.decided_at.replace(microsecond=0))}, and"
             " it stays so. For another correction, request a new one."
         )
     return row

@@ -12,6 +12,7 @@ from service.db import database_now, violated_constraint
 from service.errors import CoinLifeExists, CoinLifeInThePast
 from service.ledger import lot_queries
 from service.ledger.lots import CoinLife, Entry, Lot, Walk
+from service.moments import by_the_clock, whole_second
 
 # Whoever earns in the next moment knows for how long.
 LEAD: Final = timedelta(minutes=1)
@@ -29,22 +30,30 @@ class Expiring(NamedTuple):
 
 
 async def set_coin_life(
-    connection: AsyncConnection, *, months: int | None, effective_from: datetime | None
+    connection: AsyncConnection, *, months: int | None, effective_from: datetime | None, zone: str
 ) -> datetime:
     """Coins earned from `effective_from` on live so many months (1 to 1200), None for ever; when that takes effect.
 
     A minute from now at the earliest, by the database's clock, and there where it is not given: coins that are earned
-    already keep the life they have. Raises CoinLifeInThePast, or CoinLifeExists where a rule begins at that moment.
+    already keep the life they have. Raises CoinLifeInThePast, or CoinLifeExists where a rule begins at that moment;
+    both name moments by the clock of `zone`.
     """
-    earliest = await database_now(connection) + LEAD
+    earliest = whole_second(await database_now(connection) + LEAD)
     starts_at: datetime = earliest if effective_from is None else effective_from
     if starts_at < earliest:
-        raise CoinLifeInThePast
+        raise CoinLifeInThePast(
+            f"This rule can take effect at {by_the_clock(earliest, zone)} at the earliest: coins that are earned keep"
+            " the life they have."
+        )
     try:
         await lot_queries.insert_rule(connection, effective_from=starts_at, months=months)
     except IntegrityError as error:
         if violated_constraint(error) == "pk_coin_life":
-            raise CoinLifeExists from None
+            after = by_the_clock(max(earliest, starts_at + timedelta(seconds=1)), zone)
+            raise CoinLifeExists(
+                f"A rule takes effect at {by_the_clock(starts_at, zone)} already, and rules are never changed. Choose"
+                f" {after}: then that one is for what comes in between."
+            ) from None
         raise
     return starts_at
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
-import pydantic
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,9 +29,18 @@ from service.adjustments.adjusting import (
 )
 from service.auth import OPERATOR_ROLES, Operator, authenticate_operator
 from service.db import Writers, create_engine
-from service.errors import HoldsDue, TokenInvalid, ValidationFailed
-from service.managing.running import DataOption, console, in_transaction, listing, managed
-from service.problems import field_errors
+from service.errors import HoldsDue, TokenInvalid
+from service.managing.running import (
+    DataOption,
+    WithNumbers,
+    city_zone,
+    console,
+    in_transaction,
+    listing,
+    managed,
+    moment,
+    typed,
+)
 from service.redemption.committing import Committing
 from service.reference import Reference
 from service.secrets import Keyring
@@ -61,11 +69,11 @@ KeyFileOption = Annotated[
 AdjustmentIdArgument = Annotated[UUID, typer.Argument(help="As `tanbi adjustment list` shows it.")]
 
 
-@adjustment_app.command("request")
+@adjustment_app.command("request", cls=WithNumbers)
 def adjustment_request(
     resident_id: Annotated[int, typer.Argument(help="Whose wallet.")],
     direction: Annotated[Direction, typer.Argument(help="credit gives coins, debit takes them.")],
-    coins: Annotated[int, typer.Argument()],
+    coins: Annotated[int, typer.Argument(min=1)],
     reason: Annotated[str, typer.Option(help="The resident reads it on their statement.")],
     reference: Annotated[str, typer.Option(help="What is corrected: a case, a complaint, a weigh event.")],
     corrects: Annotated[int | None, typer.Option(help="The transfer that is corrected, if it is one.")] = None,
@@ -73,14 +81,16 @@ def adjustment_request(
     data: DataOption = None,
 ) -> None:
     """Ask for a correction; it waits for another operator."""
-    wanted = _valid(
+    wanted = typed(
         AdjustmentRequest,
-        resident_id=resident_id,
-        direction=direction,
-        coins=coins,
-        reason=reason,
-        reference=reference,
-        corrects_id=corrects,
+        {
+            "resident_id": resident_id,
+            "direction": direction,
+            "coins": coins,
+            "reason": reason,
+            "reference": reference,
+            "corrects_id": corrects,
+        },
     )
 
     async def work(connection: AsyncConnection, operator: Operator, settings: Settings) -> Adjustment:
@@ -116,7 +126,7 @@ def adjustment_reject(
     data: DataOption = None,
 ) -> None:
     """Let no coins move; to reject one's own is to withdraw it."""
-    rejection = _valid(RejectAdjustmentRequest, reason=reason)
+    rejection = typed(RejectAdjustmentRequest, {"reason": reason})
 
     async def work(connection: AsyncConnection, operator: Operator, _settings: Settings) -> Adjustment:
         return await reject_adjustment(connection, operator, adjustment_id, rejection.reason)
@@ -133,11 +143,12 @@ def adjustment_list(
     data: DataOption = None,
 ) -> None:
     """Show the newest corrections."""
-    query = _valid(AdjustmentsQuery, state=state, cursor=cursor, limit=ADJUSTMENTS_LIMIT_MAX)
+    query = typed(AdjustmentsQuery, {"state": state, "cursor": cursor, "limit": ADJUSTMENTS_LIMIT_MAX})
     page = _as_operator(
         data, key_file, OPERATOR_ROLES, lambda connection, _operator, _settings: read_adjustments(connection, query)
     )
-    table = listing("Id", "Resident", "Coins", "State", "Requested by", "Decided by", "Reference")
+    zone = city_zone()
+    table = listing("Id", "Resident", "Coins", "State", "Requested", "By", "Reason", "Reference", "Decided by")
     for found in page.adjustments:
         coins = found.coins if found.direction == "credit" else -found.coins
         decided_by = "" if found.decided_by is None else found.decided_by.name
@@ -146,9 +157,11 @@ def adjustment_list(
             str(found.resident_id),
             f"{coins:+d}",
             found.state,
+            moment(found.created_at, zone),
             found.requested_by.name,
-            decided_by,
+            found.reason,
             found.reference,
+            decided_by,
         )
     console.print(table)
     if page.next_cursor is not None:
@@ -205,15 +218,3 @@ def _as_operator(
         return await work(connection, operator, settings)
 
     return in_transaction(data, run)
-
-
-Model = TypeVar("Model", bound=pydantic.BaseModel)
-
-
-def _valid(model: type[Model], **values: object) -> Model:
-    """What was typed, by the rules of the API. Raises ValidationFailed."""
-    try:
-        return model.model_validate(values)
-    except pydantic.ValidationError as error:
-        found = field_errors(error)
-        raise ValidationFailed("; ".join(f"{each['pointer']}: {each['detail']}" for each in found)) from None

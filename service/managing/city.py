@@ -14,9 +14,12 @@ from service.managing.running import (
     FromOption,
     NameEnOption,
     NameOption,
+    WithNumbers,
+    city_zone,
     console,
     errors,
     in_transaction,
+    moment,
 )
 from service.secrets import Keyring
 from service.weighing.bins import Scale, add_bin, resume_bin, suspend_bin
@@ -83,7 +86,7 @@ def site_add(
     console.print(f"Site {site_id} is there.")
 
 
-@site_app.command("place")
+@site_app.command("place", cls=WithNumbers)
 def site_place(
     site_id: Annotated[str, typer.Argument()],
     latitude: Annotated[float, typer.Argument(help=f"{POSITION}.")],
@@ -109,7 +112,7 @@ def material_add(
     console.print(f"Material {material_id} is there; give it a tariff with `tanbi tariff set`.")
 
 
-@tariff_app.command("set")
+@tariff_app.command("set", cls=WithNumbers)
 def tariff_set(
     material_id: Annotated[str, typer.Argument()],
     coins_per_kg: Annotated[int, typer.Argument(min=0, max=1_000_000)],
@@ -124,7 +127,7 @@ def tariff_set(
         ),
     )
     console.print(
-        f"{material_id}: {coins_per_kg} coins/kg from {starts_at.isoformat(timespec='seconds')};"
+        f"{material_id}: {coins_per_kg} coins/kg from {moment(starts_at, city_zone())};"
         " drops weighed before that are credited by the tariff before, and held where there is none."
     )
 

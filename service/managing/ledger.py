@@ -6,7 +6,16 @@ import typer
 
 from service.folding.rebuild import rebuild
 from service.ledger.coin_life import list_coin_life, set_coin_life
-from service.managing.running import DataOption, FromOption, console, in_transaction, listing
+from service.managing.running import (
+    DataOption,
+    FromOption,
+    WithNumbers,
+    city_zone,
+    console,
+    in_transaction,
+    listing,
+    moment,
+)
 
 coins_app = typer.Typer(help="Coins.", no_args_is_help=True)
 life_app = typer.Typer(help="How long coins live.", no_args_is_help=True)
@@ -31,7 +40,7 @@ def in_words(months: int | None) -> str:
     return f"expire at the end of the day {months} month{'' if months == 1 else 's'} later"
 
 
-@life_app.command("set")
+@life_app.command("set", cls=WithNumbers)
 def life_set(
     months: Annotated[int, typer.Argument(parser=months_or_never, metavar="MONTHS|never")],
     effective_from: FromOption = None,
@@ -40,17 +49,20 @@ def life_set(
     """Supersede how long coins live that are earned from a moment on; coins earned before keep their life."""
     starts_at = in_transaction(
         data,
-        lambda connection, _: set_coin_life(connection, months=months or None, effective_from=effective_from),
+        lambda connection, settings: set_coin_life(
+            connection, months=months or None, effective_from=effective_from, zone=settings.business_timezone
+        ),
     )
-    console.print(f"Coins earned from {starts_at.isoformat(timespec='seconds')} on {in_words(months or None)}.")
+    console.print(f"Coins earned from {moment(starts_at, city_zone())} on {in_words(months or None)}.")
 
 
 @life_app.command("list")
 def life_list(data: DataOption = None) -> None:
     """Show every rule; before the first, coins never expire."""
+    zone = city_zone()
     table = listing("Earned from", "Coins")
     for row in in_transaction(data, lambda connection, _: list_coin_life(connection)):
-        table.add_row(row.effective_from.isoformat(timespec="seconds"), in_words(row.months))
+        table.add_row(moment(row.effective_from, zone), in_words(row.months))
     console.print(table)
 
 

@@ -1,41 +1,43 @@
 """Commands for what coins buy, and how many may be spent: offers and limits."""
 
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any
 
-import pydantic
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.offers import MachineKind, MerchantOffer, NewOffer, OfferChange
 from service.errors import ValidationFailed
-from service.limits import LimitKind, LimitRow
+from service.limits import LimitKind
 from service.managing.running import (
     TIME_EXAMPLE,
-    TIME_FORMAT,
     DataOption,
+    WithNumbers,
+    city_zone,
     console,
     from_option,
     in_transaction,
     listing,
+    moment,
+    parse_moment,
+    typed,
 )
 from service.redemption.limits import list_limits, set_limit
-from service.redemption.offer_queries import merchant_offers_page
+from service.redemption.merchants import require_merchant
+from service.redemption.offer_queries import Rows, merchant_offers_page
 from service.redemption.offers import add_offer, change_offer
 from service.settings import Settings
 
 offer_app = typer.Typer(help="Offers: what coins buy at merchants.", no_args_is_help=True)
 limit_app = typer.Typer(help="Limits on spending.", no_args_is_help=True)
 
-Model = TypeVar("Model", bound=pydantic.BaseModel)
 # More than a city has; a listing that is longer is no use in a terminal.
 LISTED_MAX = 10_000
 NONE = "none"
 NUMBER_DIGITS_MAX = 15
 
 OfferIdArgument = Annotated[str, typer.Argument(help="Such as NK-M-01.water-5l.")]
-UntilOption = Annotated[str | None, typer.Option(help=f"{TIME_EXAMPLE}, or none.")]
+UntilOption = Annotated[str | None, typer.Option(help=f"{TIME_EXAMPLE}; or none.")]
 DayMaxOption = Annotated[str | None, typer.Option(help="Pieces a resident may have on a business day, or none.")]
 
 
@@ -56,7 +58,7 @@ def offer_add(
     data: DataOption = None,
 ) -> None:
     """Add an offer to a merchant's catalogue."""
-    wanted = _checked(
+    wanted = typed(
         NewOffer,
         {
             "id": offer_id,
@@ -82,11 +84,15 @@ def offer_list(
     merchant: Annotated[str | None, typer.Option(help="Only this merchant's.")] = None, data: DataOption = None
 ) -> None:
     """Show offers, those that are over too."""
+    zone = city_zone()
     table = listing("Id", "Merchant", "Title", "Unit", "Coins", "A day", "Stock left", "From", "Until")
-    for row in in_transaction(
-        data, lambda connection, _: merchant_offers_page(connection, merchant, after_id="", limit=LISTED_MAX)
-    ):
-        until = "" if row.valid_until is None else row.valid_until.isoformat(timespec="seconds")
+
+    async def work(connection: AsyncConnection, _settings: Settings) -> Rows:
+        if merchant is not None:
+            await require_merchant(connection, merchant)
+        return await merchant_offers_page(connection, merchant, after_id="", limit=LISTED_MAX)
+
+    for row in in_transaction(data, work):
         table.add_row(
             row.id,
             row.merchant_id,
@@ -95,8 +101,8 @@ def offer_list(
             str(row.coins),
             _said(row.resident_day_max),
             _said(row.stock_left),
-            row.valid_from.isoformat(timespec="seconds"),
-            until,
+            moment(row.valid_from, zone),
+            moment(row.valid_until, zone),
         )
     console.print(table)
 
@@ -128,7 +134,7 @@ def offer_set(
         changes["valid_until"] = _time(until)
     if resident_day_max is not None:
         changes["resident_day_max"] = _number(resident_day_max)
-    wanted = _checked(OfferChange, changes)
+    wanted = typed(OfferChange, changes)
     changed = in_transaction(data, lambda connection, _: change_offer(connection, None, offer_id, wanted))
     console.print(_sentence(changed), highlight=False)
 
@@ -136,12 +142,12 @@ def offer_set(
 @offer_app.command("withdraw")
 def offer_withdraw(offer_id: OfferIdArgument, data: DataOption = None) -> None:
     """End an offer now; what is held for it can still be captured."""
-    long_ago = _checked(OfferChange, {"valid_until": "2000-01-01T00:00:00Z"})
+    long_ago = typed(OfferChange, {"valid_until": "2000-01-01T00:00:00Z"})
     in_transaction(data, lambda connection, _: change_offer(connection, None, offer_id, long_ago))
     console.print(f"Offer {offer_id} is withdrawn.")
 
 
-@limit_app.command("set")
+@limit_app.command("set", cls=WithNumbers)
 def limit_set(
     kind: Annotated[LimitKind, typer.Argument(help="Of one redemption, of a resident's day, of a merchant's day.")],
     coins: Annotated[str, typer.Argument(help="The most coins, or none for no limit.")],
@@ -157,43 +163,32 @@ def limit_set(
     """Supersede a limit from a moment on; what was granted before stays."""
     most = _number(coins)
 
-    async def work(connection: AsyncConnection, settings: Settings) -> str:
-        zone = settings.business_timezone
-        starts_at = await set_limit(
-            connection, kind=kind, coins=most, merchant_id=merchant, effective_from=effective_from, zone=zone
-        )
-        return starts_at.astimezone(ZoneInfo(zone)).isoformat(timespec="seconds")
-
-    starts_at = in_transaction(data, work)
+    starts_at = in_transaction(
+        data,
+        lambda connection, settings: set_limit(
+            connection,
+            kind=kind,
+            coins=most,
+            merchant_id=merchant,
+            effective_from=effective_from,
+            zone=settings.business_timezone,
+        ),
+    )
     said = "no limit" if most is None else f"{most} coins at most"
     where = merchant or ("all merchants together" if kind == "resident_day" else "each merchant without its own")
-    console.print(f"{kind}: {said} from {starts_at}, at {where}.", highlight=False)
+    console.print(f"{kind}: {said} from {moment(starts_at, city_zone())}, at {where}.", highlight=False)
 
 
 @limit_app.command("list")
 def limit_list(data: DataOption = None) -> None:
-    """Show every limit that was ever set; each is in force until the next of its kind and merchant."""
-
-    async def work(connection: AsyncConnection, settings: Settings) -> tuple[list[LimitRow], ZoneInfo]:
-        return await list_limits(connection), ZoneInfo(settings.business_timezone)
-
-    rows, zone = in_transaction(data, work)
-    table = listing("Kind", "Merchant", "From", "Coins at most")
-    for row in rows:
-        begins = row.effective_from.astimezone(zone).isoformat(timespec="seconds")
-        table.add_row(row.kind, row.merchant_id or "", begins, NONE if row.coins is None else str(row.coins))
+    """Show every limit that was ever set, and which are in force. Where a merchant has one of its own, only that holds
+    there."""
+    zone = city_zone()
+    table = listing("Kind", "Merchant", "From", "Coins at most", "Now")
+    for row, standing in in_transaction(data, lambda connection, _: list_limits(connection)):
+        coins = NONE if row.coins is None else str(row.coins)
+        table.add_row(row.kind, row.merchant_id or "", moment(row.effective_from, zone), coins, standing)
     console.print(table)
-
-
-def _checked(model: type[Model], values: dict[str, Any]) -> Model:
-    """`values` as a caller of the API would send them. Raises ValidationFailed."""
-    try:
-        # As JSON: only so are strings taken for times.
-        return model.model_validate_json(pydantic.TypeAdapter(dict[str, Any]).dump_json(values))
-    except pydantic.ValidationError as error:
-        found = error.errors(include_input=False)[0]
-        name = ".".join(str(part) for part in found["loc"])
-        raise ValidationFailed(f"{name}: {found['msg']}." if name else f"{found['msg']}.") from None
 
 
 def _time(text: str | None) -> str | None:
@@ -201,9 +196,9 @@ def _time(text: str | None) -> str | None:
     if text is None or text == NONE:
         return None
     try:
-        return datetime.strptime(text, TIME_FORMAT).isoformat()  # noqa: DTZ007, it has %z
-    except ValueError:
-        raise ValidationFailed(f"{text} is no time. {TIME_EXAMPLE}, or {NONE}.") from None
+        return parse_moment(text).isoformat()
+    except ValueError as error:
+        raise ValidationFailed(f"{error} Or say {NONE}.") from None
 
 
 def _number(text: str | None) -> int | None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -16,10 +17,12 @@ from service.managing.running import (
     DataOption,
     NameEnOption,
     NameOption,
+    city_zone,
     console,
     errors,
     in_transaction,
     listing,
+    moment,
 )
 from service.redemption.merchants import (
     GRACE_SECONDS_MAX,
@@ -85,13 +88,16 @@ def merchant_set(
     data: DataOption = None,
 ) -> None:
     """Change how long coins are held for a merchant, its grace, or its site. Coins that are held keep their time."""
-    in_transaction(
+    row = in_transaction(
         data,
         lambda connection, _: set_merchant(
             connection, merchant_id, site_id=site, hold_seconds=hold_seconds, capture_grace_seconds=grace_seconds
         ),
     )
-    console.print(f"Merchant {merchant_id} is changed.")
+    console.print(
+        f"Merchant {merchant_id}: coins are held for {row.hold_seconds} s, late captures taken for"
+        f" {row.capture_grace_seconds} s more; site: {row.site_id or 'none'}."
+    )
 
 
 @merchant_app.command("list")
@@ -125,7 +131,9 @@ def machine_add(
 @machine_app.command("add-key")
 def machine_add_key(
     machine_id: Annotated[str, typer.Argument()],
-    algorithm: AlgorithmOption = Algorithm.ED25519,
+    algorithm: Annotated[
+        Algorithm | None, typer.Option(help="Without: as its newest key. hmac-sha256 is for weak controllers.")
+    ] = None,
     data: DataOption = None,
 ) -> None:
     """Give a machine one more signing key and print it, once, as JSON. Its other keys stay good until revoked."""
@@ -143,16 +151,17 @@ def machine_revoke_key(
     keyid: Annotated[str, typer.Argument(help="As `tanbi machine list` shows it.")], data: DataOption = None
 ) -> None:
     """Refuse a machine's signing key. Running services follow within TANBI_REFERENCE_POLL_SECONDS."""
-    in_transaction(data, lambda connection, _: revoke_machine_key(connection, keyid))
-    console.print(f"Key {keyid} is revoked.")
+    ended_before = in_transaction(data, lambda connection, _: revoke_machine_key(connection, keyid))
+    _say_revoked(keyid, ended_before)
 
 
 @machine_app.command("list")
 def machine_list(data: DataOption = None) -> None:
     """Show all machines and their keys by id; never the keys themselves."""
+    zone = city_zone()
     table = listing("Id", "Merchant", "Site", "Kind", "Key", "Algorithm", "Good until")
     for row in in_transaction(data, lambda connection, _: list_machines(connection)):
-        until = "" if row.valid_until is None else row.valid_until.isoformat(timespec="seconds")
+        until = moment(row.valid_until, zone)
         table.add_row(row.id, row.merchant_id, row.site_id, row.kind, row.keyid or "none", row.algorithm, until)
     console.print(table)
 
@@ -183,11 +192,11 @@ def key_create(
 @key_app.command("list")
 def key_list(data: DataOption = None) -> None:
     """Show all API keys by id, role and name; never the keys themselves."""
+    zone = city_zone()
     table = listing("Id", "Role", "Name", "Merchant", "Created", "Revoked")
     for row in in_transaction(data, lambda connection, _: api_keys.list_api_keys(connection)):
-        revoked = "" if row.revoked_at is None else row.revoked_at.isoformat(timespec="seconds")
-        created = row.created_at.isoformat(timespec="seconds")
-        table.add_row(str(row.id), row.role, row.name, row.merchant_id or "", created, revoked)
+        times = (moment(row.created_at, zone), moment(row.revoked_at, zone))
+        table.add_row(str(row.id), row.role, row.name, row.merchant_id or "", *times)
     console.print(table)
 
 
@@ -196,5 +205,12 @@ def key_revoke(
     key_id: Annotated[UUID, typer.Argument(help="As `tanbi key list` shows it.")], data: DataOption = None
 ) -> None:
     """Refuse an API key from now on."""
-    in_transaction(data, lambda connection, _: api_keys.revoke_api_key(connection, key_id))
-    console.print(f"Key {key_id} is revoked.")
+    ended_before = in_transaction(data, lambda connection, _: api_keys.revoke_api_key(connection, key_id))
+    _say_revoked(str(key_id), ended_before)
+
+
+def _say_revoked(key_id: str, ended_before: datetime | None) -> None:
+    if ended_before is None:
+        console.print(f"Key {key_id} is revoked.")
+    else:
+        console.print(f"Key {key_id} was revoked before, at {moment(ended_before, city_zone())}; nothing is changed.")

@@ -1,24 +1,33 @@
 """What every command needs: the installation's database in one transaction, and where to print."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
+from zoneinfo import ZoneInfo
 
+import pydantic
+import pydantic_core
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
+from typer.core import TyperCommand
 from typer.models import OptionInfo
 
 from service.db import OwnerNotConfigured, create_engine, transaction
 from service.demo.queries import is_planted
+from service.errors import ValidationFailed
 from service.installation import installation
+from service.moments import by_the_clock
+from service.problems import field_errors
 from service.settings import Settings, read_settings
 
 Result = TypeVar("Result")
+Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 PIPED_COLUMNS: Final = 300
 
@@ -37,14 +46,54 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Data directory of the embedded database; used where TANBI_DATABASE_URL is not set."),
 ]
-TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
-TIME_EXAMPLE: Final = "Such as 2027-01-01T00:00:00+0800"
+TIME_EXAMPLE: Final = "Such as 2027-01-01 or 2027-01-01T08:00:00+08:00; without an offset, by the city's clock"
+# What can be told in every time zone.
+YEARS: Final = range(1970, 9999)
+NEGATIVE_NUMBER: Final = re.compile(r"-[0-9]+(\.[0-9]+)?")
+
+
+def city_zone() -> str:
+    """Where business days begin: commands print and read times by its clock."""
+    return read_settings(None).business_timezone
+
+
+def moment(at: datetime | None, zone: str) -> str:
+    """A time as every command prints it; nothing for None."""
+    return "" if at is None else by_the_clock(at, zone)
+
+
+def parse_moment(text: str) -> datetime:
+    """A time as it is typed, with its offset or by the city's clock. Raises ValueError."""
+    try:
+        at = datetime.fromisoformat(text) if text.isascii() else None
+    except ValueError:
+        at = None
+    if at is None or at.year not in YEARS:
+        raise ValueError(f"{text} is no time. {TIME_EXAMPLE}.")
+    return at if at.tzinfo is not None else at.replace(tzinfo=ZoneInfo(city_zone()))
+
+
+def _moment_of_option(text: str) -> datetime:
+    try:
+        return parse_moment(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def from_option(otherwise: str) -> OptionInfo:
     """The option --from, of a time; `otherwise` is a sentence on what holds where it is not given."""
-    option: OptionInfo = typer.Option("--from", formats=[TIME_FORMAT], help=f"{TIME_EXAMPLE}. {otherwise}")
+    option: OptionInfo = typer.Option(
+        "--from", parser=_moment_of_option, metavar="TIME", help=f"{TIME_EXAMPLE}. {otherwise}"
+    )
     return option
+
+
+class WithNumbers(TyperCommand):
+    """A command that takes -5 for a number below 0, to be refused as one, and for no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.ignore_unknown_options = any(NEGATIVE_NUMBER.fullmatch(each) for each in args)
+        return super().parse_args(ctx, args)
 
 
 FromOption = Annotated[datetime | None, from_option("Without: a minute from now.")]
@@ -57,6 +106,16 @@ NOT_SHOWN_AGAIN = "Keep it now: it is not shown again, and the service stores on
 def listing(*names: str) -> Table:
     """A table of which no id is cut short, however narrow the window: it is what the next command is given."""
     return Table(*(Column(name, overflow="fold") for name in names))
+
+
+def typed(model: type[Model], values: dict[str, object]) -> Model:
+    """What was typed, as a caller of the API would send it. Raises ValidationFailed."""
+    try:
+        # As JSON: only so are strings taken for times.
+        return model.model_validate_json(pydantic_core.to_json(values))
+    except pydantic.ValidationError as error:
+        found = [(each["pointer"].removeprefix("/"), each["detail"]) for each in field_errors(error)]
+        raise ValidationFailed("; ".join(f"{name}: {said}" if name else said for name, said in found)) from None
 
 
 @contextmanager

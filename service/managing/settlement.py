@@ -7,12 +7,23 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.db import create_engine, lift_time_limit, snapshot, transaction
 from service.errors import MerchantUnknown, StatementUnknown, ValidationFailed
 from service.installation import installation
-from service.managing.running import DataOption, console, errors, from_option, in_transaction, listing
+from service.managing.running import (
+    DataOption,
+    WithNumbers,
+    city_zone,
+    console,
+    errors,
+    from_option,
+    in_transaction,
+    listing,
+    moment,
+)
+from service.redemption.merchants import require_merchant
 from service.settings import Settings, read_settings
 from service.settlement import documents, queries
 from service.settlement.months import Month
@@ -36,7 +47,7 @@ def _month(text: str) -> Month:
         raise ValidationFailed(f"{error}.") from None
 
 
-@rate_app.command("set")
+@rate_app.command("set", cls=WithNumbers)
 def rate_set(
     merchant_id: Annotated[str, typer.Argument()],
     fen_per_1000_coins: Annotated[int, typer.Argument(min=0, max=100_000_000)],
@@ -56,17 +67,16 @@ def rate_set(
             effective_from=effective_from,
         ),
     )
-    console.print(
-        f"{merchant_id}: {fen_per_1000_coins} fen for 1000 coins from {starts_at.isoformat(timespec='seconds')}."
-    )
+    console.print(f"{merchant_id}: {fen_per_1000_coins} fen for 1000 coins from {moment(starts_at, city_zone())}.")
 
 
 @rate_app.command("list")
 def rate_list(data: DataOption = None) -> None:
     """Every merchant's rates, with the moment each takes effect."""
+    zone = city_zone()
     table = listing("Merchant", "From", "Fen per 1000 coins")
     for row in in_transaction(data, lambda connection, _: queries.list_rates(connection)):
-        table.add_row(row.merchant_id, row.effective_from.isoformat(timespec="seconds"), str(row.fen_per_1000_coins))
+        table.add_row(row.merchant_id, moment(row.effective_from, zone), str(row.fen_per_1000_coins))
     console.print(table)
 
 
@@ -140,7 +150,7 @@ def _tell(settled: list[Settled], month: Month) -> bool:
 
 def _rate_command(merchant_id: str, since: datetime) -> str:
     """What to type so that captures since then have a rate."""
-    begins_at = since.replace(microsecond=0).strftime("%Y-%m-%dT%H:%M:%S%z")
+    begins_at = moment(since, city_zone())
     return f"{merchant_id} was never agreed on a rate for these: tanbi rate set {merchant_id} FEN --from {begins_at}"
 
 
@@ -163,14 +173,17 @@ def statement_list(
 ) -> None:
     """Show statements, the newest month first."""
     wanted = None if month is None else _month(month)
+    zone = city_zone()
     table = listing("Statement", "Captures", "Refunds", "Net coins", "Payable, yuan", "Uncovered coins", "Issued")
-    rows = in_transaction(
-        data,
-        lambda connection, _: queries.list_statements(
+
+    async def work(connection: AsyncConnection, _settings: Settings) -> queries.Rows:
+        if merchant is not None:
+            await require_merchant(connection, merchant)
+        return await queries.list_statements(
             connection, merchant_id=merchant, month=wanted, before=None, limit=LISTED_MAX
-        ),
-    )
-    for row in rows:
+        )
+
+    for row in in_transaction(data, work):
         table.add_row(
             row.number,
             f"{row.captures:,}",
@@ -178,7 +191,7 @@ def statement_list(
             f"{row.net_coins:,}",
             yuan(row.payable_fen),
             f"{row.uncovered_coins:,}",
-            row.issued_at.isoformat(timespec="seconds"),
+            moment(row.issued_at, zone),
         )
     console.print(table)
 

@@ -1,7 +1,8 @@
 """Commands for webhooks: merchants' endpoints, and what was sent there."""
 
 import json
-from typing import Annotated, Final
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
@@ -9,7 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.webhooks import WebhookDelivery, WebhookMessages, WebhookReplay
 from service.errors import ValidationFailed
-from service.managing.running import NOT_SHOWN_AGAIN, DataOption, console, errors, in_transaction, listing
+from service.managing.running import (
+    NOT_SHOWN_AGAIN,
+    DataOption,
+    city_zone,
+    console,
+    errors,
+    in_transaction,
+    listing,
+    moment,
+)
+from service.redemption.merchants import require_merchant
 from service.secrets import Keyring
 from service.settings import Settings
 from service.webhooks import queries
@@ -63,10 +74,17 @@ def webhook_list(
     merchant: Annotated[str | None, typer.Option(help="Only this one's.")] = None, data: DataOption = None
 ) -> None:
     """Show endpoints, also disabled ones; never their secrets."""
+    zone = city_zone()
     table = listing("Id", "Merchant", "URL", "Created", "Disabled")
-    for row in in_transaction(data, lambda connection, _: queries.list_endpoints(connection, merchant)):
-        disabled = "" if row.disabled_at is None else f"{row.disabled_at:%Y-%m-%d %H:%M} {row.disabled_because}"
-        table.add_row(str(row.id), row.merchant_id, row.url, f"{row.created_at:%Y-%m-%d %H:%M}", disabled)
+
+    async def work(connection: AsyncConnection, _settings: Settings) -> Sequence[Any]:
+        if merchant is not None:
+            await require_merchant(connection, merchant)
+        return await queries.list_endpoints(connection, merchant)
+
+    for row in in_transaction(data, work):
+        disabled = "" if row.disabled_at is None else f"{moment(row.disabled_at, zone)} {row.disabled_because}"
+        table.add_row(str(row.id), row.merchant_id, row.url, moment(row.created_at, zone), disabled)
     console.print(table)
 
 
@@ -88,15 +106,17 @@ def webhook_log(
     """Show what was sent to a merchant and what was answered."""
 
     async def work(connection: AsyncConnection, _settings: Settings) -> WebhookMessages:
+        await require_merchant(connection, merchant)
         return await read_messages(connection, merchant, before_number=None, limit=limit)
 
+    zone = city_zone()
     table = listing("Message", "Type", "Created", "URL", "State", "Attempts")
     for message in in_transaction(data, work).messages:
         for delivery in message.deliveries:
             table.add_row(
                 str(message.id),
                 str(message.payload["type"]),
-                f"{message.created_at:%Y-%m-%d %H:%M:%S}",
+                moment(message.created_at, zone),
                 delivery.url,
                 delivery.state,
                 _answers(delivery),

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -11,12 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.business_days import business_day, day_begins_at, next_day_begins_at
 from service.db import database_now, violated_constraint
 from service.errors import LimitInThePast, MerchantUnknown, ValidationFailed
-from service.limits import LimitKind, LimitRow
+from service.limits import LimitKind, LimitRow, Standing, standings
+from service.moments import by_the_clock, whole_second
 from service.reference import raise_revision
 from service.tables import spending_limit
 
 # Every process has read a new limit by then: none decides by the old one after the new one holds.
 LIMIT_LEAD: Final = timedelta(minutes=1)
+# Of one that takes the place of another from the same moment on, so that a slip never holds.
+REPLACEMENT_LEAD: Final = timedelta(seconds=10)
 
 
 async def set_limit(
@@ -32,22 +34,25 @@ async def set_limit(
 
     At the earliest in a minute, which is also when it takes effect where nothing is said. Limits of a day begin with a
     business day in `zone`, the next one where nothing is said: what was spent on a day is added up for its limit from
-    the day's first redemption on, or not at all.
+    the day's first redemption on, or not at all. One that begins at the moment of another of its kind and merchant
+    takes its place, until ten seconds before.
 
     Raises LimitInThePast, MerchantUnknown, or ValidationFailed: for a moment within a day, for fewer than 0 coins, and
     for a resident's day at one merchant.
     """
-    earliest = await database_now(connection) + LIMIT_LEAD
+    now = await database_now(connection)
+    earliest = whole_second(now + LIMIT_LEAD)
     if kind != "redemption":
         earliest = next_day_begins_at(earliest, zone)
     starts_at = effective_from or earliest
-    if starts_at < earliest:
+    replaces = starts_at >= now + REPLACEMENT_LEAD and await _begins_one(connection, kind, merchant_id, starts_at)
+    if starts_at < earliest and not replaces:
         raise LimitInThePast(
-            f"This limit can take effect at {_shown(earliest, zone)} at the earliest: what was granted by the one in"
-            " force stays."
+            f"This limit can take effect at {by_the_clock(earliest, zone)} at the earliest: what was granted by the one"
+            " in force stays."
         )
     if kind != "redemption" and starts_at != day_begins_at(business_day(starts_at, zone), zone):
-        next_day = _shown(next_day_begins_at(starts_at, zone), zone)
+        next_day = by_the_clock(next_day_begins_at(starts_at, zone), zone)
         raise ValidationFailed(f"A day's limit takes effect when a business day begins, such as {next_day}.")
     row = LimitRow(kind, merchant_id, starts_at, coins)
     try:
@@ -67,10 +72,19 @@ async def set_limit(
     return starts_at
 
 
-async def list_limits(connection: AsyncConnection) -> list[LimitRow]:
-    """Every limit that was ever set, by kind and merchant in the order of time; general ones first."""
+async def _begins_one(connection: AsyncConnection, kind: LimitKind, merchant_id: str | None, at: datetime) -> bool:
     rows = spending_limit.c
-    return [
+    found = sa.exists().where(
+        rows.kind == kind, rows.merchant_id.is_not_distinct_from(merchant_id), rows.effective_from == at
+    )
+    return bool((await connection.execute(sa.select(found))).scalar_one())
+
+
+async def list_limits(connection: AsyncConnection) -> list[tuple[LimitRow, Standing]]:
+    """Every limit that was ever set and what it is now, by kind and merchant in the order of time; general ones
+    first."""
+    rows = spending_limit.c
+    found = [
         LimitRow(*row)
         for row in await connection.execute(
             sa.select(rows.kind, rows.merchant_id, rows.effective_from, rows.coins).order_by(
@@ -78,8 +92,4 @@ async def list_limits(connection: AsyncConnection) -> list[LimitRow]:
             )
         )
     ]
-
-
-def _shown(at: datetime, zone: str) -> str:
-    """As an operator would type it, by the clock on the wall."""
-    return at.astimezone(ZoneInfo(zone)).isoformat(timespec="seconds")
+    return list(zip(found, standings(found, await database_now(connection)), strict=True))

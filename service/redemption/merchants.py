@@ -3,7 +3,8 @@
 import os
 import re
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from datetime import datetime
+from typing import Any, Final, Literal, cast
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -75,8 +76,9 @@ async def set_merchant(
     site_id: str | None = None,
     hold_seconds: int | None = None,
     capture_grace_seconds: int | None = None,
-) -> None:
-    """Change what is not None. Holds keep the time they were granted for; the grace counts from the next capture on.
+) -> sa.Row[Any]:
+    """Change what is not None; the merchant as it is then. Holds keep the time they were granted for; the grace counts
+    from the next capture on.
 
     Raises MerchantUnknown, SiteUnknown, or ValidationFailed for seconds out of bounds and where nothing is to change;
     the caller rolls back.
@@ -85,12 +87,19 @@ async def set_merchant(
     changes = {name: value for name, value in wanted.items() if value is not None}
     if not changes:
         raise ValidationFailed("Say what to change: the seconds of a hold, the seconds of grace, or the site.")
-    update = sa.update(merchant).where(merchant.c.id == merchant_id).values(changes).returning(merchant.c.id)
+    update = sa.update(merchant).where(merchant.c.id == merchant_id).values(changes).returning(merchant)
     try:
-        found = (await connection.execute(update)).one_or_none()
+        found: sa.Row[Any] | None = (await connection.execute(update)).one_or_none()
     except IntegrityError as error:
         raise _merchant_refused(error, merchant_id, site_id) from None
     if found is None:
+        raise MerchantUnknown(f"There is no merchant {merchant_id}.")
+    return found
+
+
+async def require_merchant(connection: AsyncConnection, merchant_id: str) -> None:
+    """Raises MerchantUnknown."""
+    if (await connection.execute(sa.select(merchant.c.id).where(merchant.c.id == merchant_id))).one_or_none() is None:
         raise MerchantUnknown(f"There is no merchant {merchant_id}.")
 
 
@@ -141,20 +150,31 @@ async def add_machine_key(
     keyring: Keyring,
     *,
     machine_id: str,
-    algorithm: Algorithm,
+    algorithm: Algorithm | None,
     secret: bytes | None = None,
     demo: bool = False,
 ) -> SigningKey:
     """A machine's first key, or one more, good beside the others until they are revoked; given back this once.
 
-    The first one's keyid is the machine's id; a later one's has its number after a colon, which no id has. Raises
+    `algorithm` None: that of its newest key, as the machine may have no other; Ed25519 for its first key. The first
+    one's keyid is the machine's id; a later one's has its number after a colon, which no id has. Raises
     MachineUnknown, or Conflict where another key of this machine is made at the same moment; the caller rolls back.
     """
-    keys = sa.select(sa.func.count()).where(machine_key.c.machine_id == machine_id).scalar_subquery()
-    before = (await connection.execute(sa.select(keys).where(machine.c.id == machine_id))).scalar_one_or_none()
+    own = sa.select(machine_key).where(machine_key.c.machine_id == machine.c.id)
+    count = own.with_only_columns(sa.func.count()).scalar_subquery()
+    newest = own.with_only_columns(machine_key.c.algorithm).order_by(machine_key.c.valid_from.desc()).limit(1)
+    before = (
+        await connection.execute(
+            sa.select(count.label("keys"), newest.scalar_subquery().label("algorithm")).where(
+                machine.c.id == machine_id
+            )
+        )
+    ).one_or_none()
     if before is None:
         raise MachineUnknown(f"There is no machine {machine_id}.")
-    keyid = machine_id if before == 0 else f"{machine_id}:{before + 1}"
+    keyid = machine_id if before.keys == 0 else f"{machine_id}:{before.keys + 1}"
+    if algorithm is None:
+        algorithm = Algorithm(before.algorithm or Algorithm.ED25519)
     key = SigningKey(keyid, algorithm, os.urandom(ED25519_KEY_BYTES) if secret is None else secret)
     try:
         await connection.execute(
@@ -174,16 +194,26 @@ async def add_machine_key(
     return key
 
 
-async def revoke_machine_key(connection: AsyncConnection, keyid: str) -> None:
-    """Each process refuses the key when it next looks at its reference data; one that has ended keeps its end.
+async def revoke_machine_key(connection: AsyncConnection, keyid: str) -> datetime | None:
+    """Each process refuses the key when it next looks at its reference data. When it ended, where it had ended before:
+    it keeps that.
 
     Raises MachineKeyUnknown.
     """
-    ended = sa.func.least(sa.func.coalesce(machine_key.c.valid_until, sa.func.now()), sa.func.now())
-    update = sa.update(machine_key).where(machine_key.c.id == keyid).values(valid_until=ended)
-    if (await connection.execute(update.returning(machine_key.c.id))).one_or_none() is None:
+    row = (
+        await connection.execute(
+            sa.select(machine_key.c.valid_until, sa.func.now().label("now"))
+            .where(machine_key.c.id == keyid)
+            .with_for_update()
+        )
+    ).one_or_none()
+    if row is None:
         raise MachineKeyUnknown(f"There is no machine's key {keyid}.")
+    if row.valid_until is not None and row.valid_until <= row.now:
+        return cast("datetime", row.valid_until)
+    await connection.execute(sa.update(machine_key).where(machine_key.c.id == keyid).values(valid_until=row.now))
     await raise_revision(connection)
+    return None
 
 
 async def list_machines(connection: AsyncConnection) -> Sequence[Any]:

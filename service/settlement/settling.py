@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import DriverConnection, database_now
 from service.errors import MerchantUnknown, MonthNotOver, RateInThePast, StatementUnknown
+from service.moments import by_the_clock, whole_second
 from service.settlement import queries
 from service.settlement.months import Month
 from service.settlement.rules import Line, Totals, totals_of
@@ -43,8 +43,7 @@ async def require_over(connection: AsyncConnection, month: Month, zone: str) -> 
     """Over, and its last transaction committed. Raises MonthNotOver."""
     closes_at = month.ends_at(zone) + CLOSING_LAG
     if await database_now(connection) < closes_at:
-        local = closes_at.astimezone(ZoneInfo(zone))
-        raise MonthNotOver(f"{month} is not over; it can be settled from {local:%Y-%m-%d %H:%M} ({zone}) on.")
+        raise MonthNotOver(f"{month} is not over; it can be settled from {by_the_clock(closes_at, zone)} on.")
 
 
 async def settle(connection: AsyncConnection, *, merchant: Any, month: Month, zone: str) -> Settled:
@@ -113,14 +112,14 @@ async def set_rate(
     """
     if not await queries.lock_merchant(connection, merchant_id):
         raise MerchantUnknown(f"There is no merchant {merchant_id}.")
-    earliest = await database_now(connection) + RATE_LEAD
+    earliest = whole_second(await database_now(connection) + RATE_LEAD)
     starts_at = effective_from or earliest
     if starts_at < earliest and await queries.has_rate(connection, merchant_id, starts_at):
         raise RateInThePast
     await queries.insert_rate(
         connection, merchant_id=merchant_id, effective_from=starts_at, fen_per_1000_coins=fen_per_1000_coins
     )
-    return cast("datetime", starts_at)
+    return starts_at
 
 
 def number_of(merchant_id: str, month: Month) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from service.db import DriverConnection
+from service.moments import in_utc
 
 MessageType = Literal[
     "redemption.captured",
@@ -48,7 +49,7 @@ class Message:
 
     def payload(self) -> str:
         """Standard Webhooks 1.0: type, timestamp, data; the bytes that are signed and sent."""
-        document = {"type": self.type, "timestamp": self.happened_at.isoformat(), "data": self.data}
+        document = {"type": self.type, "timestamp": in_utc(self.happened_at), "data": self.data}
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -15,9 +15,11 @@ from service.errors import (
     MaterialUnknown,
     SiteExists,
     SiteUnknown,
+    TariffExists,
     TariffInThePast,
     ValidationFailed,
 )
+from service.moments import whole_second
 from service.reference import raise_revision
 from service.tables import area, material, site, tariff
 
@@ -113,9 +115,10 @@ async def set_tariff(
 ) -> datetime:
     """Supersede a material's tariff from a moment on, at the earliest in a minute; when it takes effect.
 
-    What was earned before stays. Raises MaterialUnknown, TariffInThePast, or ValidationFailed for fewer than 0 coins.
+    What was earned before stays. Raises MaterialUnknown, TariffInThePast, TariffExists, or ValidationFailed for fewer
+    than 0 coins.
     """
-    earliest = datetime.now(UTC) + TARIFF_LEAD
+    earliest = whole_second(datetime.now(UTC) + TARIFF_LEAD)
     starts_at = earliest if effective_from is None else effective_from
     if starts_at < earliest:
         raise TariffInThePast
@@ -127,6 +130,8 @@ async def set_tariff(
         constraint = violated_constraint(error)
         if constraint == "fk_tariff_material_id_material":
             raise MaterialUnknown(f"There is no material {material_id}.") from None
+        if constraint == "pk_tariff":
+            raise TariffExists from None
         if constraint == "ck_tariff_coins_per_kg":
             raise ValidationFailed("A tariff is 0 coins per kilogram or more.") from None
         raise

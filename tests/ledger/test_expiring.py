@@ -257,9 +257,9 @@ async def test_no_change_of_tariff_limit_or_coin_life_touches_a_wallet(engine: A
     before = await snapshot(engine, owner_id)
     async with transaction(engine) as connection:
         await set_tariff(connection, material_id="paper", coins_per_kg=1, effective_from=None)
-        await set_coin_life(connection, months=1, effective_from=None)
+        await set_coin_life(connection, months=1, effective_from=None, zone=ZONE)
         later = datetime.now(UTC) + timedelta(days=400)
-        await set_coin_life(connection, months=None, effective_from=later)
+        await set_coin_life(connection, months=None, effective_from=later, zone=ZONE)
         await set_limit(connection, kind="redemption", merchant_id=None, coins=1, effective_from=None, zone=ZONE)
     assert await run_pass(engine, settings) == 0
     assert await snapshot(engine, owner_id) == before
@@ -280,14 +280,14 @@ async def test_a_rule_never_reaches_into_the_past(engine: AsyncEngine) -> None:
     async with transaction(engine) as connection:
         for at in (now - timedelta(days=1), now, now + timedelta(seconds=30)):
             with pytest.raises(CoinLifeInThePast):
-                await set_coin_life(connection, months=1, effective_from=at)
-        starts_at = await set_coin_life(connection, months=24, effective_from=None)
+                await set_coin_life(connection, months=1, effective_from=at, zone=ZONE)
+        starts_at = await set_coin_life(connection, months=24, effective_from=None, zone=ZONE)
         assert timedelta(0) < starts_at - now < timedelta(minutes=10)
     later = starts_at + timedelta(days=1)
     async with transaction(engine) as connection:
-        await set_coin_life(connection, months=None, effective_from=later)
+        await set_coin_life(connection, months=None, effective_from=later, zone=ZONE)
     with pytest.raises(CoinLifeExists):
         async with transaction(engine) as connection:
-            await set_coin_life(connection, months=1, effective_from=later)
+            await set_coin_life(connection, months=1, effective_from=later, zone=ZONE)
     async with engine.connect() as connection:
         assert [tuple(row) for row in await list_coin_life(connection)] == [(starts_at, 24), (later, None)]

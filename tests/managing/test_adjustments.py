@@ -13,7 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.api_keys import create_api_key
 from service.db import create_engine, transaction
-from service.errors import AdjustmentDecided, Forbidden, OwnAdjustment, TokenInvalid, ValidationFailed
+from service.errors import (
+    AdjustmentDecided,
+    CoinLifeExists,
+    CoinLifeInThePast,
+    Forbidden,
+    OwnAdjustment,
+    TokenInvalid,
+    ValidationFailed,
+)
 from service.ledger.book import Wallet
 from service.ledger.queries import read_wallet
 from service.residents.residents import register_resident
@@ -69,8 +77,11 @@ def test_one_operator_asks_and_another_decides(
     with pytest.raises(Forbidden, match="admin or operator"):
         request("credit", "5")
     monkeypatch.setenv("TANBI_OPERATOR_KEY", li)
-    with pytest.raises(ValidationFailed, match="/coins"):
-        request("credit", "0")
+    with pytest.raises(ValidationFailed, match=r"^coins: "):
+        request("credit", "1000000001")
+    for coins in ("0", "-5"):
+        with pytest.raises(SystemExit):
+            request("credit", coins)
     given, wrong = request("credit", "70"), request("debit", "5")
     with pytest.raises(OwnAdjustment):
         tanbi("adjustment", "approve", given)
@@ -83,6 +94,7 @@ def test_one_operator_asks_and_another_decides(
     listed = tanbi("adjustment", "list")
     assert listed.index(wrong) < listed.index(given)
     assert "+70" in listed
+    assert re.search(r"approved │ 20\d\d-\S+:\d\d\+08:00 │ 李工 │ weighed twice │ case 7 │ 王工", listed)
     assert given not in tanbi("adjustment", "list", "--state", "rejected")
     with pytest.raises(ValidationFailed, match="begin without one"):
         tanbi("adjustment", "list", "--cursor", str(uuid.uuid4()))
@@ -111,7 +123,11 @@ def test_how_long_coins_live_is_set_and_shown(tanbi: Tanbi) -> None:
     assert "expire at the end of the day 24 months later" in tanbi("coins", "life", "set", "24")
     assert "on never expire" in tanbi("coins", "life", "set", "never", "--from", "2099-01-01T00:00:00+0800")
     listed = tanbi("coins", "life", "list")
-    assert listed.index("24 months later") < listed.index("2098-12-31T16:00:00+00:00 │ never expire")
+    assert listed.index("24 months later") < listed.index("2099-01-01T00:00:00+08:00 │ never expire")
+    with pytest.raises(CoinLifeExists, match=r"Choose 2099-01-01T00:00:01\+08:00"):
+        tanbi("coins", "life", "set", "12", "--from", "2099-01-01")
+    with pytest.raises(CoinLifeInThePast, match=r"\+08:00 at the earliest"):
+        tanbi("coins", "life", "set", "12", "--from", "2020-01-01")
     for months in ("0", "1201", "-3", "soon", "１２"):
         with pytest.raises(SystemExit):
-            tanbi("coins", "life", "set", "--", months)
+            tanbi("coins", "life", "set", months)

@@ -3,9 +3,10 @@
 import io
 import uuid
 
+import pytest
 from rich.console import Console
 
-from service.managing.running import listing, wide_when_piped
+from service.managing.running import city_zone, listing, moment, parse_moment, wide_when_piped
 
 
 def printed(table_id: str, console: Console, file: io.StringIO) -> str:
@@ -27,3 +28,16 @@ def test_an_id_is_whole_in_a_narrow_window() -> None:
     text = printed(id_, Console(file=file, force_terminal=True, width=50, color_system=None), file)
     assert max(len(line) for line in text.splitlines()) <= 50
     assert "".join(line.split("│")[1].strip() for line in text.splitlines() if "│" in line) == id_
+
+
+@pytest.mark.parametrize("text", ["2027-01-01", "2027-01-01 00:00", "2027-01-01T00:00:00+0800", "2026-12-31T16:00:00Z"])
+def test_a_time_is_typed_with_its_offset_or_by_the_citys_clock(text: str) -> None:
+    assert moment(parse_moment(text), city_zone()) == "2027-01-01T00:00:00+08:00"
+
+
+@pytest.mark.parametrize(
+    "text", ["tomorrow", "2027-13-01", "０027-01-01", "2027-01-01T00:00:00+25:00", "0001-01-01", ""]
+)
+def test_what_is_no_time_is_told_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no time\. Such as 2027-01-01"):
+        parse_moment(text)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner
@@ -47,6 +48,7 @@ def test_a_month_is_settled_once_its_captures_have_a_rate(tanbi: Tanbi, settings
     assert ended.value.code == 1
     begins_at = taken_at.strftime("%Y-%m-%dT%H:%M:%S%z")
     assert "M1: 900 fen" in tanbi("rate", "set", "M1", "900", "--from", begins_at)
+    assert taken_at.astimezone(ZoneInfo(ZONE)).isoformat(timespec="seconds") in tanbi("rate", "list")
     with pytest.raises(RateInThePast):
         tanbi("rate", "set", "M1", "901", "--from", begins_at)
     said = tanbi("settle", "--month", str(month), "--output", str(tmp_path / "out"))
@@ -56,7 +58,7 @@ def test_a_month_is_settled_once_its_captures_have_a_rate(tanbi: Tanbi, settings
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {f"{number}.{ending}" for ending in ("csv", "xlsx", "html")}
     assert number in tanbi("statement", "list", "--month", str(month))
-    assert number not in tanbi("statement", "list", "--merchant", "M2")
+    assert number in tanbi("statement", "list", "--merchant", "M1")
     again = tmp_path / "again"
     assert str(again) in tanbi("statement", "export", number, "--output", str(again))
     assert (again / f"{number}.csv").read_bytes() == (tmp_path / "out" / f"{number}.csv").read_bytes()

@@ -4,16 +4,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.business_days import business_day, day_begins_at
 from service.db import transaction
 from service.errors import LimitInThePast, MerchantUnknown, TanbiError, ValidationFailed
-from service.redemption.limits import list_limits, set_limit
+from service.redemption.limits import LIMIT_LEAD, list_limits, set_limit
 from service.redemption.merchants import add_merchant
 from service.reference import Reference
 from service.secrets import Keyring
 from service.settings import Settings
+from service.tables import spending_limit
 
 ZONE = "Asia/Shanghai"
 
@@ -79,7 +81,23 @@ async def test_a_slip_is_corrected_before_it_takes_effect_and_both_are_kept(
     await reference.refresh()
     assert reference.limits.coins_max("resident_day", "NK-M-01", day(3)) == 500
     async with engine.connect() as connection:
-        assert [each.coins for each in await list_limits(connection)] == [5000, 500]
+        listed = await list_limits(connection)
+    assert [(each.coins, standing) for each, standing in listed] == [(5000, "replaced"), (500, "to come")]
+
+
+async def test_the_default_moment_can_be_typed_again_and_a_slip_there_never_holds(engine: AsyncEngine) -> None:
+    slip_at = await set_up(engine, coins=0)
+    assert slip_at.microsecond == 0
+    assert slip_at < datetime.now(UTC) + LIMIT_LEAD + timedelta(seconds=1)
+    assert await set_up(engine, coins=500, effective_from=slip_at) == slip_at
+    # At another moment it takes the place of none.
+    with pytest.raises(LimitInThePast):
+        await set_up(engine, effective_from=slip_at - timedelta(seconds=2))
+    in_force = {"kind": "redemption", "coins": 7, "effective_from": datetime.now(UTC) + timedelta(seconds=5)}
+    async with engine.begin() as connection:
+        await connection.execute(sa.insert(spending_limit).values(in_force))
+    with pytest.raises(LimitInThePast):
+        await set_up(engine, **in_force)
 
 
 @pytest.mark.parametrize(

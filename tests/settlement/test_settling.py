@@ -240,7 +240,7 @@ async def test_a_month_is_closed_when_its_last_transaction_is_committed(
     this_month = Month.of(business_day(datetime.now(UTC), ZONE))
     last_month = Month.of(this_month.first_day - timedelta(days=1))
     async with engine.connect() as connection:
-        with pytest.raises(MonthNotOver, match=f"from {this_month.next}-01 00:02 "):
+        with pytest.raises(MonthNotOver, match=f"from {this_month.next}-01T00:02:00"):
             await require_over(connection, this_month, ZONE)
         monkeypatch.setattr("service.settlement.settling.CLOSING_LAG", timedelta(0))
         await require_over(connection, last_month, ZONE)

@@ -194,7 +194,7 @@ async def _set_rules(past: Past) -> None:
             await set_rate(connection, merchant_id=merchant_id, fen_per_1000_coins=1499, effective_from=long_ago)
         await set_limit(connection, kind="merchant_day", coins=1000, merchant_id=KIOSK, effective_from=None, zone=zone)
         await set_limit(connection, kind="redemption", coins=800, merchant_id=KIOSK, effective_from=None, zone=zone)
-        await set_coin_life(connection, months=1, effective_from=None)
+        await set_coin_life(connection, months=1, effective_from=None, zone=zone)
         await add_offer(connection, KIOSK, water)
 
 
@@ -233,7 +233,7 @@ async def _next_month(past: Past, late: dict[str, Any], too_late: dict[str, Any]
     await past.adjust("credit", 33, decision="approve")
     async with transaction(past.engine) as connection:
         await set_rate(connection, merchant_id=KIOSK, fen_per_1000_coins=1999, effective_from=None)
-        await set_coin_life(connection, months=24, effective_from=None)
+        await set_coin_life(connection, months=24, effective_from=None, zone=past.settings.business_timezone)
 
 
 async def _yesterday(past: Past) -> None:

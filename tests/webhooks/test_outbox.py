@@ -42,6 +42,6 @@ async def test_without_an_endpoint_nothing_is_written(world: World) -> None:
 
 def test_the_payload_is_compact_json_with_type_time_and_data() -> None:
     assert MESSAGE.payload().startswith(
-        '{"type":"redemption.voided","timestamp":"2026-11-20T02:00:00+00:00","data":{"id":"0f5fbc8e'
+        '{"type":"redemption.voided","timestamp":"2026-11-20T02:00:00Z","data":{"id":"0f5fbc8e'
     )
     assert "直饮水" in MESSAGE.payload()
