@@ -82,7 +82,9 @@ class PayCodeRedemptionRequest(_Priced):
 class CaptureRequest(Request):
     """Take what is held, or part of it; the rest is the resident's again."""
 
-    coins: Coins | None = Field(None, description="Absent: all that is held")
+    coins: Annotated[Coins | None, BeforeValidator(_given)] = Field(
+        None, description="Absent: all that is held", json_schema_extra=_without_null
+    )
 
 
 class VoidRequest(Request):
@@ -92,8 +94,12 @@ class VoidRequest(Request):
 class RefundRequest(Request):
     """Give back what was captured, or part of it."""
 
-    coins: Coins | None = Field(None, description="Absent: all that is not refunded yet")
-    reason: Reason | None = Field(None, description="The resident reads it on their statement")
+    coins: Annotated[Coins | None, BeforeValidator(_given)] = Field(
+        None, description="Absent: all that is not refunded yet", json_schema_extra=_without_null
+    )
+    reason: Annotated[Reason | None, BeforeValidator(_given)] = Field(
+        None, description="The resident reads it on their statement", json_schema_extra=_without_null
+    )
 
 
 class OwnRedemption(Answer):

@@ -22,10 +22,9 @@ from service.ledger.expiring import expire_forever
 from service.metrics import Metrics
 from service.migrating import head_revision
 from service.recovery import embedded_kept_running
-from service.redemption import offer_routes
+from service.redemption import committing, offer_routes
 from service.redemption import routes as redemption
-from service.redemption.committing import Committing
-from service.redemption.committing import is_retryable as is_retryable_command
+from service.redemption.commands import Command
 from service.redemption.sweeping import sweep_forever
 from service.reference import Reference
 from service.residents import routes as residents
@@ -39,6 +38,7 @@ from service.webhooks.delivering import deliver_forever
 from service.webhooks.sending import Resolver, open_session
 from service.weighing import crediting, intake, rules
 from service.weighing import routes as weighing
+from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
 
 GC_ALLOCATIONS = 50_000
 ROUTES = (
@@ -83,7 +83,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         writers = Writers(settings)
         stack.callback(writers.close)
         group_commit = await stack.enter_async_context(
-            GroupCommit(
+            GroupCommit[PendingEvent, Settled | NotActive | Unsettled](
                 partial(crediting.credit, writers, demo=settings.demo),
                 limits=Limits(
                     writers=settings.groupcommit_writers,
@@ -99,10 +99,12 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         )
         command_writers = Writers(settings, by_key=True)
         stack.callback(command_writers.close)
-        committing = Committing(command_writers, reference, zone=settings.business_timezone, demo=settings.demo)
+        redeeming = committing.Committing(
+            command_writers, reference, zone=settings.business_timezone, demo=settings.demo
+        )
         commands = app[redemption.COMMANDS] = await stack.enter_async_context(
-            GroupCommit(
-                committing.commit,
+            GroupCommit[Command, committing.Decided](
+                redeeming.commit,
                 limits=Limits(
                     writers=settings.redemption_writers,
                     batch_items_max=settings.redemption_batch_items_max,
@@ -110,12 +112,12 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
                     retry_seconds_max=settings.groupcommit_retry_seconds_max,
                     companion_items_min=settings.redemption_companion_items_min,
                 ),
-                is_poison=is_poison,
-                is_retryable=is_retryable_command,
+                is_poison=committing.is_poison,
+                is_retryable=committing.is_retryable,
                 observer=app[keys.METRICS].group_commit("redemptions"),
             )
         )
-        app[adjustments.RELEASE] = committing.release_due
+        app[adjustments.RELEASE] = redeeming.release_due
         bounds = rules.Bounds(
             future_seconds_max=settings.event_future_seconds_max,
             age_days_max=settings.event_age_days_max,
@@ -148,7 +150,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         await stack.enter_async_context(
             _background(
                 sweep_forever(
-                    committing,
+                    redeeming,
                     interval_seconds=settings.hold_sweep_interval_seconds,
                     swept=app[keys.METRICS].count_expired_holds,
                 )

@@ -114,6 +114,10 @@ class Writers:
         self._arguments: dict[str, Any] = {**arguments, **connect_arguments(settings)}
         # Planning the statement costs as much as crediting a hundred events; its plan does not depend on the arguments.
         self._arguments["server_settings"]["plan_cache_mode"] = "force_generic_plan"
+        # Nothing pauses in a transaction here. Of a process that hangs, whoever waits for its locks sees the end.
+        self._arguments["server_settings"]["idle_in_transaction_session_timeout"] = str(
+            math.ceil(settings.statement_timeout_seconds * 250)
+        )
         if by_key:
             self._arguments["server_settings"]["enable_seqscan"] = "off"
         # The server ends a statement that takes too long. Where it hangs itself, or the network does, only we can.

@@ -6,7 +6,8 @@ transaction and a busy one shares each commit among many. A second writer sets o
 the first has been gone for long: two half batches cost more than a whole one.
 
 What `commit` must promise: it commits all of a batch or nothing, gives one result an item in order, and committing an
-item again is harmless (it was claimed).
+item again is harmless (it was claimed). An item that something else holds up is better given back as LATER than waited
+for, as all others of the batch would wait with it.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from service.errors import DatabaseUnavailable, Draining, QueueFull
 
@@ -27,6 +28,9 @@ Result = TypeVar("Result")
 
 RETRY_PAUSE_SECONDS_MIN = 0.02
 RETRY_PAUSE_SECONDS_MAX = 0.5
+# What holds an item up is usually another transaction, which is gone in a moment.
+LATER_PAUSE_SECONDS_MIN = 0.004
+LATER_PAUSE_SECONDS_MAX = 0.25
 
 
 class Observer(Protocol):
@@ -40,6 +44,13 @@ class Poisoned:
     """The result of an item that the database refuses whenever it is tried, alone too."""
 
     error: Exception
+
+
+class Later:
+    """The result of an item that was not done because something else holds it up; it is tried again."""
+
+
+LATER: Final = Later()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +69,13 @@ class Limits:
 
 
 class _Waiting(Generic[Item, Result]):
-    __slots__ = ("answer", "items", "since")
+    __slots__ = ("answer", "items", "pause", "since")
 
     def __init__(self, items: Sequence[Item], answer: "asyncio.Future[Sequence[Result | Poisoned]]") -> None:
         self.items = items
         self.answer = answer
         self.since = time.perf_counter()
+        self.pause = LATER_PAUSE_SECONDS_MIN
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -75,7 +87,7 @@ class GroupCommit(Generic[Item, Result]):
 
     def __init__(
         self,
-        commit: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        commit: Callable[[list[Item]], Awaitable[Sequence[Result | Later]]],
         *,
         limits: Limits,
         is_poison: Callable[[BaseException], bool],
@@ -93,6 +105,7 @@ class GroupCommit(Generic[Item, Result]):
         self._dispatch_due = False
         self._last_departure = 0.0
         self._companion_due: asyncio.TimerHandle | None = None
+        self._held_up: dict[_Waiting[Item, Result], asyncio.TimerHandle] = {}
         self._writers: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop
 
@@ -106,7 +119,7 @@ class GroupCommit(Generic[Item, Result]):
 
     @property
     def queued_items(self) -> int:
-        """Items that wait for a writer; those that a writer has taken are not counted."""
+        """Items that wait for a writer or are held up; those that a writer has taken are not counted."""
         return self._queued_items
 
     async def drain(self) -> None:
@@ -116,6 +129,8 @@ class GroupCommit(Generic[Item, Result]):
         DatabaseUnavailable: a database that hangs must not keep the process.
         """
         self._draining = True
+        for waiting in list(self._held_up):
+            self._return_to_queue(waiting)
         self._dispatch()
         deadline = time.monotonic() + self._limits.drain_seconds_max
         while self._writers and time.monotonic() < deadline:
@@ -209,17 +224,41 @@ class GroupCommit(Generic[Item, Result]):
         position = 0
         for waiting in batch:
             end = position + len(waiting.items)
-            if not waiting.answer.done():
-                waiting.answer.set_result(results[position:end])
+            self._settle(waiting, results[position:end])
             position = end
         self._observer.batch_committed(len(items), time.perf_counter() - batch[0].since)
+
+    def _settle(self, waiting: _Waiting[Item, Result], results: Sequence[Result | Poisoned | Later]) -> None:
+        if waiting.answer.done():
+            return
+        done = [result for result in results if not isinstance(result, Later)]
+        if len(done) == len(results):
+            waiting.answer.set_result(done)
+            return
+        lasted = time.perf_counter() - waiting.since
+        if self._draining or lasted + waiting.pause > self._limits.retry_seconds_max:
+            self._tell([waiting], DatabaseUnavailable())
+            return
+        # Jitter, so that those whom the same thing holds up do not all come at once.
+        pause = waiting.pause * random.uniform(0.5, 1.0)  # noqa: S311  # no secret hangs on it
+        waiting.pause = min(2 * waiting.pause, LATER_PAUSE_SECONDS_MAX)
+        self._queued_items += len(waiting.items)
+        self._held_up[waiting] = self._loop.call_later(pause, self._try_again, waiting)
+
+    def _try_again(self, waiting: _Waiting[Item, Result]) -> None:
+        self._return_to_queue(waiting)
+        self._dispatch()
+
+    def _return_to_queue(self, waiting: _Waiting[Item, Result]) -> None:
+        self._held_up.pop(waiting).cancel()
+        self._queue.append(waiting)
 
     def _tell(self, batch: Sequence[_Waiting[Item, Result]], error: Exception) -> None:
         for waiting in batch:
             if not waiting.answer.done():
                 waiting.answer.set_exception(error)
 
-    async def _commit_or_split(self, items: list[Item]) -> Sequence[Result | Poisoned]:
+    async def _commit_or_split(self, items: list[Item]) -> Sequence[Result | Poisoned | Later]:
         """Halves a batch that the database refuses until the poison item is alone; the rest is committed."""
         try:
             return await self._commit_with_retries(items)
@@ -232,7 +271,7 @@ class GroupCommit(Generic[Item, Result]):
         middle = len(items) // 2
         return [*await self._commit_or_split(items[:middle]), *await self._commit_or_split(items[middle:])]
 
-    async def _commit_with_retries(self, items: list[Item]) -> Sequence[Result]:
+    async def _commit_with_retries(self, items: list[Item]) -> Sequence[Result | Later]:
         deadline = time.monotonic() + self._limits.retry_seconds_max
         pause = RETRY_PAUSE_SECONDS_MIN
         while True:

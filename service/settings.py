@@ -85,7 +85,9 @@ class Settings(BaseSettings):
         1.0, gt=0, description="How long a replica that adds them up may be silent before another takes over"
     )
     imbalance_interval_seconds: float = Field(15.0, gt=0, description="How often wallets are summed against transfers")
-    reference_poll_seconds: float = Field(1.0, gt=0, description="How soon a change of bins, keys or tariffs is seen")
+    reference_poll_seconds: float = Field(
+        1.0, gt=0, le=30, description="How soon a change of bins, keys or tariffs is seen"
+    )
 
     session_days: int = Field(30, ge=1, description="How long a resident stays logged in")
     pay_code_seconds: int = Field(60, ge=1, description="How long a pay-code is good")

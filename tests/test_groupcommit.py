@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import DatabaseUnavailable, Draining, QueueFull
-from service.groupcommit import GroupCommit, Limits, Poisoned
+from service.groupcommit import LATER, GroupCommit, Later, Limits, Poisoned
 
 
 class PoisonError(Exception):
@@ -29,25 +29,26 @@ class UnexpectedError(Exception):
 class Ledger:
     """Commits integers by adding them to `stored`; the result of an item is ten times the item.
 
-    `open` lets commits pass; `failures` are raised by the next commits, one each.
+    `open` lets commits pass; `failures` are raised by the next commits, one each; what is `held_up` is for later.
     """
 
     open: asyncio.Event = field(default_factory=asyncio.Event)
     poison: frozenset[int] = frozenset()
+    held_up: set[int] = field(default_factory=set)
     failures: list[Exception] = field(default_factory=list)
     batches: list[list[int]] = field(default_factory=list)
     stored: list[int] = field(default_factory=list)
     observed: list[int] = field(default_factory=list)
 
-    async def commit(self, items: list[int]) -> Sequence[int]:
+    async def commit(self, items: list[int]) -> Sequence[int | Later]:
         self.batches.append(list(items))
         await self.open.wait()
         if self.failures:
             raise self.failures.pop(0)
         if self.poison & set(items):
             raise PoisonError
-        self.stored.extend(items)
-        return [10 * item for item in items]
+        self.stored.extend(item for item in items if item not in self.held_up)
+        return [LATER if item in self.held_up else 10 * item for item in items]
 
     def batch_committed(self, items: int, longest_wait_seconds: float) -> None:
         assert longest_wait_seconds >= 0
@@ -401,6 +402,61 @@ async def test_a_queue_of_clients_that_all_left_holds_nobody_up() -> None:
         await settle()
         assert await group_commit.submit([3]) == [30]
     assert ledger.stored == [-1, 3]
+
+
+# -- what is held up ------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_held_up_is_tried_again_and_nobody_waits_for_it() -> None:
+    ledger = Ledger(held_up={1})
+    ledger.open.set()
+    async with running(ledger) as group_commit:
+        first, second = submitted(group_commit, [1], [2])
+        assert await second == [20]
+        await until(lambda: len(ledger.batches) > 2)
+        assert not first.done()
+        assert await group_commit.submit([3]) == [30]
+        assert group_commit.queued_items == 1
+        ledger.held_up.clear()
+        assert await first == [10]
+        assert group_commit.queued_items == 0
+    assert ledger.stored == [2, 3, 1]
+
+
+async def test_what_stays_held_up_is_given_up_at_its_deadline() -> None:
+    ledger = Ledger(held_up={1})
+    ledger.open.set()
+    async with running(ledger, retry_seconds=0.1) as group_commit:
+        with pytest.raises(DatabaseUnavailable):
+            await group_commit.submit([1])
+        assert len(ledger.batches) > 2
+        assert group_commit.queued_items == 0
+    assert ledger.stored == []
+
+
+async def test_a_client_that_left_while_it_was_held_up_is_not_tried_again() -> None:
+    ledger = Ledger(held_up={1})
+    ledger.open.set()
+    async with running(ledger) as group_commit:
+        (request,) = submitted(group_commit, [1])
+        await until(lambda: len(ledger.batches) == 2 and group_commit.queued_items == 1)
+        request.cancel()
+        await until(lambda: group_commit.queued_items == 0)
+        assert len(ledger.batches) == 2
+
+
+async def test_drain_tries_what_is_held_up_once_more() -> None:
+    ledger = Ledger(held_up={1, 2})
+    ledger.open.set()
+    async with running(ledger) as group_commit:
+        first, second = submitted(group_commit, [1], [2])
+        await until(lambda: len(ledger.batches) > 3)
+        ledger.held_up.discard(2)
+        await group_commit.drain()
+        with pytest.raises(DatabaseUnavailable):
+            await first
+        assert await second == [20]
+    assert ledger.stored == [2]
 
 
 # -- draining -------------------------------------------------------------------------------------------------------

@@ -72,6 +72,10 @@ class Book:
         self.placed: list[Hold] = []
         self.resolved: list[Resolution] = []
 
+    def has(self, owner_id: int) -> bool:
+        """Whether this wallet is in the book: whether its lock was had."""
+        return owner_id in self._wallets
+
     def wallet(self, owner_id: int) -> Wallet:
         return self._wallets[owner_id]
 

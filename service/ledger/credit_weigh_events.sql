@@ -3,9 +3,10 @@
 --   $1 bin_id  $2 event_id  $3 content_digest  $4 sequence  $5 material_id  $6 weight_grams  $7 box_weight_grams
 --   $8 credential_digest  $9 occurred_at, Unix seconds  $10 coins_per_kg  $11 coins
 --   $12 whether credentials made by the demo count
--- Gives the events that were new with their resident, then the credited wallets with their balance after it all. An event
--- that is missing was there before, or its bin is not active: the next statement tells, never this one, whose snapshot is
--- older than what another transaction has committed meanwhile.
+-- Gives the events that were new with their resident, then the credited wallets with their balance after it all and what
+-- is held of it. An event that is missing was there before, or its bin is not active; and of what is held, something may
+-- be free by now: the next statement tells, never this one, whose snapshot is older than what another transaction has
+-- committed meanwhile.
 WITH event AS (
     SELECT *
     FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::int[], $7::int[], $8::bytea[],
@@ -57,14 +58,9 @@ WITH event AS (
     FROM claimed
     WHERE resident_id IS NOT NULL AND coins > 0
 )
-SELECT bin_id, event_id, resident_id, NULL::bigint AS balance
+SELECT bin_id, event_id, resident_id, NULL::bigint AS balance, NULL::bigint AS held
 FROM claimed
 UNION ALL
 -- Not joined: the planner cannot know how many events a batch has, and would compare each with each.
-SELECT NULL, NULL, owner_id,
-       -- A hold whose time is over holds nothing, whether or not that is written down yet.
-       CASE WHEN held = 0 THEN balance
-            ELSE balance + (SELECT coalesce(sum(hold.coins), 0)::bigint
-                            FROM hold
-                            WHERE hold.owner_id = credited.owner_id AND hold.expires_at <= now()) END
+SELECT NULL, NULL, owner_id, balance, held
 FROM credited

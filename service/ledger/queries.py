@@ -29,14 +29,19 @@ FROM (SELECT owner_id, posted, held
       ORDER BY owner_id
       FOR NO KEY UPDATE) AS locked
 """
-# As LOCK_WALLETS, of whom another query names: its rows, each with its wallet. What it read itself is from before the
-# locks. Each wallet is in a row, so the latest of the clocks is above all locks.
+# As LOCK_WALLETS, of whom another query names: its rows, each with its wallet; without, where another transaction has
+# that locked. What it read itself is from before the locks. Each wallet is in a row, so the latest of the clocks is
+# above all locks.
 LOCK_NAMED_WALLETS = """
 WITH named AS MATERIALIZED ({query}), locked AS MATERIALIZED (
     SELECT wallet.*
     FROM (SELECT DISTINCT owner_id FROM named WHERE owner_id IS NOT NULL ORDER BY owner_id) AS owner
     CROSS JOIN LATERAL (
-        SELECT owner_id, posted, held FROM wallet WHERE wallet.owner_id = owner.owner_id LIMIT 1 FOR NO KEY UPDATE
+        SELECT owner_id, posted, held
+        FROM wallet
+        WHERE wallet.owner_id = owner.owner_id
+        LIMIT 1
+        FOR NO KEY UPDATE SKIP LOCKED
     ) AS wallet
 )
 SELECT named.*, locked.posted, locked.held, clock_timestamp() AS at
@@ -52,6 +57,12 @@ FROM (SELECT owner_id, posted, held
       ORDER BY owner_id
       FOR NO KEY UPDATE SKIP LOCKED) AS locked
 """
+# What the resident of a row of `wallet` can spend: a hold whose time is over holds nothing, written down yet or not.
+AVAILABLE = """wallet.posted - wallet.held + (
+    SELECT coalesce(sum(hold.coins), 0)::bigint FROM hold
+    WHERE hold.owner_id = wallet.owner_id AND hold.expires_at <= clock_timestamp()
+)"""
+AVAILABLE_COINS = f"SELECT owner_id, {AVAILABLE} AS available FROM wallet WHERE owner_id = ANY($1)"  # noqa: S608  # our own text
 OPEN_HOLDS = "SELECT owner_id, redemption_id, coins, held_at, expires_at FROM hold WHERE owner_id = ANY($1)"
 
 
@@ -60,6 +71,12 @@ async def credit_weigh_events(
 ) -> list[asyncpg.Record]:
     """Claim events and credit the new ones; see credit_weigh_events.sql for the twelve columns and what comes back."""
     return await connection.fetch(CREDIT_WEIGH_EVENTS, *columns, demo)
+
+
+async def available_coins(connection: DriverConnection, owner_ids: Sequence[int]) -> dict[int, int]:
+    """What these residents can spend at this moment."""
+    rows = await connection.fetch(AVAILABLE_COINS, owner_ids)
+    return {row["owner_id"]: row["available"] for row in rows}
 
 
 async def credit_waiting(
@@ -164,8 +181,8 @@ async def lock_wallets(connection: DriverConnection, owner_ids: Sequence[int]) -
 async def lock_named_wallets(
     connection: DriverConnection, query: str, *arguments: Any
 ) -> tuple[list[asyncpg.Record], Book]:
-    """The rows of `query`, in any order, and the wallets that its column owner_id names (null: none), as lock_wallets
-    locks them; in one round trip."""
+    """The rows of `query`, in any order, and a book of the wallets that its column owner_id names (null: none), without
+    those that another transaction has locked; in one round trip."""
     rows = await connection.fetch(LOCK_NAMED_WALLETS.format(query=query), *arguments)
     return rows, await _book(connection, [row for row in rows if row["posted"] is not None])
 

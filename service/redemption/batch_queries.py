@@ -79,15 +79,25 @@ SELECT redemption.owner_id, redemption.id, redemption.merchant_id, merchant.acco
        EXISTS (SELECT FROM uncovered_capture AS late
                WHERE late.owner_id = redemption.owner_id AND late.redemption_id = redemption.id) AS is_uncovered
 FROM unnest($1::bigint[], $2::uuid[]) AS asked (owner_id, id)
-JOIN redemption ON redemption.owner_id = asked.owner_id AND redemption.id = asked.id
-JOIN merchant ON merchant.id = redemption.merchant_id
-LEFT JOIN hold_resolution
-  ON hold_resolution.owner_id = redemption.owner_id AND hold_resolution.redemption_id = redemption.id
-LEFT JOIN transfer AS captured
-  ON captured.kind = 'redemption' AND captured.owner_id = redemption.owner_id
- AND captured.redemption_id = redemption.id
-LEFT JOIN transfer AS cover
-  ON cover.kind = 'cover' AND cover.owner_id = redemption.owner_id AND cover.redemption_id = redemption.id
+CROSS JOIN LATERAL (
+    SELECT * FROM redemption WHERE redemption.owner_id = asked.owner_id AND redemption.id = asked.id LIMIT 1
+) AS redemption
+CROSS JOIN LATERAL (SELECT * FROM merchant WHERE merchant.id = redemption.merchant_id LIMIT 1) AS merchant
+LEFT JOIN LATERAL (
+    SELECT outcome FROM hold_resolution
+    WHERE hold_resolution.owner_id = redemption.owner_id AND hold_resolution.redemption_id = redemption.id
+    LIMIT 1
+) AS hold_resolution ON true
+LEFT JOIN LATERAL (
+    SELECT id, coins FROM transfer
+    WHERE kind = 'redemption' AND owner_id = redemption.owner_id AND redemption_id = redemption.id
+    LIMIT 1
+) AS captured ON true
+LEFT JOIN LATERAL (
+    SELECT id, coins FROM transfer
+    WHERE kind = 'cover' AND owner_id = redemption.owner_id AND redemption_id = redemption.id
+    LIMIT 1
+) AS cover ON true
 """
 
 OFFERS: Final = """
@@ -102,10 +112,14 @@ USAGE: Final = """
 SELECT redemption.owner_id, redemption.offer_id, count(*) AS pieces,
        sum(coalesce(captured.coins, hold.coins))::bigint AS coins
 FROM redemption
-LEFT JOIN hold ON hold.owner_id = redemption.owner_id AND hold.redemption_id = redemption.id
-LEFT JOIN transfer AS captured
-  ON captured.kind = 'redemption' AND captured.owner_id = redemption.owner_id
- AND captured.redemption_id = redemption.id
+LEFT JOIN LATERAL (
+    SELECT coins FROM hold WHERE owner_id = redemption.owner_id AND redemption_id = redemption.id LIMIT 1
+) AS hold ON true
+LEFT JOIN LATERAL (
+    SELECT coins FROM transfer
+    WHERE kind = 'redemption' AND owner_id = redemption.owner_id AND redemption_id = redemption.id
+    LIMIT 1
+) AS captured ON true
 WHERE redemption.owner_id = ANY($1) AND redemption.created_at >= $2
   AND coalesce(captured.coins, hold.coins) IS NOT NULL
 GROUP BY redemption.owner_id, redemption.offer_id

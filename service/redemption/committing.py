@@ -1,7 +1,8 @@
 """One transaction of commands: identify, lock, read, decide, post, record, commit.
 
-Many commands share it (service/groupcommit.py); one alone goes through the same steps. Wallets are locked first, then
-pay-codes, offers with a stock, and merchants' days, each sorted: so no two transactions wait for each other in a ring.
+Many commands share it (service/groupcommit.py); one alone goes through the same steps. Wallets are locked first, those
+that can be locked at once; then pay-codes, offers with a stock, and merchants' days, each sorted: so no two
+transactions wait for each other in a ring.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,8 @@ from service import db
 from service.auth import Machine, Merchant, Resident
 from service.business_days import business_day, day_begins_at
 from service.db import DriverConnection, Writers
-from service.errors import Forbidden, IdempotencyKeyReused, TanbiError, TokenInvalid
+from service.errors import DatabaseUnavailable, Forbidden, IdempotencyKeyReused, TanbiError, TokenInvalid
+from service.groupcommit import LATER, Later
 from service.idempotency import StoredAnswer
 from service.ledger import queries as ledger
 from service.ledger.book import Book
@@ -47,6 +49,11 @@ def is_retryable(error: BaseException) -> bool:
     return isinstance(error, TwinCommitted) or db.is_retryable(error)
 
 
+def is_poison(error: BaseException) -> bool:
+    """One command's fault, or ours with one command: the others of its batch are done without it."""
+    return not isinstance(error, DatabaseUnavailable)
+
+
 @dataclass(frozen=True, slots=True)
 class Committing:
     """`reference` has the limits; `zone` is where a day begins; `demo` lets in what the demo made."""
@@ -56,22 +63,30 @@ class Committing:
     zone: str
     demo: bool
 
-    async def commit(self, commands: list[Command]) -> list[Decided]:
-        """One result a command, in order; committed when this returns. Doing it again finds the stored answers."""
+    async def commit(self, commands: list[Command]) -> list[Decided | Later]:
+        """One result a command, in order; committed when this returns. Doing it again finds the stored answers.
+
+        LATER for a command on a wallet that another transaction has locked: the others do not wait for it.
+        """
         async with self.writers.connection() as connection, connection.transaction():
             pairs, book = await self._identify(connection, commands)
-            decisions = Decisions(await self._read(connection, book, pairs))
+            free = [n for n, (_, known) in enumerate(pairs) if not _waits(known, book)]
+            if not free:
+                return [LATER] * len(pairs)
+            decisions = Decisions(await self._read(connection, book, [pairs[n] for n in free]))
             decisions.expire_due()
             # Refunds first: what they give back was taken before, and a capture of this transaction has no id yet.
-            order = sorted(range(len(pairs)), key=lambda n: not isinstance(pairs[n][0].wanted, Refund))
+            order = sorted(free, key=lambda n: not isinstance(pairs[n][0].wanted, Refund))
             decided: dict[int, Decided] = {n: _decide(decisions, *pairs[n]) for n in order}
             answers = [
                 (known.actor or "", command.keyed.key, command.keyed.digest, answer.status, answer.body.decode())
                 for n, (command, known) in enumerate(pairs)
-                if isinstance(answer := decided[n], StoredAnswer) and not answer.replayed
+                if isinstance(answer := decided.get(n), StoredAnswer) and not answer.replayed
             ]
-            await _write(connection, decisions, answers)
-        return [decided[n] for n in range(len(pairs))]
+            # Nothing is written of callers who are nobody.
+            if answers or book.changed:
+                await _write(connection, decisions, answers)
+        return [decided.get(n, LATER) for n in range(len(pairs))]
 
     async def sweep(self) -> int:
         """Write down holds that have expired, the oldest first; how many. Wallets that are in use are left alone."""
@@ -156,6 +171,11 @@ class Committing:
         days = limited | {(of.merchant_id, business_day(of.created_at, self.zone)) for of in read.redemptions.values()}
         if days:
             read.merchant_days = await queries.lock_merchant_days(connection, sorted(days))
+
+
+def _waits(known: Known, book: Book) -> bool:
+    """Whether its wallet is locked elsewhere; an answer that is stored is told all the same."""
+    return known.stored is None and known.owner_id is not None and not book.has(known.owner_id)
 
 
 def _wanted_merchant(command: Command) -> str | None:

@@ -313,7 +313,8 @@ class Decisions:
         # A merchant's day is there only where a limit was in force on it.
         counted = (redemption.merchant_id, self._day(redemption.created_at))
         if coins and counted in self.facts.merchant_days:
-            self.facts.merchant_days[counted] += coins
+            # Never below nothing, were it ever counted wrong: no count keeps a resident's coins from them.
+            self.facts.merchant_days[counted] = max(0, self.facts.merchant_days[counted] + coins)
             self.changed_days.add(counted)
 
     def _count_stock(self, redemption: Redemption, pieces: int) -> None:

@@ -6,7 +6,7 @@ import asyncpg
 
 from schemas.weigh_events import Outcome
 from service.db import DriverConnection, Writers
-from service.ledger.queries import credit_weigh_events
+from service.ledger.queries import available_coins, credit_weigh_events
 from service.weighing import queries
 from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
 
@@ -29,26 +29,38 @@ async def credit(writers: Writers, events: list[PendingEvent], *, demo: bool) ->
         firsts.setdefault(event[:2], event)
     async with writers.connection() as connection:
         columns = list(zip(*firsts.values(), strict=True))
-        results = _settle_claimed(events, firsts, await credit_weigh_events(connection, columns, demo=demo))
+        records = await credit_weigh_events(connection, columns, demo=demo)
+        balances = {owner_id: balance for bin_id, _, owner_id, balance, _ in records if bin_id is None}
+        if holding := [owner_id for _, _, owner_id, _, held in records if held]:
+            balances |= await _available_if_possible(connection, holding)
+        results = _settle_claimed(events, firsts, records, balances)
         echoes = [event for event, result in zip(events, results, strict=True) if result is None]
         settled_echoes = iter(await _settle_echoes_if_possible(connection, echoes) if echoes else ())
     return [next(settled_echoes) if result is None else result for result in results]
 
 
+async def _available_if_possible(connection: DriverConnection, owner_ids: list[int]) -> dict[int, int]:
+    """What residents with holds have by now: those whose time is over hold nothing, written down yet or not."""
+    try:
+        return await available_coins(connection, owner_ids)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the new events of this batch are committed
+        logger.warning("%d wallets with holds could not be looked up: %s", len(owner_ids), type(error).__name__)
+        return {}
+
+
 def _settle_claimed(
-    events: list[PendingEvent], firsts: dict[Key, PendingEvent], records: list[asyncpg.Record]
+    events: list[PendingEvent],
+    firsts: dict[Key, PendingEvent],
+    records: list[asyncpg.Record],
+    balances: dict[int, int],
 ) -> list[Settled | NotActive | None]:
     """The events that were new; None for the rest.
 
-    The statement gives each wallet's balance after the whole batch; walking back from it gives that after each event.
+    `balances` are each wallet's after the whole batch; walking back from it gives that after each event.
     """
-    owners: dict[Key, int | None] = {}
-    balances: dict[int, int] = {}
-    for bin_id, event_id, owner_id, balance in records:
-        if bin_id is None:
-            balances[owner_id] = balance
-        else:
-            owners[bin_id, event_id] = owner_id
+    owners: dict[Key, int | None] = {
+        (bin_id, event_id): owner_id for bin_id, event_id, owner_id, _, _ in records if bin_id is not None
+    }
     results: list[Settled | NotActive | None] = [None] * len(events)
     for position in range(len(events) - 1, -1, -1):
         event = events[position]

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 import asyncpg
 
 from service.db import DriverConnection
+from service.ledger.queries import AVAILABLE
 from service.weighing.pending import PendingEvent
 
-FIND_WEIGH_EVENTS = """
+FIND_WEIGH_EVENTS = f"""
 SELECT weigh_event.bin_id, weigh_event.event_id, weigh_event.content_digest, weigh_event.outcome, weigh_event.coins,
-       wallet.posted - wallet.held AS balance
+       {AVAILABLE} AS balance
 FROM unnest($1::text[], $2::text[]) AS sent (bin_id, event_id)
 JOIN weigh_event ON weigh_event.bin_id = sent.bin_id AND weigh_event.event_id = sent.event_id
 LEFT JOIN wallet ON wallet.owner_id = weigh_event.resident_id
-"""
+"""  # noqa: S608  # our own text
 
 RECORD_CONFLICTS = """
 INSERT INTO weigh_event_conflict (bin_id, event_id, content_digest, sequence, material_id, weight_grams,

@@ -4,7 +4,8 @@ import asyncio
 import io
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,14 @@ async def wait_until(holds: Callable[[], Awaitable[Any]]) -> Any:
         while not (found := await holds()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return found
+
+
+@asynccontextmanager
+async def wallets_closed(admin_engine: AsyncEngine) -> AsyncIterator[None]:
+    """Nobody can lock a wallet meanwhile: whoever tries waits, in the middle of the transaction."""
+    async with admin_engine.begin() as connection:
+        await connection.execute(sa.text("LOCK TABLE wallet IN EXCLUSIVE MODE"))
+        yield
 
 
 async def blocked_connection(admin_engine: AsyncEngine) -> int | None:

@@ -48,11 +48,10 @@ class Place:
 
 
 @asynccontextmanager
-async def at_the_wallets(place: Place) -> AsyncIterator[Waiting]:
-    """Nothing is decided yet."""
+async def at_the_codes(place: Place) -> AsyncIterator[Waiting]:
+    """The wallets are locked, and nothing is decided yet."""
     async with place.admin_engine.begin() as connection:
-        mine = wallet.c.owner_id == place.people[-1].id
-        await connection.execute(sa.select(wallet.c.owner_id).where(mine).with_for_update())
+        await connection.execute(sa.text("LOCK TABLE pay_code IN EXCLUSIVE MODE"))
         yield lambda: blocked_connection(place.admin_engine)
 
 
@@ -89,7 +88,7 @@ async def after_the_commit(place: Place) -> AsyncIterator[Waiting]:
 
 
 CUTS = {
-    "at the wallets": Cut(at_the_wallets, committed=False),
+    "at the codes": Cut(at_the_codes, committed=False),
     "at the answers": Cut(at_the_answers, committed=False),
     "after the commit": Cut(after_the_commit, committed=True),
 }
@@ -179,7 +178,7 @@ async def cut(admin_engine: AsyncEngine, pid: int) -> None:
 # Not each with each: where nothing is committed, one retried and one that is not say what there is to say.
 @pytest.mark.parametrize(
     ("point", "retries"),
-    [("at the wallets", False), ("at the answers", True), ("after the commit", True), ("after the commit", False)],
+    [("at the codes", False), ("at the answers", True), ("after the commit", True), ("after the commit", False)],
 )
 async def test_a_batch_that_is_cut_happens_once_whatever_its_callers_heard(
     point: str,

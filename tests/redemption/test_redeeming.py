@@ -17,17 +17,28 @@ from hypothesis import settings as hypothesis_settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.app import build_app
+from service.db import transaction
+from service.residents.residents import register_resident
 from service.settings import Settings
 from service.tables import wallet
-from tests.redemption.calls import OWN, Caller, balance, blocked_connection, code_of, redemptions, wait_until
-from tests.world import World, earn
+from tests.redemption.calls import (
+    OWN,
+    Caller,
+    balance,
+    blocked_connection,
+    code_of,
+    redemptions,
+    wait_until,
+    wallets_closed,
+)
+from tests.world import World, adjust, earn, open_session
 
 Client = TestClient[Any, Any]
 
 
 @asynccontextmanager
 async def wallet_locked(admin_engine: AsyncEngine, resident_id: int) -> AsyncIterator[None]:
-    """Nobody can spend this resident's coins meanwhile: whoever tries waits, in the middle of the transaction."""
+    """Nobody can spend this resident's coins meanwhile; others' they can."""
     async with admin_engine.begin() as connection:
         await connection.execute(sa.select(wallet.c.owner_id).where(wallet.c.owner_id == resident_id).with_for_update())
         yield
@@ -141,7 +152,7 @@ async def test_a_socket_cut_before_the_reply_leaves_an_answer_for_the_retry_at_a
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0]
-        async with wallet_locked(admin_engine, world.resident_id):
+        async with wallets_closed(admin_engine):
             await call_and_hang_up(host, port, resident.token, BODY, admin_engine)
         await wait_until(lambda: redemptions(engine))
     finally:
@@ -158,7 +169,7 @@ async def test_a_handler_that_is_cancelled_in_the_middle_leaves_its_answer_for_t
 ) -> None:
     """The transaction belongs to all who are in it: none of them takes it along when they leave."""
     await earn(client, world, 500)
-    async with wallet_locked(admin_engine, world.resident_id):
+    async with wallets_closed(admin_engine):
         await call_and_hang_up(str(client.host), int(client.port or 0), resident.token, BODY, admin_engine)
     await wait_until(lambda: redemptions(engine))
     again = await resident.post(OWN, BODY, key="one")
@@ -172,7 +183,7 @@ async def test_a_connection_lost_in_the_middle_is_replaced_and_the_answer_is_the
 ) -> None:
     await earn(client, world, 500)
     code = await resident.new_pay_code()
-    async with wallet_locked(admin_engine, world.resident_id):
+    async with wallets_closed(admin_engine):
         call = asyncio.create_task(shop.take(code, 10, key="one"))
         pid = await wait_until(lambda: blocked_connection(admin_engine))
         await cut(admin_engine, pid)
@@ -211,7 +222,7 @@ async def test_connections_lost_again_and_again_are_a_503_and_the_same_key_is_sa
 ) -> None:
     await earn(client, world, 500)
     code = await resident.new_pay_code()
-    async with wallet_locked(admin_engine, world.resident_id):
+    async with wallets_closed(admin_engine):
         call = asyncio.create_task(Caller(hasty, shop.token).take(code, 10, key="one"))
 
         async def cut_whatever_waits() -> bool:
@@ -230,6 +241,28 @@ async def test_connections_lost_again_and_again_are_a_503_and_the_same_key_is_sa
     assert again.status == 201
     assert "Idempotent-Replayed" not in again.headers
     assert await balance(engine, world.resident_id) == 490
+
+
+async def test_a_wallet_that_is_locked_holds_up_nobody_else(
+    world: World, client: Client, engine: AsyncEngine, admin_engine: AsyncEngine, resident: Caller, shop: Caller
+) -> None:
+    await earn(client, world, 500)
+    async with transaction(engine) as connection:
+        other_id = await register_resident(connection)
+        await adjust(connection, other_id, 70)
+    other = Caller(client, await open_session(engine, other_id))
+    assert (await resident.redeem(20, key="stored")).status == 201
+    async with wallet_locked(admin_engine, world.resident_id):
+        held_up = [asyncio.create_task(resident.redeem(10, key=f"{n}")) for n in range(3)]
+        for n in range(3):
+            assert (await other.redeem(10)).status == 201
+            # What was answered before is told again without a wallet.
+            again = await resident.redeem(20, key="stored")
+            assert (again.status, again.headers.get("Idempotent-Replayed")) == (201, "true"), n
+        assert not any(task.done() for task in held_up)
+    assert [(await task).status for task in held_up] == [201] * 3
+    assert await balance(engine, world.resident_id) == 450
+    assert await balance(engine, other_id) == 40
 
 
 async def test_a_wallet_that_stays_locked_is_a_503_and_not_a_failure_of_the_service(

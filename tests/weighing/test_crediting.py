@@ -14,13 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.weigh_events import Outcome
 from service.db import Writers, transaction
 from service.ledger.queries import open_wallet
+from service.redemption.merchants import add_merchant
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import bin_, credential, resident, transfer, wallet, weigh_event, weigh_event_conflict
+from service.tables import bin_, credential, hold, resident, transfer, wallet, weigh_event, weigh_event_conflict
 from service.weighing.bins import suspend_bin
 from service.weighing.crediting import credit
 from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
-from tests.world import CARD, EPOCH, World
+from tests.residents.blocking import until_blocked
+from tests.world import CARD, EPOCH, World, add_due_hold
 
 Credit = Callable[..., Awaitable[list[Settled | NotActive | Unsettled]]]
 
@@ -185,6 +187,27 @@ async def test_coins_that_are_held_are_not_in_the_balance(
         Settled(Outcome.CREDITED, 125, 150),
         Settled(Outcome.DUPLICATE, 125, 150),
     ]
+
+
+async def test_a_hold_whose_time_is_over_is_in_the_balance_whoever_writes_it_down(
+    world: World, engine: AsyncEngine, admin_engine: AsyncEngine, credited: Credit, card: bytes
+) -> None:
+    await credited(pending("a", card))
+    async with transaction(engine) as connection:
+        await add_merchant(connection, merchant_id="M1", name="店", name_en="Shop")
+    async with admin_engine.begin() as connection:
+        await add_due_hold(connection, world.resident_id, merchant_id="M1", coins=100)
+    assert await credited(pending("a", card), pending("b", card)) == [
+        Settled(Outcome.DUPLICATE, 125, 250),
+        Settled(Outcome.CREDITED, 125, 250),
+    ]
+    # It is written down while the next drop waits for the wallet: it is not counted twice.
+    async with admin_engine.begin() as connection:
+        await connection.execute(sa.delete(hold))
+        await connection.execute(sa.update(wallet).values(held=0))
+        waiting = asyncio.ensure_future(credited(pending("c", card)))
+        await until_blocked(admin_engine)
+    assert await waiting == [Settled(Outcome.CREDITED, 125, 375)]
 
 
 async def test_a_drop_too_light_for_a_coin_is_credited_without_a_transfer(
