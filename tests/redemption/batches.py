@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import Writers, transaction
+from service.groupcommit import Later
 from service.idempotency import KeyedRequest, StoredAnswer
 from service.ledger.book import Wallet
 from service.ledger.queries import read_wallet
@@ -107,8 +108,11 @@ class Batches:
         return self.command(shop.asker, Refund(redemption_id, coins, None))
 
     async def commit(self, *commands: Command) -> list[Decided]:
-        """In one transaction."""
-        return await self.committing.commit(list(commands))
+        """In one transaction, and nobody else has a wallet of theirs."""
+        done = await self.committing.commit(list(commands))
+        decided = [each for each in done if not isinstance(each, Later)]
+        assert len(decided) == len(commands)
+        return decided
 
     async def granted(self, *commands: Command) -> list[uuid.UUID]:
         """In one transaction, in which nothing is refused; the redemptions' ids."""

@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.embedded import EmbeddedPostgres
+from service.groupcommit import LATER
+from service.idempotency import StoredAnswer
 from service.ledger.book import Wallet
 from service.settings import Settings
 from service.tables import offer, wallet
@@ -143,18 +145,18 @@ async def test_a_code_that_is_replaced_while_it_pays_has_paid_and_the_new_one_is
     assert await batches.wallet(anna) == Wallet(449, 0)
 
 
-async def test_transactions_that_share_wallets_never_wait_for_each_other_in_a_ring(
+async def test_a_command_on_a_wallet_that_is_locked_elsewhere_is_set_aside_and_the_others_are_done(
     batches: Batches, admin_engine: AsyncEngine
 ) -> None:
+    """So that no transaction waits for a wallet, in a ring or otherwise."""
     first, second = await batches.customer(500), await batches.customer(500)
     shop = await batches.shop()
-
-    def lock(owner_id: int) -> Any:
-        return sa.select(wallet.c.owner_id).where(wallet.c.owner_id == owner_id).with_for_update()
-
+    commands = [batches.own(second, shop, 10), batches.own(first, shop, 10)]
     async with admin_engine.begin() as connection:
-        await connection.execute(lock(first.id))
-        spending = asyncio.create_task(batches.commit(batches.own(second, shop, 10), batches.own(first, shop, 10)))
-        await until_waiting_or_done(admin_engine, 1, spending)
-        await connection.execute(lock(second.id))
-    await spending
+        await connection.execute(sa.select(wallet.c.owner_id).where(wallet.c.owner_id == first.id).with_for_update())
+        done, set_aside = await batches.committing.commit(commands)
+        assert (isinstance(done, StoredAnswer), set_aside) == (True, LATER)
+        assert await batches.committing.commit(commands[1:]) == [LATER]
+    again = await batches.commit(*commands)
+    assert [isinstance(each, StoredAnswer) and each.replayed for each in again] == [True, False]
+    assert [await batches.wallet(each) for each in (first, second)] == [Wallet(490, 0)] * 2

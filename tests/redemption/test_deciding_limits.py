@@ -106,6 +106,15 @@ def test_yesterdays_hold_is_of_yesterday_whatever_becomes_of_it() -> None:
     assert [desk.day_of(SHOP, day) for day in (TODAY, TODAY + timedelta(days=1))] == [35, 100]
 
 
+def test_no_count_of_a_day_keeps_a_hold_from_being_released() -> None:
+    """As where a process that did not know of the limit yet had granted it."""
+    desk = Desk(limits=[limit_of("merchant_day", 100)])
+    held = desk.hold(ANNA, 30)
+    desk.facts.merchant_days[SHOP.id, TODAY] = 7
+    desk.void(held)
+    assert desk.day_of(SHOP, TODAY) == 0
+
+
 def test_what_is_told_late_counts_for_the_commands_after_it() -> None:
     desk = Desk(limits=[limit_of("resident_day", 100), limit_of("merchant_day", 150)])
     held = desk.fall_silent(100)
