@@ -1,5 +1,6 @@
 """SQL of offers, one function a statement."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ Rows = Sequence[sa.Row[*tuple[Any, ...]]]
 EARTH_RADIUS_M = 6_371_008.8
 # Farther than any site is; where the offers stand whose sites nobody has measured.
 NOWHERE_M = 40_000_000
+# Beside the kinds of machines, where an offer is of none.
+SHOP = ""
 
 STOCK_LEFT = (offer.c.stock_added - offer.c.stock_taken).label("stock_left")
 OF_MERCHANT = (
@@ -107,26 +110,31 @@ async def valid_offers_page(
     limit: int,
 ) -> Rows:
     """Offers that are valid now, with their merchant's name and the place of their nearest site in the list."""
-    outlets = _outlets(around).subquery()
-    nearest = sa.func.min(outlets.c.distance_m)
-    placed = (
-        sa.select(
-            *OF_MERCHANT,
-            offer.c.merchant_id,
-            merchant.c.name.label("merchant_name"),
-            sa.func.coalesce(nearest, NOWHERE_M).label("distance_m"),
-        )
-        .join(merchant, merchant.c.id == offer.c.merchant_id)
-        .join(outlets, outlets.c.offer_id == offer.c.id, isouter=around is None or around.radius_m is None)
+    # Read once, for what is shown and for whose sites are asked for.
+    valid = (
+        sa.select(*OF_MERCHANT, offer.c.merchant_id)
         .where(
             offer.c.valid_from <= sa.func.now(),
             sa.or_(offer.c.valid_until.is_(None), offer.c.valid_until > sa.func.now()),
             *([] if merchant_id is None else [offer.c.merchant_id == merchant_id]),
             *([] if machine_kind is None else [offer.c.machine_kind == machine_kind]),
         )
-        .group_by(offer.c.id, merchant.c.id)
-        .subquery()
+        .cte("valid")
     )
+    found = sa.select(valid, merchant.c.name.label("merchant_name")).join(
+        merchant, merchant.c.id == valid.c.merchant_id
+    )
+    if around is None:
+        placed = found.add_columns(sa.literal(NOWHERE_M).label("distance_m")).subquery()
+    else:
+        outlets = _outlets(sa.select(valid.c.merchant_id), around).subquery()
+        kind = (outlets.c.merchant_id, outlets.c.machine_kind)
+        nearest = sa.select(*kind, sa.func.min(outlets.c.distance_m).label("distance_m")).group_by(*kind).subquery()
+        placed = (
+            found.add_columns(sa.func.coalesce(nearest.c.distance_m, NOWHERE_M).label("distance_m"))
+            .join(nearest, _had_at(valid, nearest), isouter=around.radius_m is None)
+            .subquery()
+        )
     page = sa.select(placed).order_by(placed.c.distance_m, placed.c.id).limit(limit)
     if after is not None:
         page = page.where(sa.tuple_(placed.c.distance_m, placed.c.id) > (after.distance_m, after.offer_id))
@@ -135,35 +143,45 @@ async def valid_offers_page(
 
 async def sites_of_offers(connection: AsyncConnection, offer_ids: Sequence[str], around: Around | None) -> Rows:
     """For each of these offers its nearest sites, in order, and how many there are."""
-    outlets = _outlets(around).subquery()
+    outlets = _outlets(sa.select(offer.c.merchant_id).where(offer.c.id.in_(offer_ids)), around).subquery()
+    kind = (outlets.c.merchant_id, outlets.c.machine_kind)
     order = (outlets.c.distance_m.nulls_last(), outlets.c.id)
-    of_all = sa.select(
+    # Ranked once for all offers of one merchant and kind.
+    ranked = sa.select(
         outlets,
-        sa.func.row_number().over(partition_by=outlets.c.offer_id, order_by=order).label("place"),
-        sa.func.count().over(partition_by=outlets.c.offer_id).label("site_count"),
-    )
-    ranked = of_all.where(outlets.c.offer_id.in_(offer_ids)).subquery()
+        sa.func.row_number().over(partition_by=kind, order_by=order).label("place"),
+        sa.func.count().over(partition_by=kind).label("site_count"),
+    ).subquery()
     return (
         await connection.execute(
-            sa.select(ranked).where(ranked.c.place <= SITES_PER_OFFER_MAX).order_by(ranked.c.offer_id, ranked.c.place)
+            sa.select(offer.c.id.label("offer_id"), ranked)
+            .join(ranked, _had_at(offer, ranked))
+            .where(offer.c.id.in_(offer_ids), ranked.c.place <= SITES_PER_OFFER_MAX)
+            .order_by(offer.c.id, ranked.c.place)
         )
     ).all()
 
 
-def _outlets(around: Around | None) -> sa.Select[*tuple[Any, ...]]:
-    """Where each offer is to be had: the sites of its merchant's machines of its kind, or of the merchant's shop."""
-    # Several machines of a kind may stand at one site: UNION counts it once.
-    at = sa.union(
-        sa.select(offer.c.id.label("offer_id"), machine.c.site_id).join(
-            machine, sa.and_(machine.c.merchant_id == offer.c.merchant_id, machine.c.kind == offer.c.machine_kind)
-        ),
-        sa.select(offer.c.id, merchant.c.site_id)
-        .join(merchant, merchant.c.id == offer.c.merchant_id)
-        .where(offer.c.machine_kind.is_(None)),
+def _had_at(offers: sa.FromClause, outlets: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        outlets.c.merchant_id == offers.c.merchant_id,
+        outlets.c.machine_kind == sa.func.coalesce(offers.c.machine_kind, SHOP),
+    )
+
+
+def _outlets(merchants: sa.Select[*tuple[Any, ...]], around: Around | None) -> sa.Select[*tuple[Any, ...]]:
+    """Where offers of these merchants are to be had, by kind: the sites of their machines of it, or of their shop."""
+    at = sa.union_all(
+        # Several machines of a kind may stand at one site.
+        sa.select(machine.c.merchant_id, machine.c.kind.label("machine_kind"), machine.c.site_id)
+        .where(machine.c.merchant_id.in_(merchants))
+        .distinct(),
+        sa.select(merchant.c.id, sa.literal(SHOP), merchant.c.site_id).where(merchant.c.id.in_(merchants)),
     ).subquery()
     distance_m = sa.cast(sa.null(), sa.Integer) if around is None else _distance_m(around)
     found = sa.select(
-        at.c.offer_id,
+        at.c.merchant_id,
+        at.c.machine_kind,
         site.c.id,
         site.c.name,
         site.c.name_en,
@@ -173,7 +191,21 @@ def _outlets(around: Around | None) -> sa.Select[*tuple[Any, ...]]:
     ).join(site, site.c.id == at.c.site_id)
     if around is None or around.radius_m is None:
         return found
-    return found.where(distance_m <= around.radius_m)
+    return found.where(*_box(around, around.radius_m), distance_m <= around.radius_m)
+
+
+def _box(around: Around, radius_m: int) -> list[sa.ColumnElement[bool]]:
+    """Degrees between which all sites lie that are so near: compared sooner than a distance is worked out."""
+    # What is half a metre farther is rounded to the radius.
+    angle = (radius_m + 1) / EARTH_RADIUS_M
+    north = math.degrees(angle)
+    box: list[sa.ColumnElement[bool]] = [site.c.latitude.between(around.latitude - north, around.latitude + north)]
+    if abs(around.latitude) + north < 90:
+        east = math.degrees(math.asin(math.sin(angle) / math.cos(math.radians(around.latitude))))
+        # Across the 180th degree one side's numbers are not beside the other's.
+        if abs(around.longitude) + east <= 180:
+            box.append(site.c.longitude.between(around.longitude - east, around.longitude + east))
+    return box
 
 
 def _distance_m(around: Around) -> sa.ColumnElement[int]:

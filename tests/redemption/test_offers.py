@@ -297,6 +297,29 @@ async def test_a_radius_leaves_out_the_sites_beyond_it_and_what_is_only_to_be_ha
         assert {each.id: each.site_count for each in page.offers} == expected
 
 
+@pytest.mark.parametrize(
+    ("point", "sites", "radius_m"),
+    [
+        # Each a little less than the radius away, in one direction.
+        ((0.0, 0.0), [(0.0899, 0.0), (-0.0899, 0.0), (0.0, 0.0899), (0.0, -0.0899)], 10_000),
+        ((60.0, 100.0), [(60.0, 100.1798), (60.0, 99.8202), (60.0001, 100.1798)], 10_000),
+        ((-60.0, 179.95), [(-60.0, -179.9), (-60.0, 179.8)], 10_000),
+        ((89.95, 0.0), [(89.97, 180.0), (89.96, 90.0)], 10_000),
+    ],
+    ids=["equator", "north", "180th degree", "pole"],
+)
+async def test_no_site_within_the_radius_is_left_out_wherever_it_is(
+    connection: AsyncConnection, point: tuple[float, float], sites: list[tuple[float, float]], radius_m: int
+) -> None:
+    for number, place in enumerate(sites):
+        await place_site(connection, f"site-{number}", Position(*place))
+    await water_at(connection, "M1", *(f"site-{number}" for number in range(len(sites))))
+    await add_offer(connection, "M1", new("water", machine_kind="water"))
+    (found,) = (await shown(connection, Around(*point, radius_m))).offers
+    assert found.site_count == len(sites)
+    assert all(radius_m * 0.2 < (site.distance_m or 0) <= radius_m for site in found.sites)
+
+
 async def test_of_many_sites_the_nearest_are_shown_and_all_are_counted(connection: AsyncConnection) -> None:
     many = [f"site-{number}" for number in range(SITES_PER_OFFER_MAX + 2)]
     await water_at(connection, "M1", *many)
