@@ -66,6 +66,12 @@ class Adjustment(Answer):
     reason: str
     reference: str
     corrects_id: int | None
+    corrects_coins: int | None = Field(
+        description="What the transfer that is corrected moved: more than 0 to the resident, less than 0 from them"
+    )
+    earlier_corrections_coins: int | None = Field(
+        description="What other corrections of that transfer have moved before this one, all together"
+    )
     state: AdjustmentState
     requested_by: OperatorName
     created_at: AwareDatetime

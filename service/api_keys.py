@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import violated_constraint
 from service.errors import ApiKeyUnknown, MerchantUnknown, ValidationFailed
+from service.operator_names import NAME_CHARACTERS_MAX, is_readable, plain_name
 from service.secrets import new_token, token_hash
 from service.tables import api_key
 
@@ -35,6 +36,11 @@ async def create_api_key(
         raise ValidationFailed("A key has a name, which tells people whose it is.")
     if (role == "merchant") != (merchant_id is not None):
         raise ValidationFailed("A key with the role merchant names its merchant; a key with another role names none.")
+    if not is_readable(name):
+        raise ValidationFailed(
+            f"A key's name has a letter or a digit, at most {NAME_CHARACTERS_MAX} characters, and none that does not"
+            " show."
+        )
     secret = new_token(PREFIX)
     try:
         await connection.execute(
@@ -42,6 +48,7 @@ async def create_api_key(
                 key_hash=token_hash(secret),
                 role=role,
                 name=name,
+                plain_name=plain_name(name),
                 merchant_id=merchant_id,
                 demo=demo,
             )

@@ -621,6 +621,22 @@ class AdjustmentDecided(Conflict):
     title_zh = "该调账申请已处理"
 
 
+class RequesterRevoked(Conflict):
+    """The key that requested this adjustment was revoked since. Reject it; whoever still wants it requests it anew."""
+
+    code = "requester_revoked"
+    title = "Requester's key revoked"
+    title_zh = "申请人的密钥已吊销"
+
+
+class CorrectionExceeds(Conflict):
+    """With earlier corrections this one would take back more than the transfer moved. Nothing was changed."""
+
+    code = "correction_exceeds"
+    title = "More than was moved"
+    title_zh = "更正超过原流水数额"
+
+
 class InputOverlaps(Conflict):
     """An input of this kind, source and area covers part of this period; supersede that one with its own period."""
 

@@ -247,6 +247,8 @@ api_key = Table(
     Column("id", Uuid, nullable=False, unique=True, server_default=func.gen_random_uuid()),
     Column("role", Text, nullable=False),
     Column("name", Text, nullable=False),
+    # By which keys of one person are told, see service/operator_names.py.
+    Column("plain_name", Text, nullable=False),
     Column("merchant_id", Text, ForeignKey("merchant.id"), index=True),
     Column("revoked_at", Instant),
     created_at(),

@@ -51,6 +51,8 @@ async def test_a_merchants_key_speaks_for_the_merchant(engine: AsyncEngine) -> N
         ({"role": "merchant"}, ValidationFailed),
         ({"role": "admin", "merchant_id": "NK-M-01"}, ValidationFailed),
         ({"role": "merchant", "merchant_id": "NK-M-99"}, MerchantUnknown),
+        ({"role": "admin", "name": ""}, ValidationFailed),
+        ({"role": "admin", "name": "Ms Li\u200b"}, ValidationFailed),
     ],
 )
 async def test_a_key_that_fits_no_one_is_refused(
@@ -58,7 +60,7 @@ async def test_a_key_that_fits_no_one_is_refused(
 ) -> None:
     with pytest.raises(failure):
         async with transaction(engine) as connection:
-            await create_api_key(connection, name="x", **changes)
+            await create_api_key(connection, **({"name": "x"} | changes))
 
 
 async def test_a_revoked_key_is_refused_and_keeps_the_time_it_was_revoked(engine: AsyncEngine) -> None:

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from service.operator_names import plain_name
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -87,6 +89,14 @@ def alter_api_keys() -> None:
     op.drop_index(op.f("ix_api_key_machine_id"), table_name="api_key")
     op.drop_constraint(op.f("fk_api_key_machine_id_machine"), "api_key", type_="foreignkey")
     op.drop_column("api_key", "machine_id")
+    op.add_column("api_key", sa.Column("plain_name", sa.Text(), nullable=True))
+    connection = op.get_bind()
+    for row in connection.execute(sa.text("SELECT id, name FROM api_key")).all():
+        connection.execute(
+            sa.text("UPDATE api_key SET plain_name = :plain_name WHERE id = :id"),
+            {"id": row.id, "plain_name": plain_name(row.name)},
+        )
+    op.alter_column("api_key", "plain_name", nullable=False)
     op.drop_constraint(op.f("uq_machine_id_merchant_id"), "machine", type_="unique")
 
 

@@ -18,6 +18,7 @@ from service.errors import (
     AdjustmentUnknown,
     HoldsDue,
     OwnAdjustment,
+    RequesterRevoked,
     ResidentUnknown,
     TransferUnknown,
 )
@@ -70,13 +71,16 @@ async def request_adjustment(
 async def approve_adjustment(connection: AsyncConnection, operator: Operator, adjustment_id: UUID) -> Adjustment:
     """Move the coins and name both operators on the transfer.
 
-    Raises AdjustmentUnknown, AdjustmentDecided, OwnAdjustment, or InsufficientCoins: then it goes on waiting. HoldsDue:
-    see `after_release`.
+    Raises AdjustmentUnknown or AdjustmentDecided; and then it goes on waiting: OwnAdjustment, RequesterRevoked,
+    CorrectionExceeds or InsufficientCoins. HoldsDue: see `after_release`.
     """
     row = await _lock_waiting(connection, adjustment_id)
-    name = await queries.operator_name(connection, operator.key_id)
-    if is_same_operator(operator.key_id, name, row.requested_by, row.requester_name):
+    keys = await queries.lock_operator_keys(connection, [operator.key_id, row.requested_by])
+    requester = keys[row.requested_by]
+    if is_same_operator(operator.key_id, keys[operator.key_id].plain_name, requester.id, requester.plain_name):
         raise OwnAdjustment
+    if requester.revoked_at is not None:
+        raise RequesterRevoked
     await post_adjustment(
         connection,
         owner_id=row.owner_id,
@@ -149,6 +153,8 @@ def _adjustment(row: sa.Row[Any]) -> Adjustment:
         reason=row.reason,
         reference=row.reference,
         corrects_id=row.corrects_id,
+        corrects_coins=row.corrects_coins,
+        earlier_corrections_coins=row.earlier_corrections_coins,
         state=row.state,
         requested_by=OperatorName(key_id=row.requested_by, name=row.requester_name),
         created_at=row.created_at,

@@ -1,7 +1,7 @@
 """SQL of adjustments, one function a statement."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,9 +11,31 @@ from schemas.adjustments import AdjustmentState
 from schemas.cursors import Moment
 from service.tables import adjustment, api_key, resident, transfer
 
+ID_MAX: Final = 2**63 - 1
+
 _STATE = sa.func.coalesce(adjustment.c.decision, "waiting")
 _requester = api_key.alias("requester")
 _decider = api_key.alias("decider")
+_corrected = transfer.alias("corrected")
+_earlier = transfer.alias("earlier")
+
+
+def _signed(table: sa.FromClause) -> sa.Case[Any]:
+    """More than 0 to the resident, less than 0 from them."""
+    return sa.case((table.c.credit_account_id == table.c.owner_id, table.c.coins), else_=-table.c.coins)
+
+
+# What corrections of the same transfer moved, of those before this one; of all, where this one has not moved any.
+_EARLIER_COINS = (
+    sa.select(sa.func.coalesce(sa.func.sum(_signed(_earlier)), 0).cast(sa.BigInteger))
+    .where(
+        _earlier.c.owner_id == adjustment.c.owner_id,
+        _earlier.c.kind == sa.literal_column("'adjustment'"),
+        _earlier.c.reverses_id == adjustment.c.corrects_id,
+        _earlier.c.id < sa.func.coalesce(transfer.c.id, ID_MAX),
+    )
+    .scalar_subquery()
+)
 # An adjustment with the names of its operators, also of revoked keys, and its transfer.
 _NAMED = (
     sa.select(
@@ -22,6 +44,8 @@ _NAMED = (
         _requester.c.name.label("requester_name"),
         _decider.c.name.label("decider_name"),
         transfer.c.id.label("transfer_id"),
+        _signed(_corrected).label("corrects_coins"),
+        sa.case((adjustment.c.corrects_id.is_not(None), _EARLIER_COINS)).label("earlier_corrections_coins"),
     )
     .join(_requester, _requester.c.id == adjustment.c.requested_by)
     .outerjoin(_decider, _decider.c.id == adjustment.c.decided_by)
@@ -34,6 +58,10 @@ _NAMED = (
             transfer.c.kind == sa.literal_column("'adjustment'"),
         ),
     )
+    .outerjoin(
+        _corrected,
+        sa.and_(_corrected.c.owner_id == adjustment.c.owner_id, _corrected.c.id == adjustment.c.corrects_id),
+    )
 )
 
 
@@ -42,9 +70,17 @@ async def resident_exists(connection: AsyncConnection, resident_id: int, *, demo
     return bool((await connection.execute(sa.select(found))).scalar_one())
 
 
-async def operator_name(connection: AsyncConnection, key_id: UUID) -> str:
-    name: str = (await connection.execute(sa.select(api_key.c.name).where(api_key.c.id == key_id))).scalar_one()
-    return name
+async def lock_operator_keys(connection: AsyncConnection, key_ids: Sequence[UUID]) -> dict[UUID, sa.Row[Any]]:
+    """Their plain_name and revoked_at; nobody revokes one until the transaction ends."""
+    rows: Sequence[Any] = (
+        await connection.execute(
+            sa.select(api_key.c.id, api_key.c.plain_name, api_key.c.revoked_at)
+            .where(api_key.c.id.in_(key_ids))
+            .order_by(api_key.c.id)
+            .with_for_update(read=True)
+        )
+    ).all()
+    return {row.id: row for row in rows}
 
 
 async def insert_adjustment(connection: AsyncConnection, **values: Any) -> None:

@@ -26,11 +26,13 @@ from service.db import transaction
 from service.errors import (
     AdjustmentDecided,
     AdjustmentUnknown,
+    CorrectionExceeds,
     DatabaseUnavailable,
     Forbidden,
     HoldsDue,
     InsufficientCoins,
     OwnAdjustment,
+    RequesterRevoked,
     ResidentUnknown,
     TokenInvalid,
     TransferUnknown,
@@ -87,6 +89,8 @@ async def post_adjustment(request: web.Request) -> web.Response:
         Forbidden,
         AdjustmentUnknown,
         AdjustmentDecided,
+        RequesterRevoked,
+        CorrectionExceeds,
         InsufficientCoins,
         HoldsDue,
     ),
@@ -94,7 +98,8 @@ async def post_adjustment(request: web.Request) -> web.Response:
 )
 async def post_approval(request: web.Request) -> web.Response:
     """The coins move, and the transfer names both operators. Nobody approves their own, nor what another key of that
-    name has requested. A debit above what is available is declined and goes on waiting: try again with a new
+    name has requested, nor what a key that was revoked since has requested. Corrections of one transfer together take
+    back at most what it moved. A debit above what is available is declined and goes on waiting: try again with a new
     Idempotency-Key, or reject it. Needs the role operator or admin."""
     settings = request.app[SETTINGS]
     token = bearer_token(request)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.errors import HoldsDue, InsufficientCoins
+from service.errors import CorrectionExceeds, HoldsDue, InsufficientCoins
 from service.ledger import queries
 from service.tables import ISSUER_ACCOUNT_ID
 
@@ -24,12 +24,17 @@ async def post_adjustment(
 ) -> int:
     """The new transfer's id; it names both operators by their keys, and the transfer that it corrects if there is one.
 
-    Raises InsufficientCoins, with nothing changed, where a debit is more than is available; HoldsDue, where it is not,
-    but holds that are over are to be released first. The unique index uq_transfer_adjustment lets an adjustment be
-    posted once.
+    Raises, with nothing changed, InsufficientCoins, where a debit is more than is available; CorrectionExceeds;
+    HoldsDue, where holds that are over are to be released first. The unique index uq_transfer_adjustment lets an
+    adjustment be posted once.
     """
     credit = direction == "credit"
-    if await queries.move_posted(connection, owner_id, coins if credit else -coins) is None:
+    moved = coins if credit else -coins
+    if corrects_id is not None:
+        # Of two corrections of one transfer at once, the second sees the first.
+        await queries.lock_wallet(connection, owner_id)
+        _check_correction(moved, corrects_id, await queries.corrected_coins(connection, owner_id, corrects_id))
+    if await queries.move_posted(connection, owner_id, moved) is None:
         if (await queries.read_wallet(connection, owner_id)).available >= coins:
             raise HoldsDue(owner_id)
         raise InsufficientCoins(
@@ -48,3 +53,14 @@ async def post_adjustment(
         reason=reason,
         reverses_id=corrects_id,
     )
+
+
+def _check_correction(moved: int, corrects_id: int, found: tuple[int, int]) -> None:
+    """Take back at most what there was; add as much as was missing, of which the transfer says nothing."""
+    original, earlier = found
+    if original * (original + earlier + moved) < 0:
+        raise CorrectionExceeds(
+            f"Transfer {corrects_id} moved {abs(original)} coins {'to' if original > 0 else 'from'} the resident. With"
+            f" earlier corrections ({earlier:+d}) and this one ({moved:+d}) more would be taken back. Nothing was"
+            " changed."
+        )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import sqlalchemy as sa
@@ -12,6 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.db import DriverConnection
 from service.ledger.book import Book, Hold, Wallet
 from service.tables import account, hold, transfer, wallet
+
+CORRECTED: Final = sa.text("""
+SELECT coalesce(sum(signed) FILTER (WHERE id = :transfer_id), 0)::bigint AS coins,
+       coalesce(sum(signed) FILTER (WHERE id <> :transfer_id), 0)::bigint AS corrections
+FROM (
+    SELECT id, CASE WHEN credit_account_id = owner_id THEN coins ELSE -coins END AS signed
+    FROM transfer
+    WHERE owner_id = :owner_id AND id = :transfer_id
+    UNION ALL
+    SELECT id, CASE WHEN credit_account_id = owner_id THEN coins ELSE -coins END
+    FROM transfer
+    WHERE owner_id = :owner_id AND kind = 'adjustment' AND reverses_id = :transfer_id
+) AS moved
+""")
 
 CREDIT_WEIGH_EVENTS = resources.files("service.ledger").joinpath("credit_weigh_events.sql").read_text()
 CREDIT_WAITING = sa.text(resources.files("service.ledger").joinpath("credit_waiting.sql").read_text()).bindparams(
@@ -227,6 +241,12 @@ async def post(connection: DriverConnection, book: Book, also: str = "SELECT", *
         book.at,
         *arguments,
     )
+
+
+async def corrected_coins(connection: AsyncConnection, owner_id: int, transfer_id: int) -> tuple[int, int]:
+    """What this transfer moved, and its corrections: more than 0 to the resident, less than 0 from them."""
+    row = (await connection.execute(CORRECTED, {"owner_id": owner_id, "transfer_id": transfer_id})).one()
+    return row.coins, row.corrections
 
 
 async def read_transfer(connection: AsyncConnection, owner_id: int, transfer_id: int) -> sa.Row[Any] | None:

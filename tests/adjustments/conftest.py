@@ -34,6 +34,7 @@ async def office(engine: AsyncEngine) -> Office:
     people: dict[str, tuple[Role, str]] = {
         "li": ("operator", "李工 Li"),
         "li again": ("admin", " 李工  ＬＩ "),
+        "li in disguise": ("operator", "李工 L\u0456"),
         "wang": ("operator", "王工"),
         "auditor": ("auditor", "审计"),
     }

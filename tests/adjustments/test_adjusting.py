@@ -19,12 +19,15 @@ from service.adjustments.adjusting import (
     reject_adjustment,
     request_adjustment,
 )
+from service.api_keys import revoke_api_key
 from service.db import transaction, violated_constraint
 from service.errors import (
     AdjustmentDecided,
     AdjustmentUnknown,
+    CorrectionExceeds,
     InsufficientCoins,
     OwnAdjustment,
+    RequesterRevoked,
     ResidentUnknown,
     TransferUnknown,
 )
@@ -32,6 +35,7 @@ from service.ledger.queries import read_wallet
 from service.residents.residents import register_resident
 from service.tables import ISSUER_ACCOUNT_ID, transfer, wallet
 from tests.adjustments.conftest import Office
+from tests.residents.blocking import until_blocked
 from tests.world import adjust
 
 
@@ -110,7 +114,7 @@ async def test_another_operators_approval_moves_the_coins_and_both_stay_on_the_t
     assert await posted(engine, office) == 435
 
 
-@pytest.mark.parametrize("who", ["li", "li again"])
+@pytest.mark.parametrize("who", ["li", "li again", "li in disguise"])
 async def test_nobody_approves_their_own_but_may_withdraw_it(engine: AsyncEngine, office: Office, who: str) -> None:
     asked = await request(engine, office)
     with pytest.raises(OwnAdjustment):
@@ -134,6 +138,67 @@ async def test_the_database_too_refuses_an_operators_own(
         async with transaction(admin_engine) as connection:
             await connection.execute(sa.text("UPDATE transfer SET approved_by = requested_by"))
     assert violated_constraint(refused.value) == "ck_transfer_operators"
+
+
+async def test_what_a_revoked_key_has_asked_for_is_not_approved_any_more(engine: AsyncEngine, office: Office) -> None:
+    asked = await request(engine, office)
+    async with transaction(engine) as connection:
+        await revoke_api_key(connection, office.operators["li"].key_id)
+    with pytest.raises(RequesterRevoked):
+        await approve(engine, office, asked.id)
+    assert await posted(engine, office) == 500
+    assert (await reject(engine, office, asked.id)).state == "rejected"
+
+
+async def test_a_key_is_revoked_before_an_approval_or_after_it(
+    engine: AsyncEngine, admin_engine: AsyncEngine, office: Office
+) -> None:
+    asked = await request(engine, office)
+    async with transaction(engine) as connection:
+        await revoke_api_key(connection, office.operators["li"].key_id)
+        approving = asyncio.create_task(approve(engine, office, asked.id))
+        await until_blocked(admin_engine)
+    with pytest.raises(RequesterRevoked):
+        await approving
+
+
+@pytest.mark.parametrize(("sign", "back", "further"), [(1, "debit", "credit"), (-1, "credit", "debit")])
+async def test_corrections_of_one_transfer_take_back_at_most_what_it_moved(
+    engine: AsyncEngine, office: Office, sign: int, back: str, further: str
+) -> None:
+    async with transaction(engine) as connection:
+        corrected = await adjust(connection, office.resident_id, sign * 100)
+
+    async def asked(direction: str, coins: int) -> Adjustment:
+        return await request(engine, office, direction=direction, coins=coins, corrects_id=corrected)
+
+    rest = await asked(back, 41)
+    first = await asked(back, 60)
+    assert (first.corrects_coins, first.earlier_corrections_coins) == (sign * 100, 0)
+    assert (await approve(engine, office, first.id)).earlier_corrections_coins == 0
+    assert (await read(engine, rest.id)).earlier_corrections_coins == sign * -60
+    before = await posted(engine, office)
+    with pytest.raises(CorrectionExceeds, match="moved 100 coins"):
+        await approve(engine, office, rest.id)
+    assert (await posted(engine, office), (await read(engine, rest.id)).state) == (before, "waiting")
+    # In the transfer's own direction there is no such bound, and what was given again may be taken again.
+    await approve(engine, office, (await asked(further, 250)).id)
+    assert (await approve(engine, office, rest.id)).earlier_corrections_coins == sign * 190
+    assert (await read(engine, first.id)).earlier_corrections_coins == 0
+
+
+async def test_of_two_corrections_at_once_the_second_sees_the_first(engine: AsyncEngine, office: Office) -> None:
+    async with transaction(engine) as connection:
+        corrected = await adjust(connection, office.resident_id, 10)
+    both = [await request(engine, office, coins=10, corrects_id=corrected) for _ in range(2)]
+    outcomes = await asyncio.gather(*(approve(engine, office, each.id) for each in both), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Adjustment, CorrectionExceeds}
+    assert await posted(engine, office) == 500
+
+
+async def test_what_corrects_no_transfer_tells_of_none(engine: AsyncEngine, office: Office) -> None:
+    asked = await request(engine, office, corrects_id=None)
+    assert (asked.corrects_coins, asked.earlier_corrections_coins) == (None, None)
 
 
 async def test_what_is_decided_stays_so(engine: AsyncEngine, office: Office) -> None:

@@ -73,7 +73,9 @@ async def test_an_expired_token_is_refused(client: Client, engine: AsyncEngine, 
 async def test_a_key_that_is_no_residents_is_refused(client: Client, engine: AsyncEngine) -> None:
     key = new_token("tbo")
     async with transaction(engine) as connection:
-        await connection.execute(sa.insert(api_key).values(key_hash=token_hash(key), role="admin", name="test"))
+        await connection.execute(
+            sa.insert(api_key).values(key_hash=token_hash(key), role="admin", name="test", plain_name="test")
+        )
     await refused(client, {"Authorization": f"Bearer {key}"})
 
 
