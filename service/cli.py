@@ -13,7 +13,7 @@ import typer
 from service.db import DatabaseNotConfigured, is_lost_connection
 from service.errors import TanbiError
 from service.installation import installation
-from service.managing import adjustments, city, ledger, offers, partners, settlement, webhooks
+from service.managing import adjustments, city, ledger, offers, partners, settlement, wallets, webhooks
 from service.managing.running import DataOption, console, errors
 from service.migrating import head_revision, upgrade
 from service.postgres_programs import EmbeddedPostgresError
@@ -44,6 +44,7 @@ for name, commands in (
     ("statement", settlement.statement_app),
     ("report", settlement.report_app),
     ("coins", ledger.coins_app),
+    ("wallet", wallets.wallet_app),
     ("adjustment", adjustments.adjustment_app),
     ("volumes", ledger.volumes_app),
     ("webhook", webhooks.webhook_app),

@@ -19,10 +19,11 @@ from service.managing.running import (
     console,
     errors,
     in_transaction,
+    listing,
     moment,
 )
 from service.secrets import Keyring
-from service.weighing.bins import Scale, add_bin, resume_bin, suspend_bin
+from service.weighing.bins import Scale, add_bin, list_bins, resume_bin, suspend_bin
 from service.weighing.places import (
     AreaKind,
     Position,
@@ -30,6 +31,10 @@ from service.weighing.places import (
     add_area,
     add_material,
     add_site,
+    list_areas,
+    list_materials,
+    list_sites,
+    list_tariffs,
     place_site,
     set_tariff,
 )
@@ -62,6 +67,15 @@ def area_add(
     console.print(f"Area {area_id} is there.")
 
 
+@area_app.command("list")
+def area_list(data: DataOption = None) -> None:
+    """Show all areas."""
+    table = listing("Id", "Kind", "In", "Name")
+    for row in in_transaction(data, lambda connection, _: list_areas(connection)):
+        table.add_row(row.id, row.kind, row.parent_id or "", f"{row.name} {row.name_en}")
+    console.print(table)
+
+
 @site_app.command("add")
 def site_add(
     site_id: Annotated[str, typer.Argument()],
@@ -84,6 +98,16 @@ def site_add(
         ),
     )
     console.print(f"Site {site_id} is there.")
+
+
+@site_app.command("list")
+def site_list(data: DataOption = None) -> None:
+    """Show all sites."""
+    table = listing("Id", "Area", "Kind", "Name", "Latitude, longitude")
+    for row in in_transaction(data, lambda connection, _: list_sites(connection)):
+        position = "" if row.latitude is None else f"{row.latitude}, {row.longitude}"
+        table.add_row(row.id, row.area_id, row.kind, f"{row.name} {row.name_en}", position)
+    console.print(table)
 
 
 @site_app.command("place", cls=WithNumbers)
@@ -112,6 +136,16 @@ def material_add(
     console.print(f"Material {material_id} is there; give it a tariff with `tanbi tariff set`.")
 
 
+@material_app.command("list")
+def material_list(data: DataOption = None) -> None:
+    """Show all materials, with the tariff in force."""
+    table = listing("Id", "Name", "Coins/kg now")
+    for row in in_transaction(data, lambda connection, _: list_materials(connection)):
+        coins = "none: held" if row.coins_per_kg is None else str(row.coins_per_kg)
+        table.add_row(row.id, f"{row.name} {row.name_en}", coins)
+    console.print(table)
+
+
 @tariff_app.command("set", cls=WithNumbers)
 def tariff_set(
     material_id: Annotated[str, typer.Argument()],
@@ -130,6 +164,16 @@ def tariff_set(
         f"{material_id}: {coins_per_kg} coins/kg from {moment(starts_at, city_zone())};"
         " drops weighed before that are credited by the tariff before, and held where there is none."
     )
+
+
+@tariff_app.command("list")
+def tariff_list(data: DataOption = None) -> None:
+    """Show every tariff that was ever set; each is in force until the next of its material."""
+    zone = city_zone()
+    table = listing("Material", "From", "Coins/kg")
+    for row in in_transaction(data, lambda connection, _: list_tariffs(connection)):
+        table.add_row(row.material_id, moment(row.effective_from, zone), str(row.coins_per_kg))
+    console.print(table)
 
 
 @bin_app.command("add")
@@ -152,6 +196,16 @@ def bin_add(
     private_key = base64.b64encode(key.secret).decode()
     typer.echo(json.dumps({"id": bin_id, "alg": algorithm.value, "keyid": key.keyid, "private_key": private_key}))
     errors.print(NOT_SHOWN_AGAIN)
+
+
+@bin_app.command("list")
+def bin_list(data: DataOption = None) -> None:
+    """Show all bins; never their keys."""
+    table = listing("Id", "Site", "State", "e, g", "Capacity, g")
+    for row in in_transaction(data, lambda connection, _: list_bins(connection)):
+        grams = (str(row.verification_interval_grams), str(row.capacity_grams))
+        table.add_row(row.id, row.site_id, row.state, *grams)
+    console.print(table)
 
 
 @bin_app.command("suspend")

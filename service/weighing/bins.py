@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -75,6 +77,11 @@ async def add_bin(
     )
     await raise_revision(connection)
     return key
+
+
+async def list_bins(connection: AsyncConnection) -> Sequence[Any]:
+    """Every bin with the columns of its table, by id."""
+    return (await connection.execute(sa.select(bin_).order_by(bin_.c.id))).all()
 
 
 async def resume_bin(connection: AsyncConnection, bin_id: str) -> None:

@@ -1,7 +1,8 @@
 """Areas and sites, materials and tariffs, as operators set them up."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -58,6 +59,11 @@ async def add_area(
         raise
 
 
+async def list_areas(connection: AsyncConnection) -> Sequence[Any]:
+    """Every area with the columns of its table, by id."""
+    return (await connection.execute(sa.select(area).order_by(area.c.id))).all()
+
+
 async def add_site(
     connection: AsyncConnection,
     *,
@@ -85,6 +91,11 @@ async def add_site(
         raise
 
 
+async def list_sites(connection: AsyncConnection) -> Sequence[Any]:
+    """Every site with the columns of its table, by id."""
+    return (await connection.execute(sa.select(site).order_by(site.c.id))).all()
+
+
 async def place_site(connection: AsyncConnection, site_id: str, position: Position) -> None:
     """Where a site is, measured now or measured better. Raises SiteUnknown or ValidationFailed."""
     try:
@@ -108,6 +119,23 @@ async def add_material(connection: AsyncConnection, *, material_id: str, name: s
             raise MaterialExists(f"There is a material {material_id} already.") from None
         raise
     await raise_revision(connection)
+
+
+async def list_materials(connection: AsyncConnection) -> Sequence[Any]:
+    """Every material with the columns of its table and the tariff in force, coins_per_kg; None before its first."""
+    now = (
+        sa.select(tariff.c.coins_per_kg)
+        .where(tariff.c.material_id == material.c.id, tariff.c.effective_from <= sa.func.now())
+        .order_by(tariff.c.effective_from.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (await connection.execute(sa.select(material, now.label("coins_per_kg")).order_by(material.c.id))).all()
+
+
+async def list_tariffs(connection: AsyncConnection) -> Sequence[Any]:
+    """Every tariff that was ever set, by material in the order of time."""
+    return (await connection.execute(sa.select(tariff).order_by(tariff.c.material_id, tariff.c.effective_from))).all()
 
 
 async def set_tariff(

@@ -19,6 +19,7 @@ from service.errors import (
     CoinLifeInThePast,
     Forbidden,
     OwnAdjustment,
+    ResidentUnknown,
     TokenInvalid,
     ValidationFailed,
 )
@@ -87,6 +88,7 @@ def test_one_operator_asks_and_another_decides(
         tanbi("adjustment", "approve", given)
     assert f"{given} is approved" in tanbi("adjustment", "approve", given, "--key-file", str(wangs))
     assert in_database(settings, lambda connection: read_wallet(connection, resident)).posted == 70
+    assert f"Resident {resident}: 70 coins to spend, 0 held; none expire." in tanbi("wallet", "show", str(resident))
     with pytest.raises(AdjustmentDecided):
         tanbi("adjustment", "reject", given, "--reason", "no")
     assert tanbi("adjustment", "reject", wrong, "--reason", "mine was wrong").endswith("is rejected.")
@@ -117,6 +119,24 @@ def test_a_debit_takes_what_was_held_when_no_service_runs(
     monkeypatch.setenv("TANBI_OPERATOR_KEY", wang)
     assert f"{wanted} is approved" in tanbi("adjustment", "approve", wanted)
     assert in_database(settings, lambda connection: read_wallet(connection, resident)) == Wallet(40, 0)
+
+
+def test_a_wallet_is_shown_with_the_transfers_that_a_correction_may_name(tanbi: Tanbi, settings: Settings) -> None:
+    resident = in_database(settings, register_resident)
+    given = in_database(settings, lambda connection: adjust(connection, resident, 100))
+    in_database(settings, lambda connection: adjust(connection, resident, -30, corrects_id=given))
+    shown = tanbi("wallet", "show", str(resident))
+    assert f"Resident {resident}: 70 coins to spend, 0 held; none expire." in shown
+    [newer, older] = re.findall(r"│ (\d+) │ 20\S+\+08:00 │ adjustment │ [+-]\d+ │", shown)
+    assert older == str(given)
+    assert f"│ {newer} │" in shown
+    assert f"│ -30 │ transfer {given}, test │" in shown
+    assert f"More: --before {newer}" in tanbi("wallet", "show", str(resident), "--limit", "1")
+    second = tanbi("wallet", "show", str(resident), "--limit", "1", "--before", newer)
+    assert f"│ {older} │" in second
+    assert "More" not in second
+    with pytest.raises(ResidentUnknown):
+        tanbi("wallet", "show", str(resident + 99))
 
 
 def test_how_long_coins_live_is_set_and_shown(tanbi: Tanbi) -> None:
