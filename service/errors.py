@@ -729,7 +729,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class HoldsDue(Unavailable):
-    """Holds of this wallet are over and are not written down yet. Send the same bytes again."""
+    """Holds of the wallet that an adjustment is for are over and are not written down yet. Approve it again."""
 
     code = "holds_due"
     title = "Holds are being released"

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr | None = Field(
         None,
-        description="base64 of 32 bytes; all other keys are derived from it; made in the data directory where that has the database",
+        description="base64 of 32 bytes, of which all other keys are derived; for the embedded database one is made",
     )
 
     host: str = Field("127.0.0.1", description="Address to listen on")

@@ -12,6 +12,7 @@ from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from service.docs.openapi30 import as_openapi30
 from service.docs.problems_page import problems_page
+from service.docs.start_page import START
 from service.docs.viewer import INDEX, INITIALIZER
 from service.errors import NotFound
 from service.openapi import document_bytes, openapi_document
@@ -55,6 +56,7 @@ class Documents:
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         document = application_document(endpoints)
         self._pages = {
+            "/": Page(START.encode(), HTML, POLICY_WITHOUT_SCRIPTS),
             "/openapi.json": Page(document_bytes(document), JSON_CONTENT_TYPE),
             "/docs": Page(INDEX.encode(), HTML),
             "/docs/openapi-3.0.json": Page(document_bytes(as_openapi30(document)), JSON_CONTENT_TYPE),
@@ -106,6 +108,12 @@ def _headers(policy: str) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
+
+
+@routes.route("GET", "/", summary="Where to read on", answers={200: str, 304: None}, answer_type=HTML)
+async def get_start(request: web.Request) -> web.StreamResponse:
+    """For who opens the service's address in a browser."""
+    return request.app[DOCUMENTS].answer(request)
 
 
 @routes.route("GET", "/openapi.json", summary="This document", answers={200: dict[str, Any], 304: None})

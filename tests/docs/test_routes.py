@@ -14,7 +14,7 @@ from service.problem_kinds import every_problem_kind
 
 Client = TestClient[Any, Any]
 
-PAGES = ("/openapi.json", "/docs", "/docs/openapi-3.0.json", "/docs/initializer.js", "/problems")
+PAGES = ("/", "/openapi.json", "/docs", "/docs/openapi-3.0.json", "/docs/initializer.js", "/problems")
 FILES = tuple(f"/docs/{name}" for name in VIEWER_FILES)
 
 
@@ -46,7 +46,7 @@ async def test_pages_ask_no_other_host_and_run_no_script_but_ours(client: Client
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/docs", "/problems"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/problems"])
 async def test_whatever_a_page_names_is_served_here(client: Client, path: str) -> None:
     html = await (await client.get(path)).text()
     named = re.findall(r'(?:src|href)="([^"#]+)"', html)
