@@ -124,7 +124,7 @@ def demo(
     from service.demo.running import Options, run_demo
 
     options = Options(
-        size=Size(seed=seed, bins=bins, residents=residents),
+        size=Size.of(seed, bins=bins, residents=residents),
         events_per_second=events_per_second,
         fleet=fleet,
         plain=plain or not console.is_terminal,

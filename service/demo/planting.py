@@ -16,6 +16,7 @@ from schemas.signatures import ED25519_KEY_BYTES, Algorithm, SigningKey
 from service.api_keys import create_api_key
 from service.demo import nankai, queries
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine, DemoMerchant, DemoResident
+from service.demo.past import draw_past, month_before
 from service.demo.sample import Sample, algorithm_of, draw_inputs, draw_sample
 from service.ledger.queries import open_wallets
 from service.redemption.merchants import MachineKind, add_machine, add_machine_key, add_merchant
@@ -28,6 +29,9 @@ from service.weighing.bins import add_bin
 
 # A demo that is found again after a year still opens.
 SESSION_LIFETIME = timedelta(days=3650)
+# Of a resident in the month before, and of all: more would only make the first start longer.
+PAST_DROPS_EACH = 12
+PAST_DROPS_MAX = 2400
 
 
 class CannotRun(RuntimeError):
@@ -41,6 +45,13 @@ class Size:
     seed: int
     bins: int
     residents: int
+    # Of the month before.
+    past_drops: int
+
+    @classmethod
+    def of(cls, seed: int, *, bins: int, residents: int) -> "Size":
+        """With a past that goes with so many residents."""
+        return cls(seed, bins, residents, min(residents * PAST_DROPS_EACH, PAST_DROPS_MAX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +64,11 @@ class Planted:
 
 
 async def plant(
-    connection: AsyncConnection, keyring: Keyring, size: Size, known: Credentials | None, today: date
+    connection: AsyncConnection, keyring: Keyring, size: Size, known: Credentials | None, *, today: date, zone: str
 ) -> Planted:
     """The sample data, made now or found; `known` are the credentials of demo.json, good or not.
 
-    Runs as the database's owner. Raises CannotRun.
+    `today` is the business day in `zone`. Runs as the database's owner. Raises CannotRun.
     """
     found = await queries.is_planted(connection)
     if not found:
@@ -65,7 +76,7 @@ async def plant(
             raise CannotRun(
                 "This data directory's database has data that the demo did not make. Name another one with --data."
             )
-        credentials = await _plant(connection, keyring, size, today)
+        credentials = await _plant(connection, keyring, size, today, zone)
     elif known is not None and await _still_good(connection, keyring, known):
         credentials = known
     else:
@@ -74,7 +85,7 @@ async def plant(
     return Planted(credentials, found=found, reissued=found and credentials is not known)
 
 
-async def _plant(connection: AsyncConnection, keyring: Keyring, size: Size, today: date) -> Credentials:
+async def _plant(connection: AsyncConnection, keyring: Keyring, size: Size, today: date, zone: str) -> Credentials:
     sample = draw_sample(size.seed, bins=size.bins, residents=size.residents, today=today)
     await queries.insert_places(connection, sample.areas, sample.sites)
     await queries.insert_materials(connection)
@@ -94,7 +105,20 @@ async def _plant(connection: AsyncConnection, keyring: Keyring, size: Size, toda
     machines = await _plant_merchants(connection, keyring, sample)
     resident_ids = await open_wallets(connection, size.residents)
     await queries.insert_residents(connection, resident_ids)
-    return await _issue(connection, keyring, bins, machines, sample, resident_ids)
+    credentials = await _issue(connection, keyring, bins, machines, sample, resident_ids)
+    if size.past_drops:
+        past = draw_past(
+            size.seed,
+            sample,
+            resident_ids=resident_ids,
+            accounts=await queries.read_merchant_accounts(connection),
+            keyring=keyring,
+            month=month_before(today),
+            zone=zone,
+            drops=size.past_drops,
+        )
+        await queries.insert_past(connection, past)
+    return credentials
 
 
 async def _plant_merchants(connection: AsyncConnection, keyring: Keyring, sample: Sample) -> list[DemoMachine]:

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.db import database_now
+from service.db import DriverConnection, database_now
 from service.demo import nankai
+from service.demo.past_rows import AnswerRow, EventRow, Past, RedemptionRow, ResolutionRow, TransferRow
 from service.demo.sample import Area, MonthlyInput, Site
 from service.tables import (
     api_key,
@@ -35,6 +36,29 @@ from service.tables import (
 
 # Of a database that is not the demo's, whichever of these an operator filled first.
 PLANTED_FIRST = (area, material, merchant, resident)
+
+TRANSFER_IDS: Final = """
+SELECT nextval(pg_get_serial_sequence('transfer', 'id')) AS id FROM generate_series(1, $1::int) ORDER BY id
+"""
+# Of a database in which nothing else ever happened: what is in wallets and what is off the stock follows from the rows.
+FILL_WALLETS: Final = """
+UPDATE wallet
+SET posted = moved.coins
+FROM (SELECT owner_id, sum(CASE owner_id WHEN credit_account_id THEN coins ELSE -coins END) AS coins
+      FROM transfer
+      GROUP BY owner_id) AS moved
+WHERE wallet.owner_id = moved.owner_id
+"""
+TAKE_STOCK: Final = """
+UPDATE offer
+SET stock_taken = taken.pieces
+FROM (SELECT offer_id, count(*) AS pieces FROM redemption WHERE from_stock GROUP BY offer_id) AS taken
+WHERE offer.id = taken.offer_id
+"""
+BIND_SINCE: Final = "UPDATE credential SET bound_at = $1, counts_from = $1 WHERE demo"
+LAST_REDEEMED: Final = sa.text(
+    "SELECT max(created_at) FROM transfer WHERE kind = 'redemption' AND created_at < :before"
+)
 
 
 async def is_planted(connection: AsyncConnection) -> bool:
@@ -135,6 +159,43 @@ async def insert_sessions(
             for digest, owner in tokens
         ],
     )
+
+
+async def read_merchant_accounts(connection: AsyncConnection) -> dict[str, int]:
+    """The account of each merchant."""
+    rows = await connection.execute(sa.select(merchant.c.id, merchant.c.account_id))
+    return {row.id: row.account_id for row in rows}
+
+
+async def insert_past(connection: AsyncConnection, past: Past) -> None:
+    """Write the rows, and what follows from them, into a database that has the sample and no transfer yet."""
+    raw: Any = await connection.get_raw_connection()
+    driver = cast("DriverConnection", raw.driver_connection)
+    for table, rows, columns in (
+        ("weigh_event", past.events, EventRow._fields),
+        ("redemption", past.redemptions, RedemptionRow._fields),
+        ("hold_resolution", past.resolutions, ResolutionRow._fields),
+        ("idempotency_key", past.answers, AnswerRow._fields),
+    ):
+        await driver.copy_records_to_table(table, records=rows, columns=columns)
+    ids = [row["id"] for row in await driver.fetch(TRANSFER_IDS, len(past.transfers))]
+    await driver.copy_records_to_table(
+        "transfer",
+        records=[
+            (*row[:-1], None if row.reverses is None else ids[row.reverses], transfer_id)
+            for row, transfer_id in zip(past.transfers, ids, strict=True)
+        ],
+        columns=(*TransferRow._fields[:-1], "reverses_id", "id"),
+    )
+    for statement in (FILL_WALLETS, TAKE_STOCK):
+        await driver.execute(statement)
+    await driver.execute(BIND_SINCE, past.begins_at)
+
+
+async def last_redeemed(connection: AsyncConnection, before: datetime) -> datetime | None:
+    """When coins were last spent before that moment."""
+    found: datetime | None = (await connection.execute(LAST_REDEEMED, {"before": before})).scalar_one()
+    return found
 
 
 async def read_sample_bins(connection: AsyncConnection) -> Sequence[sa.Row[*tuple[Any, ...]]]:

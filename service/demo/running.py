@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import shlex
 import socket
+import sys
 import time
 import uuid
 from collections.abc import Coroutine, Iterator, Mapping
@@ -20,6 +22,7 @@ from rich.console import Console
 from rich.live import Live
 
 from service.app import build_app
+from service.business_days import business_day
 from service.db import create_engine, transaction
 from service.demo import demo_file, queries, summary
 from service.demo.client import TIMEOUT
@@ -33,7 +36,8 @@ from service.demo.planting import CannotRun, Planted, Size, plant
 from service.demo.stopping import StopSignals, stop_signals
 from service.installation import installation
 from service.secrets import Keyring
-from service.settings import Settings
+from service.settings import Settings, read_settings
+from service.settlement.months import Month
 
 PANEL_INTERVAL_SECONDS: Final = 1.0
 LINE_INTERVAL_SECONDS: Final = 5.0
@@ -53,6 +57,15 @@ class Options:
     fleet: bool
     # Lines instead of a panel.
     plain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The last sequence of each bin, and the last month before `this_month` in which coins were spent, if any was."""
+
+    sequences: dict[str, int]
+    month: Month | None
+    this_month: Month
 
 
 def run_demo(settings: Settings, options: Options, console: Console) -> None:
@@ -131,19 +144,19 @@ async def _run(
     place = summary.Place(base_url, file, settings.data_dir / LOG_NAME)
     with stop.as_event() as stopped:
         async with AsyncExitStack() as stack:
-            planted, sequences = await _plant(settings, options.size, file)
+            planted, found = await _plant(settings, options.size, file)
             app = build_app(settings)
             await _serve(stack, app, settings, listening)
             # Written when the service answers: whoever waits for it may begin.
             demo_file.write_demo_file(file, base_url, planted.credentials)
-            for line in _news(planted, options, place):
+            for line in (*_news(planted, options, place), *_to_try(settings, found)):
                 console.print(line, soft_wrap=True, highlight=False)
             session = await stack.enter_async_context(
                 ClientSession(timeout=TIMEOUT, cookie_jar=DummyCookieJar(), connector=TCPConnector(limit=0))
             )
             workers = [_show(app, session, planted.credentials, place, options, console)]
             if options.fleet:
-                workers += _activity(session, base_url, planted.credentials, sequences, options)
+                workers += _activity(session, base_url, planted.credentials, found.sequences, options)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(worker) for worker in workers]
                 await stopped.wait()
@@ -151,15 +164,19 @@ async def _run(
                     task.cancel()
 
 
-async def _plant(settings: Settings, size: Size, file: Path) -> tuple[Planted, dict[str, int]]:
-    """The sample data with everyone's credentials, and the last sequence of each bin. Raises CannotRun."""
+async def _plant(settings: Settings, size: Size, file: Path) -> tuple[Planted, Found]:
+    """The sample data with everyone's credentials, and what the database has besides. Raises CannotRun."""
     # As the owner, who alone may replace keys that were lost.
     engine = create_engine(settings.model_copy(update={"database_url": settings.migration_database_url}))
-    today = datetime.now(ZoneInfo(settings.business_timezone)).date()
+    zone = settings.business_timezone
+    today = datetime.now(ZoneInfo(zone)).date()
     try:
         async with transaction(engine) as connection:
-            planted = await plant(connection, Keyring.of(settings), size, demo_file.read_credentials(file), today)
-            return planted, await queries.read_sequences(connection)
+            known = demo_file.read_credentials(file)
+            planted = await plant(connection, Keyring.of(settings), size, known, today=today, zone=zone)
+            redeemed_at = await queries.last_redeemed(connection, Month.of(today).begins_at(zone))
+            month = None if redeemed_at is None else Month.of(business_day(redeemed_at, zone))
+            return planted, Found(await queries.read_sequences(connection), month, Month.of(today))
     finally:
         await engine.dispose()
 
@@ -241,6 +258,20 @@ def _news(planted: Planted, options: Options, place: summary.Place) -> Iterator[
         )
     if options.plain:
         yield f"接口文档 API: {place.base_url}/docs · 密钥 keys: {place.demo_file} · 按 Ctrl-C 停止 stops everything"
+
+
+def _to_try(settings: Settings, found: Found) -> Iterator[str]:
+    """Commands for what only a month that is over can show, as one types them where this was started."""
+    if found.month is None:
+        return
+    data = [] if read_settings(None).data_dir == settings.data_dir else ["--data", str(settings.data_dir)]
+    month, this_month = str(found.month), str(found.this_month)
+    yield "另一终端可试 to try, in another terminal:"
+    for command in (
+        ["settle", "--month", month, "--output", "statements/"],
+        ["report", "coins", "--from", month, "--to", this_month],
+    ):
+        yield "  " + shlex.join([sys.argv[0], *command, *data])
 
 
 def _base_url(settings: Settings, listening: socket.socket) -> str:

@@ -13,7 +13,8 @@ from service.demo.planting import Size, plant
 from service.secrets import Keyring
 from service.settings import Settings
 
-SIZE = Size(seed=1, bins=6, residents=9)
+# Whose wallets are empty.
+SIZE = Size(seed=1, bins=6, residents=9, past_drops=0)
 TODAY = date(2026, 11, 20)
 
 
@@ -21,7 +22,10 @@ TODAY = date(2026, 11, 20)
 async def planted(settings: Settings, admin_engine: AsyncEngine) -> Credentials:
     """A database with a small sample in it."""
     async with transaction(admin_engine) as connection:
-        return (await plant(connection, Keyring.of(settings), SIZE, None, TODAY)).credentials
+        planted = await plant(
+            connection, Keyring.of(settings), SIZE, None, today=TODAY, zone=settings.business_timezone
+        )
+        return planted.credentials
 
 
 @pytest.fixture

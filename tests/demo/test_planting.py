@@ -62,7 +62,7 @@ async def plant_again(
     today: date = TODAY,
 ) -> Planted:
     async with transaction(engine) as connection:
-        return await plant(connection, Keyring.of(settings), size, known, today)
+        return await plant(connection, Keyring.of(settings), size, known, today=today, zone=settings.business_timezone)
 
 
 async def counts(engine: AsyncEngine, *tables: sa.Table) -> list[int]:
@@ -184,7 +184,7 @@ async def test_a_second_run_finds_the_sample_and_keeps_its_credentials(
     )
     before = await counts(admin_engine, *tables)
     assert all(before)
-    again = await plant_again(admin_engine, settings, planted, Size(seed=2, bins=20, residents=20))
+    again = await plant_again(admin_engine, settings, planted, Size.of(2, bins=20, residents=20))
     assert again == Planted(planted, found=True, reissued=False)
     assert await counts(admin_engine, *tables) == before
 
