@@ -30,8 +30,8 @@ from service.weighing.bins import add_bin
 # A demo that is found again after a year still opens.
 SESSION_LIFETIME = timedelta(days=3650)
 # Of a resident in the month before, and of all: more would only make the first start longer.
-PAST_DROPS_EACH = 12
-PAST_DROPS_MAX = 2400
+PAST_DROPS_EACH = 8
+PAST_DROPS_MAX = 1600
 
 
 class CannotRun(RuntimeError):

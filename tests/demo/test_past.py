@@ -110,7 +110,7 @@ def test_answers_are_such_as_the_service_gives() -> None:
 
 
 def test_more_residents_make_the_first_start_no_longer() -> None:
-    assert [Size.of(1, bins=1, residents=each).past_drops for each in (1, 200, 100_000)] == [12, 2400, PAST_DROPS_MAX]
+    assert [Size.of(1, bins=1, residents=each).past_drops for each in (1, 200, 100_000)] == [8, 1600, PAST_DROPS_MAX]
 
 
 async def failed(engine: AsyncEngine, settings: Settings) -> list[str]:
