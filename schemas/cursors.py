@@ -2,15 +2,19 @@
 
 import base64
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from schemas.patterns import STATEMENT_NUMBER
+
 CURSOR_PATTERN = r"^[A-Za-z0-9_-]{11}$"
 MOMENT_CURSOR_PATTERN = r"^[A-Za-z0-9_-]{32}$"
+# A day, a space and 8 to 70 characters.
+STATEMENT_CURSOR_PATTERN = r"^[A-Za-z0-9_-]{26,108}$"
 _ID_BYTES = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -21,6 +25,13 @@ class Moment(NamedTuple):
 
     at: datetime
     id: UUID
+
+
+class StatementPlace(NamedTuple):
+    """Where a settlement statement stands in a list by month: the month's first day, and its number."""
+
+    month: date
+    number: str
 
 
 def encode_cursor(last_id: int) -> str:
@@ -55,6 +66,24 @@ def decode_moment_cursor(cursor: object) -> Moment:
     raise _refused()
 
 
+def encode_statement_cursor(month: date, number: str) -> str:
+    """Where the page after the statement of this month and number begins: 26 to 108 characters of base64url."""
+    return base64.urlsafe_b64encode(f"{month.isoformat()} {number}".encode()).decode().rstrip("=")
+
+
+def decode_statement_cursor(cursor: object) -> StatementPlace:
+    """What encode_statement_cursor was given; whatever it cannot have made is refused."""
+    if isinstance(cursor, str) and re.fullmatch(STATEMENT_CURSOR_PATTERN[1:-1], cursor):
+        try:
+            month, number = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
+            place = StatementPlace(date.fromisoformat(month), number)
+        except ValueError:
+            raise _refused() from None
+        if re.fullmatch(STATEMENT_NUMBER, number) and encode_statement_cursor(*place) == cursor:
+            return place
+    raise _refused()
+
+
 def _refused() -> PydanticCustomError:
     return PydanticCustomError("cursor", "This is no cursor of this list; begin without one, then send next_cursor.")
 
@@ -75,3 +104,8 @@ NextCursor = Annotated[str | None, WithJsonSchema(_next(CURSOR_PATTERN))]
 # Of lists in the order of time, whose rows have UUIDs.
 MomentCursor = Annotated[Moment, BeforeValidator(decode_moment_cursor), WithJsonSchema(_given(MOMENT_CURSOR_PATTERN))]
 NextMomentCursor = Annotated[str | None, WithJsonSchema(_next(MOMENT_CURSOR_PATTERN))]
+# Of settlement statements.
+StatementCursor = Annotated[
+    StatementPlace, BeforeValidator(decode_statement_cursor), WithJsonSchema(_given(STATEMENT_CURSOR_PATTERN))
+]
+NextStatementCursor = Annotated[str | None, WithJsonSchema(_next(STATEMENT_CURSOR_PATTERN))]

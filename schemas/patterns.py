@@ -15,6 +15,8 @@ def visible(least: int, most: int) -> str:
 
 MATERIAL_ID: Final = r"^[a-z][a-z0-9_]{0,31}$"
 PARTNER_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,62}$"
+# A merchant's id and a month: NK-M-01-202611.
+STATEMENT_NUMBER: Final = PARTNER_ID.removesuffix("$") + r"-[0-9]{6}$"
 BIN_SOURCE: Final = r"^/bins/[\x21-\x7e]{1,64}$"
 PAY_CODE_DIGITS: Final = 18
 PAY_CODE: Final = rf"^[0-9]{{{PAY_CODE_DIGITS}}}$"

@@ -1,65 +1,19 @@
 """Settlement statements on the wire, and the report of coins outstanding."""
 
-import base64
-import binascii
-import re
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, StringConstraints
 
 from schemas.common import Answer, MerchantId, OfferId, Request
-from schemas.cursors import Cursor, NextCursor
+from schemas.cursors import Cursor, NextCursor, NextStatementCursor, StatementCursor
 from schemas.patterns import MONTH
 
 STATEMENTS_LIMIT_MAX = 100
 LINES_LIMIT_MAX = 1000
-MONTHS_MAX = 120
-_CURSOR = r"[A-Za-z0-9_-]{12,140}"
 
 MonthText = Annotated[str, StringConstraints(pattern=MONTH), Field(description="Such as 2026-11")]
-
-
-class StatementPlace(NamedTuple):
-    """Where a statement stands in a list: newest month first."""
-
-    month: date
-    number: str
-
-
-def encode_statement_cursor(month: date, number: str) -> str:
-    """Where the page after this statement begins."""
-    return base64.urlsafe_b64encode(f"{month.isoformat()} {number}".encode()).decode().rstrip("=")
-
-
-def _decode(cursor: object) -> StatementPlace:
-    if isinstance(cursor, str) and re.fullmatch(_CURSOR, cursor):
-        try:
-            month, number = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
-            place = StatementPlace(date.fromisoformat(month), number)
-        except (ValueError, binascii.Error):
-            place = None
-        if place is not None and encode_statement_cursor(*place) == cursor:
-            return place
-    raise PydanticCustomError("cursor", "This is no cursor of this list; begin without one, then send next_cursor.")
-
-
-StatementCursor = Annotated[
-    StatementPlace,
-    BeforeValidator(_decode),
-    WithJsonSchema({"type": "string", "description": "next_cursor of the page before, unchanged"}),
-]
-NextStatementCursor = Annotated[
-    str | None,
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "string"}, {"type": "null"}],
-            "description": "Send it as cursor for the next page; null on the last one",
-        }
-    ),
-]
 
 
 class _Query(Request):

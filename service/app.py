@@ -124,6 +124,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
             weight_grams_max=settings.weight_grams_max,
         )
         app[settlement.WRITING] = asyncio.Semaphore(settlement.WRITING_MAX)
+        app[settlement.REPORTING] = asyncio.Semaphore(settlement.REPORTING_MAX)
         app[keys.ENGINE] = engine
         app[keys.KEYRING] = keyring
         app[keys.REFERENCE] = reference

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from aiohttp import hdrs, web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.cursors import encode_cursor
+from schemas.cursors import encode_cursor, encode_statement_cursor
+from schemas.patterns import STATEMENT_NUMBER
 from schemas.settlement import (
     AllStatementsQuery,
     CoinsOutstanding,
@@ -22,7 +24,6 @@ from schemas.settlement import (
     Statements,
     StatementsQuery,
     StatementSummary,
-    encode_statement_cursor,
 )
 from service.auth import authenticate_merchant, authenticate_operator, bearer_token
 from service.db import snapshot
@@ -38,6 +39,9 @@ routes = Routes("settlement")
 # How many files are written at once: each takes a connection, and a core while it lasts.
 WRITING: web.AppKey[asyncio.Semaphore] = web.AppKey("writing")
 WRITING_MAX = 2
+# A report reads every transfer there is.
+REPORTING: web.AppKey[asyncio.Semaphore] = web.AppKey("reporting")
+REPORTING_MAX = 1
 PART_BYTES = 1 << 18
 
 READ = (TokenInvalid, Forbidden, DatabaseUnavailable)
@@ -197,8 +201,10 @@ async def get_coins_outstanding(request: web.Request) -> web.Response:
     query = read_query(request, CoinsQuery)
     token = bearer_token(request)
     settings = request.app[SETTINGS]
+    # Before waiting for one's turn, so that only operators are waited for.
     async with snapshot(request.app[ENGINE]) as connection:
         await authenticate_operator(connection, token, demo=settings.demo)
+    async with request.app[REPORTING], snapshot(request.app[ENGINE]) as connection:
         months = await coins_outstanding(
             connection,
             first=Month.parse(query.first),
@@ -215,7 +221,10 @@ async def _merchant(request: web.Request, connection: AsyncConnection) -> str:
 
 async def _own(request: web.Request, connection: AsyncConnection) -> Any:
     merchant_id = await _merchant(request, connection)
-    found = await queries.find_statement(connection, request.match_info["number"], merchant_id=merchant_id)
+    number = request.match_info["number"]
+    if re.fullmatch(STATEMENT_NUMBER, number) is None:
+        raise StatementUnknown
+    found = await queries.find_statement(connection, number, merchant_id=merchant_id)
     if found is None:
         raise StatementUnknown
     return found
@@ -242,8 +251,10 @@ async def _file(request: web.Request, ending: str) -> web.StreamResponse:
     document = documents.DOCUMENTS[ending]
     with tempfile.TemporaryDirectory(prefix="tanbi-statement-") as scratch:
         path = Path(scratch) / "statement"
-        async with request.app[WRITING], snapshot(request.app[ENGINE]) as connection:
+        # Before waiting for one's turn, so that only those are waited for whose statement it is; it never changes.
+        async with snapshot(request.app[ENGINE]) as connection:
             found = await _own(request, connection)
+        async with request.app[WRITING], snapshot(request.app[ENGINE]) as connection:
             await document.write(connection, found, request.app[SETTINGS].business_timezone, path)
         shown = "inline" if document.shown_inline else "attachment"
         response = web.StreamResponse()

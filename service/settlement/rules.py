@@ -1,49 +1,8 @@
-"""What a statement comes to: pure, and once more what the SQL that issues it says."""
-
-from collections.abc import Iterable
-from typing import NamedTuple
+"""Amounts as a statement shows them. Pure."""
 
 DIGITS = "零壹贰叁肆伍陆柒捌玖"
 PLACES = ("", "拾", "佰", "仟")
-GROUPS = ("", "万", "亿", "万亿")
-
-
-class Line(NamedTuple):
-    """`kind` is `redemption` or `refund`, as in the ledger."""
-
-    kind: str
-    coins: int
-    fen_per_1000_coins: int
-
-
-class Totals(NamedTuple):
-    captures: int
-    captured_coins: int
-    refunds: int
-    refunded_coins: int
-    net_coins: int
-    payable_fen: int
-
-
-def totals_of(lines: Iterable[Line]) -> Totals:
-    """The payable is rounded once, towards zero: nobody pays a fen that is not whole."""
-    counts = {"redemption": 0, "refund": 0}
-    coins = {"redemption": 0, "refund": 0}
-    milli_fen = 0
-    for line in lines:
-        counts[line.kind] += 1
-        coins[line.kind] += line.coins
-        value = line.coins * line.fen_per_1000_coins
-        milli_fen += value if line.kind == "redemption" else -value
-    payable_fen = abs(milli_fen) // 1000 * (1 if milli_fen >= 0 else -1)
-    return Totals(
-        captures=counts["redemption"],
-        captured_coins=coins["redemption"],
-        refunds=counts["refund"],
-        refunded_coins=coins["refund"],
-        net_coins=coins["redemption"] - coins["refund"],
-        payable_fen=payable_fen,
-    )
+GROUPS = ((10**8, "亿"), (10**4, "万"))
 
 
 def yuan(fen: int) -> str:
@@ -54,7 +13,7 @@ def yuan(fen: int) -> str:
 def exact_yuan(milli_fen: int) -> str:
     """What is not rounded yet: two decimals, or as many as it takes."""
     fen, rest = divmod(abs(milli_fen), 1000)
-    return yuan(fen if milli_fen >= 0 else -fen) + f"{rest:03}".rstrip("0")
+    return ("-" if milli_fen < 0 else "") + yuan(fen) + f"{rest:03}".rstrip("0")
 
 
 def yuan_in_words(fen: int) -> str:
@@ -73,17 +32,12 @@ def yuan_in_words(fen: int) -> str:
 
 
 def _whole_in_words(number: int) -> str:
-    words, zero_due = "", False
-    for position in range(len(GROUPS) - 1, -1, -1):
-        group = number // 10_000**position % 10_000
-        if not group:
-            zero_due = zero_due or bool(words)
-            continue
-        if words and (zero_due or group < 1000):
-            words += "零"
-        words += _group_in_words(group) + GROUPS[position]
-        zero_due = False
-    return words
+    for size, name in GROUPS:
+        high, low = divmod(number, size)
+        if high:
+            between = "零" if 0 < low < size // 10 else ""
+            return f"{_whole_in_words(high)}{name}{between}{_whole_in_words(low)}"
+    return _group_in_words(number)
 
 
 def _group_in_words(group: int) -> str:

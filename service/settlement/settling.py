@@ -1,4 +1,4 @@
-"""Close a merchant's month, once; and say what a statement is made of."""
+"""Close a merchant's month, once; and agree on what it is paid."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,11 +7,10 @@ from typing import Any, cast
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import DriverConnection, database_now
-from service.errors import MerchantUnknown, MonthNotOver, RateInThePast, StatementUnknown
+from service.errors import MerchantUnknown, MonthNotOver, RateInThePast
 from service.moments import by_the_clock, whole_second
 from service.settlement import queries
 from service.settlement.months import Month
-from service.settlement.rules import Line, Totals, totals_of
 from service.webhooks.outbox import Message, write_messages
 
 # A rate that supersedes another takes effect later than it is written: nobody's captures change their price.
@@ -90,16 +89,6 @@ async def _closed_before(connection: AsyncConnection, merchant: Any, month: Mont
         ends_at=month.ends_at(zone),
     )
     return Settled(merchant.id, None, False, later=last if moved else None)
-
-
-async def recompute(connection: AsyncConnection, number: str) -> Totals:
-    """A statement's totals from its lines and their transfers alone. Raises StatementUnknown."""
-    if await queries.find_statement(connection, number) is None:
-        raise StatementUnknown(f"There is no statement {number}.")
-    lines = []
-    async for rows in queries.stream_lines(connection, number):
-        lines += [Line(row.kind, row.coins, row.fen_per_1000_coins) for row in rows]
-    return totals_of(lines)
 
 
 async def set_rate(

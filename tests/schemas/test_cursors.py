@@ -1,4 +1,5 @@
-from datetime import UTC, datetime
+import base64
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 import pytest
@@ -6,10 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.cursors import Cursor, Moment, MomentCursor, encode_cursor, encode_moment_cursor
+from schemas.cursors import (
+    Cursor,
+    Moment,
+    MomentCursor,
+    StatementCursor,
+    StatementPlace,
+    encode_cursor,
+    encode_moment_cursor,
+    encode_statement_cursor,
+)
+from schemas.patterns import STATEMENT_NUMBER
 
 cursors: TypeAdapter[int] = TypeAdapter(Cursor)
 moment_cursors: TypeAdapter[Moment] = TypeAdapter(MomentCursor)
+statement_cursors: TypeAdapter[StatementPlace] = TypeAdapter(StatementCursor)
 
 
 @given(st.integers(min_value=0, max_value=2**63 - 1))
@@ -58,3 +70,28 @@ def test_whatever_is_taken_for_a_moment_is_what_would_be_given(cursor: str) -> N
 def test_nonsense_is_refused_and_said_what_to_do(cursor: object) -> None:
     with pytest.raises(ValidationError, match="begin without one"):
         cursors.validate_python(cursor)
+
+
+@given(st.dates(), st.from_regex(STATEMENT_NUMBER, fullmatch=True))
+def test_a_cursor_of_a_statement_comes_back_as_what_it_was_made_of(month: date, number: str) -> None:
+    assert statement_cursors.validate_python(encode_statement_cursor(month, number)) == (month, number)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-01 \0 is no number",
+        "2026-11-01 \0-NK-M-202611",
+        "2026-11-01 NK-M-01",
+        "20261101 NK-M-01-202611",
+        "2026-13-01 NK-202613",
+        "2026-11-01NK-M-01-202611",
+        "2026-11-01 NK-M-01-202611 ",
+        "2026-11-01 NK-M-01-202611\n",
+    ],
+)
+def test_what_is_no_place_of_a_statement_is_refused(text: str) -> None:
+    cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    for refused in (cursor, f"{cursor}=", "-" * 30, 1, None):
+        with pytest.raises(ValidationError, match="begin without one"):
+            statement_cursors.validate_python(refused)

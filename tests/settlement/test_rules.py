@@ -1,33 +1,11 @@
-"""What a statement comes to."""
-
-from fractions import Fraction
+"""Amounts as a statement shows them, and its months."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.settlement.months import Month
-from service.settlement.rules import Line, exact_yuan, totals_of, yuan, yuan_in_words
-
-lines = st.lists(
-    st.builds(Line, st.sampled_from(["redemption", "refund"]), st.integers(1, 10**9), st.integers(0, 10**8)),
-    max_size=30,
-)
-
-
-@given(lines)
-def test_the_payable_is_exact_and_rounded_once_towards_zero(given_lines: list[Line]) -> None:
-    totals = totals_of(given_lines)
-    exact = sum(
-        (
-            Fraction(line.coins * line.fen_per_1000_coins, 1000) * (1 if line.kind == "redemption" else -1)
-            for line in given_lines
-        ),
-        Fraction(),
-    )
-    assert totals.payable_fen == int(exact)
-    assert totals.net_coins == totals.captured_coins - totals.refunded_coins
-    assert totals.captures + totals.refunds == len(given_lines)
+from service.settlement.rules import exact_yuan, yuan, yuan_in_words
 
 
 @pytest.mark.parametrize(
@@ -46,18 +24,39 @@ def test_the_payable_is_exact_and_rounded_once_towards_zero(given_lines: list[Li
         (600_714, "陆仟零柒元壹角肆分"),
         (32_504, "叁佰贰拾伍元零肆分"),
         (-12_345, "负壹佰贰拾叁元肆角伍分"),
+        (100_010_000_000_000, "壹万零壹亿元整"),
+        (100_000_000_000_000, "壹万亿元整"),
+        (1_000_500_010_000_000, "壹拾万零伍拾亿零壹拾万元整"),
+        (999_999_999_999_999_999, "玖仟玖佰玖拾玖万玖仟玖佰玖拾玖亿玖仟玖佰玖拾玖万玖仟玖佰玖拾玖元玖角玖分"),
     ],
 )
 def test_amounts_are_written_in_words_as_on_a_chinese_bill(fen: int, words: str) -> None:
     assert yuan_in_words(fen) == words
 
 
+def read_words(words: str) -> int:
+    """The number that a reader of Chinese takes these words for."""
+    for size, name in ((10**8, "亿"), (10**4, "万"), (1000, "仟"), (100, "佰"), (10, "拾")):
+        high, found, low = words.rpartition(name)
+        if found:
+            return read_words(high) * size + read_words(low)
+    return "零壹贰叁肆伍陆柒捌玖".index(words[-1]) if words else 0
+
+
+@given(st.integers(1, 10**16 - 1))
+def test_words_are_read_as_what_was_written(whole: int) -> None:
+    words = yuan_in_words(whole * 100).removesuffix("元整")
+    assert read_words(words) == whole
+    assert "零零" not in words
+
+
 def test_yuan_have_two_decimals() -> None:
     assert [yuan(fen) for fen in (0, 5, 123, -1234567)] == ["0.00", "0.05", "1.23", "-12,345.67"]
     # What is not rounded yet has as many as it takes.
-    assert [exact_yuan(milli_fen) for milli_fen in (0, 1, -1230, 123_450_000)] == [
+    assert [exact_yuan(milli_fen) for milli_fen in (0, 1, -999, -1230, 123_450_000)] == [
         "0.00",
         "0.00001",
+        "-0.00999",
         "-0.0123",
         "1,234.50",
     ]
