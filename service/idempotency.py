@@ -45,18 +45,19 @@ KEY: Final = re.compile(IDEMPOTENCY_KEY_PATTERN)
 # 5xx) is no answer to the intent, and the same key may be sent again once it is mended.
 DECLINE_STATUSES: Final = frozenset({404, 409})
 
-# What any keyed write may be answered with, besides what it decides.
-KEYED_WRITE: Final[tuple[type[TanbiError], ...]] = (
+# What any keyed write may be answered with, besides what it decides: one whose twins wait for the first, and one whose
+# twins are told that it is still running.
+QUEUED_WRITE: Final[tuple[type[TanbiError], ...]] = (
     MalformedJson,
     IdempotencyKeyMissing,
     TokenInvalid,
-    IdempotencyKeyInUse,
     BodyTooLarge,
     UnsupportedMediaType,
     ValidationFailed,
     IdempotencyKeyReused,
     DatabaseUnavailable,
 )
+KEYED_WRITE: Final = (*QUEUED_WRITE, IdempotencyKeyInUse)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ async def spend(
     driver = await driver_connection(connection)
     book = await lock_wallets(driver, [owner_id])
     book.spend(owner_id, merchant_account_id, coins, redemption_id)
-    await post_book(driver, book)
+    await post_book(driver, book, "SELECT")
     return book.wallet(owner_id)
 
 

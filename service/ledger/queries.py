@@ -34,7 +34,7 @@ CREDIT_WAITING = sa.text(resources.files("service.ledger").joinpath("credit_wait
     sa.bindparam("demo", type_=sa.Boolean),
 )
 POST = resources.files("service.ledger").joinpath("post.sql").read_text()
-# The clock is read above the locks: no decision is older than the last of them.
+# The clock is read above the locks: no decision is older than the last lock of a wallet.
 LOCK_WALLETS = """
 SELECT owner_id, posted, held, clock_timestamp() AS at
 FROM (SELECT owner_id, posted, held
@@ -214,7 +214,7 @@ async def _book(connection: DriverConnection, locked: Sequence[asyncpg.Record]) 
     return Book(at, wallets, [Hold(*row) for row in holds])
 
 
-async def post(connection: DriverConnection, book: Book, also: str = "SELECT", *arguments: Any) -> list[asyncpg.Record]:
+async def post(connection: DriverConnection, book: Book, also: str, *arguments: Any) -> list[asyncpg.Record]:
     """Write what a book has decided; see post.sql.
 
     `also`, with its arguments, goes along in the same round trip: it ends that statement, and its rows are given back.

@@ -1,4 +1,7 @@
-"""What became of redemptions, read from their holds and transfers: the one place that says so in SQL."""
+"""What became of redemptions, read from their holds and transfers, for whoever only reads.
+
+Commands read the same by key behind the wallets' locks, and more of it (redemption/batch_queries.py).
+"""
 
 from typing import Any, Final
 

@@ -138,19 +138,30 @@ class Committing:
         if digests:
             read.codes = await queries.lock_pay_codes(connection, digests)
         asked: set[tuple[int, UUID]] = {(hold.owner_id, hold.redemption_id) for hold in book.due()}
+        resolved = {redemption_id for _, redemption_id in asked}
         for command, known in pairs:
             if not isinstance(command.wanted, Spend) and command.wanted.redemption_id and known.owner_id is not None:
                 asked.add((known.owner_id, command.wanted.redemption_id))
+                # A refund gives back neither its piece nor its place in a day.
+                if not isinstance(command.wanted, Refund):
+                    resolved.add(command.wanted.redemption_id)
         if asked:
             read.redemptions = await queries.read_redemptions(connection, asked)
+        resolving = [of for of in read.redemptions.values() if of.id in resolved]
         offer_ids = {wanted.offer_id for wanted, _ in spends if wanted.offer_id is not None}
-        offer_ids |= {of.offer_id for of in read.redemptions.values() if of.from_stock and of.offer_id is not None}
+        offer_ids |= {of.offer_id for of in resolving if of.from_stock and of.offer_id is not None}
         if offer_ids:
             read.offers = await queries.lock_offers(connection, sorted(offer_ids))
-        await self._read_limited(connection, read, [known for _, known in spends])
+        await self._read_limited(connection, read, [known for _, known in spends], resolving)
         return read
 
-    async def _read_limited(self, connection: DriverConnection, read: Facts, spending: Sequence[Known]) -> None:
+    async def _read_limited(
+        self,
+        connection: DriverConnection,
+        read: Facts,
+        spending: Sequence[Known],
+        resolving: Sequence[facts.Redemption],
+    ) -> None:
         """What limits are measured against; nothing where none is in force."""
         today = business_day(read.at, self.zone)
         counted = read.limits.coins_max("resident_day", "", read.at) is not None
@@ -168,7 +179,7 @@ class Committing:
         }
         if limited:
             await queries.open_merchant_days(connection, sorted(limited))
-        days = limited | {(of.merchant_id, business_day(of.created_at, self.zone)) for of in read.redemptions.values()}
+        days = limited | {(of.merchant_id, business_day(of.created_at, self.zone)) for of in resolving}
         if days:
             read.merchant_days = await queries.lock_merchant_days(connection, sorted(days))
 

@@ -6,7 +6,7 @@ Each command either takes effect whole, in the book and in the facts, or raises 
 import uuid
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from schemas.common import Answer, MerchantName
@@ -33,7 +33,6 @@ from service.errors import (
     ResidentDayLimit,
     TanbiError,
 )
-from service.ledger.book import Hold
 from service.limits import LimitKind
 from service.redemption.commands import Capture, Refund, Spend, Void, Wanted
 from service.redemption.facts import Facts, Known, Merchant, Offer, PayCode, Redemption, Usage
@@ -43,6 +42,13 @@ UNCOVERED: Final = (
     "The hold has expired, and the time for late captures too, so the merchant bears what was given out. It is written"
     " down and shown on the settlement statement. Do not send it again."
 )
+
+
+class Price(NamedTuple):
+    """What is to be paid, and the offer that says so."""
+
+    coins: int
+    offer: Offer | None
 
 
 @dataclass
@@ -85,12 +91,12 @@ class Decisions:
     def _spend_own(self, known: Known, wanted: Spend) -> Answer:
         if known.merchant is None or known.owner_id is None:
             raise MerchantUnknown(f"There is no merchant {wanted.merchant_id}. Scan the merchant's code again.")
+        price = self._price(known.merchant, wanted)
         try:
-            redemption = self._spend(known.merchant, known.owner_id, None, wanted)
+            redemption = self._spend(known.merchant, known.owner_id, None, price, capture=wanted.capture)
         except InsufficientCoins as declined:
-            coins = self._price(known.merchant, wanted)
             raise InsufficientCoins(
-                f"{coins} coins were asked for and {declined.available_coins} are available. Nothing was changed."
+                f"{price.coins} coins were asked for and {declined.available_coins} are available. Nothing was changed."
             ) from None
         return OwnRedemption(
             id=redemption.id,
@@ -109,7 +115,8 @@ class Decisions:
         if digest is None or code is None or code.owner_id != known.owner_id or known.merchant is None:
             raise PayCodeUnknown
         self._check_code(code)
-        redemption = self._spend(known.merchant, code.owner_id, known.machine_id, wanted)
+        price = self._price(known.merchant, wanted)
+        redemption = self._spend(known.merchant, code.owner_id, known.machine_id, price, capture=wanted.capture)
         code.used = True
         self.used_codes.append(digest)
         return told(redemption)
@@ -120,9 +127,10 @@ class Decisions:
         if code.expires_at <= self.facts.at:
             raise PayCodeExpired
 
-    def _spend(self, merchant: Merchant, owner_id: int, machine_id: str | None, wanted: Spend) -> Redemption:
-        offer = self._offer(merchant, wanted)
-        coins = self._price(merchant, wanted)
+    def _spend(
+        self, merchant: Merchant, owner_id: int, machine_id: str | None, price: Price, *, capture: bool
+    ) -> Redemption:
+        coins, offer = price
         self._check_limits(merchant, owner_id, coins)
         if offer is not None:
             self._check_offer(offer, owner_id)
@@ -136,14 +144,13 @@ class Decisions:
             listens=merchant.listens,
             machine_id=machine_id,
             coins=coins,
-            offer_id=wanted.offer_id,
+            offer_id=None if offer is None else offer.id,
             from_stock=offer is not None and offer.stock_left is not None,
-            expires_at=None if wanted.capture else at + timedelta(seconds=merchant.hold_seconds),
+            expires_at=None if capture else at + timedelta(seconds=merchant.hold_seconds),
             created_at=at,
         )
         if redemption.expires_at is None:
             book.spend(owner_id, merchant.account_id, coins, redemption.id)
-            redemption.capture_id, redemption.captured_coins = 0, coins
         else:
             book.place(owner_id, coins, redemption.id, redemption.expires_at)
         # From here on nothing can be declined.
@@ -151,13 +158,13 @@ class Decisions:
         self._count_stock(redemption, -1)
         self.facts.redemptions[redemption.id] = redemption
         self.granted.append(redemption)
-        if wanted.capture:
-            self._tell(redemption, "redemption.captured")
+        if capture:
+            self._captured(redemption, coins)
         return redemption
 
-    def _offer(self, merchant: Merchant, wanted: Spend) -> Offer | None:
+    def _price(self, merchant: Merchant, wanted: Spend) -> Price:
         if wanted.offer_id is None:
-            return None
+            return Price(wanted.coins or 0, None)
         offer = self.facts.offers.get(wanted.offer_id)
         at = self.facts.at
         if (
@@ -167,11 +174,7 @@ class Decisions:
             or (offer.valid_until is not None and at >= offer.valid_until)
         ):
             raise OfferUnknown
-        return offer
-
-    def _price(self, merchant: Merchant, wanted: Spend) -> int:
-        offer = self._offer(merchant, wanted)
-        return offer.coins if offer is not None else wanted.coins or 0
+        return Price(offer.coins, offer)
 
     def _check_offer(self, offer: Offer, owner_id: int) -> None:
         had = self._usage(owner_id).pieces.get(offer.id, 0)
@@ -243,12 +246,9 @@ class Decisions:
         hold = self.facts.book.open_hold(redemption.id)
         if hold is None:
             raise _why_closed(redemption)
-        self._release(hold, redemption)
-        return told(redemption)
-
-    def _release(self, hold: Hold, redemption: Redemption) -> None:
         self.facts.book.release(hold, "voided")
         self._freed(redemption, "voided")
+        return told(redemption)
 
     def _freed(self, redemption: Redemption, outcome: str) -> None:
         redemption.outcome = outcome

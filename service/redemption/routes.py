@@ -55,7 +55,7 @@ from service.errors import (
     ValidationFailed,
 )
 from service.groupcommit import GroupCommit, Poisoned
-from service.idempotency import KEYED_WRITE, StoredAnswer, read_keyed
+from service.idempotency import QUEUED_WRITE, StoredAnswer, read_keyed
 from service.keys import ENGINE, KEYRING, METRICS, REFERENCE, SETTINGS
 from service.redemption import queries
 from service.redemption.commands import ApiKey, Asker, Capture, Command, Refund, SessionToken, Spend, Void, Wanted
@@ -69,7 +69,7 @@ routes = Routes("redemption")
 
 COMMANDS: web.AppKey[GroupCommit[Command, Decided]] = web.AppKey("commands", GroupCommit)
 
-WRITE = (*KEYED_WRITE, QueueFull, Draining)
+WRITE = (*QUEUED_WRITE, QueueFull, Draining)
 SIGNED_WRITE = (*WRITE, SignatureRefused, KeyUnknown, Forbidden)
 SPENDING = (
     InsufficientCoins,
