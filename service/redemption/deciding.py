@@ -34,6 +34,7 @@ from service.errors import (
     TanbiError,
 )
 from service.limits import LimitKind
+from service.moments import in_utc
 from service.redemption.commands import Capture, Refund, Spend, Void, Wanted
 from service.redemption.facts import Facts, Known, Merchant, Offer, PayCode, Redemption, Usage
 from service.webhooks.outbox import Message, MessageType
@@ -179,8 +180,7 @@ class Decisions:
     def _check_offer(self, offer: Offer, owner_id: int) -> None:
         had = self._usage(owner_id).pieces.get(offer.id, 0)
         if offer.resident_day_max is not None and had >= offer.resident_day_max:
-            frees_at = next_day_begins_at(self.facts.at, self.facts.zone)
-            raise OfferDayLimit(frees_at=frees_at.isoformat(), limit=offer.resident_day_max)
+            raise OfferDayLimit(frees_at=self._frees_at(), limit=offer.resident_day_max)
         if offer.stock_left is not None and offer.stock_left < 1:
             raise OutOfStock
 
@@ -188,15 +188,14 @@ class Decisions:
         most = self._limit("redemption", merchant.id)
         if most is not None and coins > most:
             raise RedemptionLimit(limit_coins=most)
-        frees_at = next_day_begins_at(self.facts.at, self.facts.zone).isoformat()
         most = self._limit("resident_day", merchant.id)
         if most is not None and self._usage(owner_id).coins + coins > most:
             # Not how much is left: a merchant may read this, and it would say what the resident did elsewhere.
-            raise ResidentDayLimit(limit_coins=most, frees_at=frees_at)
+            raise ResidentDayLimit(limit_coins=most, frees_at=self._frees_at())
         most = self._limit("merchant_day", merchant.id)
         taken = self.facts.merchant_days.get((merchant.id, self._day(self.facts.at)), 0)
         if most is not None and taken + coins > most:
-            raise MerchantDayLimit(limit_coins=most, frees_at=frees_at)
+            raise MerchantDayLimit(limit_coins=most, frees_at=self._frees_at())
 
     # -- what is held --
 
@@ -293,6 +292,10 @@ class Decisions:
 
     def _limit(self, kind: LimitKind, merchant_id: str) -> int | None:
         return self.facts.limits.coins_max(kind, merchant_id, self.facts.at)
+
+    def _frees_at(self) -> str:
+        """When a limit of a day counts from nothing again."""
+        return in_utc(next_day_begins_at(self.facts.at, self.facts.zone))
 
     def _day(self, at: datetime) -> date:
         return business_day(at, self.facts.zone)

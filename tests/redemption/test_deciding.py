@@ -28,7 +28,7 @@ from tests.redemption.desk import (
 )
 
 TICK = timedelta(microseconds=1)
-MIDNIGHT = "2026-03-02T16:00:00+00:00"
+MIDNIGHT = "2026-03-02T16:00:00Z"
 
 
 # -- two that contradict each other in one transaction --

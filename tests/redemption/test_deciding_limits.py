@@ -8,7 +8,7 @@ import pytest
 from tests.redemption.desk import ANNA, BERT, HOLD, MACHINE, OTHER, SHOP, TODAY, Desk, limit_of, offer_of
 
 TICK = timedelta(microseconds=1)
-MIDNIGHT = "2026-03-02T16:00:00+00:00"
+MIDNIGHT = "2026-03-02T16:00:00Z"
 
 
 def test_one_redemption_may_take_so_much() -> None:
