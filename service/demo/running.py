@@ -200,11 +200,12 @@ def _activity(
     sequences: Mapping[str, int],
     options: Options,
 ) -> list[Coroutine[Any, Any, None]]:
-    """What the simulated bins and residents do."""
+    """What the simulated bins and residents do, without the resident who is the reader's."""
+    played = credentials.model_copy(update={"residents": credentials.residents[1:] or credentials.residents})
     fleet = Fleet(
         WeighEvents(session, base_url),
-        credentials.bins,
-        [each.card for each in credentials.residents],
+        played.bins,
+        [each.card for each in played.residents],
         sequences,
         random=Random(f"{options.size.seed} fleet"),  # noqa: S311, nothing secret is drawn
         events_per_second=options.events_per_second,
@@ -212,7 +213,7 @@ def _activity(
     people = People(
         session,
         base_url,
-        credentials,
+        played,
         random=Random(f"{options.size.seed} people"),  # noqa: S311
         visits_per_second=options.events_per_second / EVENTS_A_VISIT,
     )
@@ -255,6 +256,11 @@ def _news(planted: Planted, options: Options, place: summary.Place) -> Iterator[
         yield (
             f"沿用已有数据 going on with {bins} bins and {residents} residents:"
             " --bins and --residents are for a new data directory."
+        )
+    if options.fleet and residents > 1:
+        yield (
+            "demo.json 中的第一位居民归您使用，其余由模拟程序扮演 the first resident in demo.json is yours;"
+            " the others are played (with --no-fleet nobody is)."
         )
     if options.plain:
         yield f"接口文档 API: {place.base_url}/docs · 密钥 keys: {place.demo_file} · 按 Ctrl-C 停止 stops everything"

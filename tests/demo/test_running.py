@@ -158,6 +158,8 @@ def test_it_runs_is_stopped_by_ctrl_c_and_goes_on_with_the_same_data(data: Path,
         assert [len(file[name]) for name in list(file)[2:]] == [47, 200, 18, 18]
         assert list(file["bins"][0].items())[:3] == [("id", "NK-0001"), ("alg", "ed25519"), ("keyid", "NK-0001")]
         assert not file["base_url"].endswith(":0")
+        reader = file["residents"][0]["token"]
+        balance_coins = json.loads(demo.get("/v1/me", reader))["balance_coins"]
         for name in (
             'tanbi_weigh_events_total{outcome="credited"}',
             'tanbi_weigh_events_total{outcome="unclaimed"}',
@@ -167,6 +169,9 @@ def test_it_runs_is_stopped_by_ctrl_c_and_goes_on_with_the_same_data(data: Path,
         ):
             demo.until(partial(demo.counted, name))
         as_printed(demo, tmp_path)
+        assert "the first resident in demo.json is yours" in demo.output
+        demo.until(lambda: demo.metric('tanbi_weigh_events_total{outcome="credited"}') > 100)
+        assert json.loads(demo.get("/v1/me", reader))["balance_coins"] == balance_coins > 100
         assert demo.metric("tanbi_ledger_imbalance_coins") == 0
         assert postmaster_runs(data)
         assert demo.stop() == 0
