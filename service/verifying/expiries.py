@@ -11,6 +11,16 @@ from service.verifying.check import Check
 CHECKS: Final = (
     Check(
         3,
+        "expiry_position_is_sound",
+        "There is one place up to which coins are looked through for what has expired, in a pass that has begun.",
+        """
+        SELECT 'expiry_position' AS place, pass_began_at
+        FROM (SELECT max(pass_began_at) AS pass_began_at FROM expiry_position) AS position
+        WHERE pass_began_at IS NULL OR pass_began_at > clock_timestamp()
+        """,
+    ),
+    Check(
+        3,
         "expiries_name_their_lot",
         "Coins expire to the issuer, once, of coins that came into the same wallet before, and no more than those.",
         """

@@ -19,24 +19,30 @@ CHECKS: Final = (
     Check(
         6,
         "holds_are_resolved_once",
-        "Each redemption that held coins has one hold, open or resolved, of its coins and its time.",
+        "Each redemption that held coins has one hold, open or resolved, of its coins and its time, which is no longer"
+        " than a day; it was not resolved before it was placed.",
         """
         SELECT owner_id, redemption_id,
                CASE WHEN redemption.coins IS NULL THEN 'no redemption'
                     WHEN open.coins IS NULL AND closed.coins IS NULL THEN 'no hold'
                     WHEN open.coins IS NOT NULL AND closed.coins IS NOT NULL THEN 'open and resolved'
+                    WHEN redemption.expires_at > redemption.created_at + interval '86400 seconds' THEN 'too long'
+                    WHEN closed.resolved_at < redemption.created_at THEN 'resolved before'
                     ELSE 'other coins or time' END AS problem
-        FROM (SELECT owner_id, id AS redemption_id, coins, expires_at
+        FROM (SELECT owner_id, id AS redemption_id, coins, created_at, expires_at
               FROM redemption
               WHERE expires_at IS NOT NULL) AS redemption
-        FULL JOIN (SELECT owner_id, redemption_id, coins, expires_at FROM hold) AS open
+        FULL JOIN (SELECT owner_id, redemption_id, coins, held_at, expires_at FROM hold) AS open
             USING (owner_id, redemption_id)
-        FULL JOIN (SELECT owner_id, redemption_id, coins, expires_at FROM hold_resolution) AS closed
-            USING (owner_id, redemption_id)
+        FULL JOIN (SELECT owner_id, redemption_id, coins, held_at, expires_at, resolved_at
+                   FROM hold_resolution) AS closed USING (owner_id, redemption_id)
         WHERE redemption.coins IS NULL
            OR num_nonnulls(open.coins, closed.coins) <> 1
-           OR (redemption.coins, redemption.expires_at)
-              IS DISTINCT FROM (coalesce(open.coins, closed.coins), coalesce(open.expires_at, closed.expires_at))
+           OR redemption.expires_at > redemption.created_at + interval '86400 seconds'
+           OR closed.resolved_at < redemption.created_at
+           OR (redemption.coins, redemption.created_at, redemption.expires_at)
+              IS DISTINCT FROM (coalesce(open.coins, closed.coins), coalesce(open.held_at, closed.held_at),
+                                coalesce(open.expires_at, closed.expires_at))
         """,
     ),
     Check(
@@ -62,8 +68,9 @@ CHECKS: Final = (
     Check(
         6,
         "captures_were_in_time",
-        "What was held was captured before its time was over, in the moment in which its hold was resolved; a late"
-        " capture came after that moment, and within the longest grace that there can be, 30 days.",
+        "What was taken at once was captured in the moment in which it was granted; what was held before its time was"
+        " over, in the moment in which its hold was resolved; a late capture came after that moment, and within the"
+        " longest grace that there can be, 30 days.",
         # The grace of that moment is not kept, and the merchant's may have been changed since.
         """
         SELECT redemption.owner_id, redemption.id AS redemption_id, captured.id AS transfer_id, resolved.outcome,
@@ -74,32 +81,34 @@ CHECKS: Final = (
          AND captured.redemption_id = redemption.id
         LEFT JOIN hold_resolution AS resolved
           ON resolved.owner_id = redemption.owner_id AND resolved.redemption_id = redemption.id
-        WHERE redemption.expires_at IS NOT NULL
-          AND CASE resolved.outcome
-                WHEN 'captured' THEN captured.created_at <> resolved.resolved_at
-                                     OR captured.created_at >= redemption.expires_at
-                WHEN 'expired' THEN captured.created_at < resolved.resolved_at
-                                    OR captured.created_at >= redemption.expires_at + interval '2592000 seconds'
-                WHEN 'voided' THEN false
-                ELSE true END
+        WHERE CASE WHEN redemption.expires_at IS NULL THEN captured.created_at <> redemption.created_at
+                   WHEN resolved.outcome = 'captured' THEN captured.created_at <> resolved.resolved_at
+                                                          OR captured.created_at >= redemption.expires_at
+                   WHEN resolved.outcome = 'expired'
+                   THEN captured.created_at < resolved.resolved_at
+                        OR captured.created_at >= redemption.expires_at + interval '2592000 seconds'
+                   WHEN resolved.outcome = 'voided' THEN false
+                   ELSE true END
         """,
     ),
     Check(
         4,
         "refunds_name_their_capture",
         "Each refund goes back from the merchant that captured, and all of a capture's refunds are no more than it.",
+        # As redemptions were given back before there were refunds: a reversal is one too.
         """
         SELECT refund.owner_id, refund.id AS transfer_id, refund.reverses_id, refund.refunded_coins,
                captured.coins AS captured_coins
         FROM (SELECT *, sum(coins) OVER (PARTITION BY owner_id, reverses_id) AS refunded_coins
               FROM transfer
-              WHERE kind = 'refund') AS refund
+              WHERE kind IN ('refund', 'reversal')) AS refund
         LEFT JOIN transfer AS captured ON captured.owner_id = refund.owner_id AND captured.id = refund.reverses_id
-        WHERE captured.kind IS DISTINCT FROM 'redemption'
+        WHERE refund.kind = 'refund'
+          AND (captured.kind IS DISTINCT FROM 'redemption'
            OR captured.redemption_id IS DISTINCT FROM refund.redemption_id
            OR captured.credit_account_id <> refund.debit_account_id
            OR refund.refunded_coins > captured.coins
-           OR captured.id >= refund.id
+           OR captured.id >= refund.id)
         """,
     ),
     Check(
@@ -141,32 +150,6 @@ CHECKS: Final = (
         ) AS counted ON counted.merchant_id = merchant_day.merchant_id AND counted.day = merchant_day.day
         GROUP BY merchant_day.merchant_id, merchant_day.day, merchant_day.coins
         HAVING merchant_day.coins <> coalesce(sum(counted.coins), 0)
-        """,
-    ),
-    Check(
-        5,
-        "limited_days_are_counted",
-        "For each business day on which a merchant's limit was in force and something was granted, what it let through"
-        " is kept.",
-        # A merchant's own limit stands before the general one; of two from the same moment the later written holds.
-        """
-        SELECT granted.merchant_id, granted.day, limited.coins AS limit_coins
-        FROM (
-            SELECT merchant_id, (created_at AT TIME ZONE :timezone)::date AS day, min(created_at) AS first_at
-            FROM redemption
-            WHERE EXISTS (SELECT FROM spending_limit WHERE kind = 'merchant_day')
-            GROUP BY 1, 2
-        ) AS granted
-        JOIN LATERAL (
-            SELECT coins
-            FROM spending_limit
-            WHERE kind = 'merchant_day' AND effective_from <= granted.first_at
-              AND (spending_limit.merchant_id = granted.merchant_id OR spending_limit.merchant_id IS NULL)
-            ORDER BY spending_limit.merchant_id IS NULL, effective_from DESC, id DESC
-            LIMIT 1
-        ) AS limited ON limited.coins IS NOT NULL
-        LEFT JOIN merchant_day ON merchant_day.merchant_id = granted.merchant_id AND merchant_day.day = granted.day
-        WHERE merchant_day.merchant_id IS NULL
         """,
     ),
 )

@@ -8,7 +8,7 @@ CHECKS: Final = (
     Check(
         4,
         "covers_stand_beside_late_captures",
-        "The scheme covers only what a machine told late, and no more than that.",
+        "The scheme covers only what a machine told late, in that moment, and no more than that.",
         """
         SELECT cover.owner_id, cover.id AS transfer_id, cover.coins, captured.coins AS captured_coins
         FROM transfer AS cover
@@ -18,8 +18,43 @@ CHECKS: Final = (
         LEFT JOIN hold_resolution
           ON hold_resolution.owner_id = cover.owner_id AND hold_resolution.redemption_id = cover.redemption_id
         WHERE cover.kind = 'cover'
-          AND (captured.id IS NULL OR cover.coins > captured.coins
+          AND (captured.id IS NULL OR cover.coins > captured.coins OR cover.created_at <> captured.created_at
                OR hold_resolution.outcome IS DISTINCT FROM 'expired')
+        """,
+    ),
+    Check(
+        4,
+        "covers_were_needed",
+        "The scheme covered no more and no less than what was missing: a late capture that it covered left its resident"
+        " what was held for others, and nothing else.",
+        # Holds that were placed or resolved in that moment may have been so before or after.
+        """
+        WITH moved AS (
+            SELECT owner_id, id, kind, redemption_id,
+                   sum(CASE owner_id WHEN credit_account_id THEN coins ELSE -coins END)
+                     OVER (PARTITION BY owner_id ORDER BY id) AS posted
+            FROM transfer
+            WHERE owner_id IN (SELECT owner_id FROM transfer WHERE kind = 'cover')
+        )
+        SELECT cover.owner_id, cover.id AS transfer_id, cover.coins, captured.posted, held_min, held_max
+        FROM transfer AS cover
+        JOIN moved AS captured
+          ON captured.kind = 'redemption' AND captured.owner_id = cover.owner_id
+         AND captured.redemption_id = cover.redemption_id
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(coins) FILTER (
+                       WHERE held_at < cover.created_at AND resolved_at > cover.created_at), 0) AS held_min,
+                   coalesce(sum(coins), 0) AS held_max
+            FROM (SELECT coins, held_at, resolved_at
+                  FROM hold_resolution
+                  WHERE hold_resolution.owner_id = cover.owner_id
+                  UNION ALL
+                  SELECT coins, held_at, 'infinity'
+                  FROM hold
+                  WHERE hold.owner_id = cover.owner_id) AS others
+            WHERE held_at <= cover.created_at AND resolved_at >= cover.created_at
+        ) AS held
+        WHERE cover.kind = 'cover' AND captured.posted NOT BETWEEN held_min AND held_max
         """,
     ),
     Check(

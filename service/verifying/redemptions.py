@@ -39,6 +39,18 @@ CHECKS: Final = (
     ),
     Check(
         7,
+        "redemptions_are_of_their_merchants_offer",
+        "Each redemption by an offer names one that is there, of the same merchant.",
+        """
+        SELECT redemption.owner_id, redemption.id AS redemption_id, redemption.merchant_id, redemption.offer_id,
+               offer.merchant_id AS offered_by
+        FROM redemption
+        LEFT JOIN offer ON offer.id = redemption.offer_id
+        WHERE redemption.offer_id IS NOT NULL AND offer.merchant_id IS DISTINCT FROM redemption.merchant_id
+        """,
+    ),
+    Check(
+        7,
         "redemptions_match_answers",
         "Each redemption is in one stored answer, to whoever asked for it; each answer that grants one names it.",
         # The answer is read as text: of one that is not JSON, parsing would end the whole verification. A redemption's

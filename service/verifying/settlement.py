@@ -8,19 +8,27 @@ CHECKS: Final = (
     Check(
         3,
         "adjustments_were_approved_by_another",
-        "Each approved adjustment has one transfer, as it was asked for, with both operators; no other has any.",
+        "Each approved adjustment has one transfer, as it was asked for, with both operators; no other has any. It was"
+        " decided on after it was asked for, and both operators are known.",
         """
         SELECT owner_id, adjustment_id, adjustment.decision, posted.id AS transfer_id
-        FROM (SELECT owner_id, id AS adjustment_id, direction, coins, reason, requested_by, decided_by, decision
+        FROM (SELECT owner_id, id AS adjustment_id, direction, coins, reason, corrects_id, requested_by, created_at,
+                     decided_by, decided_at, decision
               FROM adjustment) AS adjustment
         FULL JOIN (SELECT * FROM transfer WHERE kind = 'adjustment') AS posted USING (owner_id, adjustment_id)
         WHERE CASE WHEN posted.id IS NULL THEN adjustment.decision = 'approved'
                    ELSE adjustment.decision IS DISTINCT FROM 'approved'
                      OR posted.coins <> adjustment.coins
+                     OR posted.reason <> adjustment.reason
+                     OR posted.reverses_id IS DISTINCT FROM adjustment.corrects_id
                      OR posted.requested_by <> adjustment.requested_by
                      OR posted.approved_by <> adjustment.decided_by
                      OR posted.requested_by = posted.approved_by
                      OR (posted.credit_account_id = owner_id) <> (adjustment.direction = 'credit') END
+           OR adjustment.decided_at < adjustment.created_at
+           OR NOT EXISTS (SELECT FROM api_key WHERE api_key.id = adjustment.requested_by)
+           OR adjustment.decided_by IS NOT NULL
+              AND NOT EXISTS (SELECT FROM api_key WHERE api_key.id = adjustment.decided_by)
         """,
     ),
     Check(
@@ -51,6 +59,21 @@ CHECKS: Final = (
                                 coalesce(sums.captured_coins, 0), coalesce(sums.refunded_coins, 0),
                                 coalesce(sums.captured_coins, 0) - coalesce(sums.refunded_coins, 0),
                                 coalesce(sums.payable_fen, 0))
+        """,
+    ),
+    Check(
+        3,
+        "statements_are_of_their_month",
+        "Each settlement statement has the number of its merchant and month; it was issued when the month was over, and"
+        " after those of earlier months.",
+        """
+        SELECT number, merchant_id, month, issued_at, issued_before
+        FROM (SELECT number, merchant_id, month, issued_at,
+                     lag(issued_at) OVER (PARTITION BY merchant_id ORDER BY month) AS issued_before
+              FROM settlement_statement) AS statement
+        WHERE number <> merchant_id || '-' || to_char(month, 'YYYYMM')
+           OR issued_at < (month + interval '1 month') AT TIME ZONE :timezone
+           OR issued_at < issued_before
         """,
     ),
     Check(
@@ -113,11 +136,18 @@ CHECKS: Final = (
     Check(
         3,
         "lines_are_their_merchants",
-        "Each line of a statement is a capture or refund of its merchant from before the month's end.",
+        "Each line of a statement is a capture or refund of its merchant from before the month's end, and none that was"
+        " there for an earlier statement.",
+        # A transaction that was under way when the earlier one was issued lasted no hour.
         """
         SELECT line.statement_number, line.owner_id, line.transfer_id, transfer.kind
         FROM settlement_line AS line
-        JOIN settlement_statement AS statement ON statement.number = line.statement_number
+        JOIN (SELECT number, merchant_id, month,
+                     least(lag(month + interval '1 month') OVER months AT TIME ZONE :timezone,
+                           lag(issued_at) OVER months - interval '1 hour') AS settled_until
+              FROM settlement_statement
+              WINDOW months AS (PARTITION BY merchant_id ORDER BY month)) AS statement
+          ON statement.number = line.statement_number
         JOIN merchant ON merchant.id = statement.merchant_id
         LEFT JOIN transfer ON transfer.owner_id = line.owner_id AND transfer.id = line.transfer_id
         WHERE CASE transfer.kind WHEN 'redemption' THEN transfer.credit_account_id <> merchant.account_id
@@ -125,6 +155,7 @@ CHECKS: Final = (
                                  WHEN 'reversal' THEN transfer.debit_account_id <> merchant.account_id
                                  ELSE true END
            OR transfer.created_at >= (statement.month + interval '1 month') AT TIME ZONE :timezone
+           OR transfer.created_at < statement.settled_until
         """,
     ),
     Check(

@@ -8,7 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import snapshot
 from service.settings import Settings
-from service.verifying import expiries, guards, holds, late_captures, ledger, redemptions, settlement, volumes, weighing
+from service.verifying import (
+    expiries,
+    guards,
+    holds,
+    late_captures,
+    ledger,
+    limits,
+    redemptions,
+    settlement,
+    volumes,
+    weighing,
+)
 from service.verifying.check import Check, CheckResult, run_check
 
 CHECKS: Final[tuple[Check, ...]] = tuple(
@@ -18,6 +29,7 @@ CHECKS: Final[tuple[Check, ...]] = tuple(
             *weighing.CHECKS,
             *ledger.CHECKS,
             *holds.CHECKS,
+            *limits.CHECKS,
             *late_captures.CHECKS,
             *redemptions.CHECKS,
             *expiries.CHECKS,

@@ -25,7 +25,17 @@ COINS = "coin_volumes_equal_transfers"
 OWNER = {"owner_id": "{city.patron_id}"}
 LAST = "kind = 'expiry' AND coins = 33"
 
+POSITION = "expiry_position_is_sound"
+
 DAMAGES = {
+    "a position that is gone": Damage(
+        POSITION, ("DELETE FROM expiry_position",), {"place": "expiry_position", "pass_began_at": None}
+    ),
+    "a position in the future": Damage(
+        POSITION,
+        ("UPDATE expiry_position SET pass_began_at = now() + interval '1 day'",),
+        {"place": "expiry_position"},
+    ),
     "an expiry of a lot that is not there": Damage(
         LOTS, (f"UPDATE transfer SET reverses_id = 999999 WHERE {LAST}",), {**OWNER, "coins": 33, "lot_coins": None}
     ),

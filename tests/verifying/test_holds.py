@@ -12,7 +12,6 @@ MATCH = "resolutions_match_transfers"
 REFUNDS = "refunds_name_their_capture"
 IN_TIME = "captures_were_in_time"
 STOCK = "stock_is_what_was_taken"
-COUNTED = "limited_days_are_counted"
 DAYS = "merchant_days_add_up"
 OWNER = {"owner_id": "{city.resident_id}"}
 PATRON = {"owner_id": "{city.patron_id}"}
@@ -29,6 +28,30 @@ DAMAGES = {
         ONCE,
         ("UPDATE hold SET coins = 14 WHERE coins = 15", "UPDATE wallet SET held = 14 WHERE held = 15"),
         {**OWNER, "problem": "other coins or time"},
+    ),
+    "a hold from another moment": Damage(
+        ONCE,
+        ("UPDATE hold SET held_at = held_at - interval '9 days' WHERE coins = 15",),
+        {**OWNER, "problem": "other coins or time"},
+    ),
+    "a resolution of another moment's hold": Damage(
+        ONCE,
+        ("UPDATE hold_resolution SET held_at = held_at - interval '9 days' WHERE captured_coins = 11",),
+        {**OWNER, "problem": "other coins or time"},
+    ),
+    "a hold for ten years": Damage(
+        ONCE,
+        (
+            "UPDATE hold SET expires_at = expires_at + interval '10 years' WHERE coins = 15",
+            "UPDATE redemption SET expires_at = redemption.expires_at + interval '10 years'"
+            " FROM hold WHERE redemption_id = id AND hold.coins = 15",
+        ),
+        {**OWNER, "problem": "too long"},
+    ),
+    "a hold that was voided before it was placed": Damage(
+        ONCE,
+        ("UPDATE hold_resolution SET resolved_at = held_at - interval '1 second' WHERE outcome = 'voided'",),
+        {**OWNER, "problem": "resolved before"},
     ),
     "a hold that is open and resolved": Damage(
         ONCE,
@@ -58,6 +81,17 @@ DAMAGES = {
         {**OWNER, "refunded_coins": 12, "captured_coins": 11},
         frozenset({"coin_volumes_equal_transfers", "wallets_hold_what_was_issued"}),
     ),
+    "a refund of what was given back before": Damage(
+        REFUNDS,
+        (
+            "INSERT INTO transfer"
+            " (owner_id, kind, debit_account_id, credit_account_id, coins, redemption_id, reverses_id)"
+            " SELECT owner_id, 'refund', credit_account_id, owner_id, 1, redemption_id, id"
+            " FROM transfer WHERE kind = 'redemption' AND coins = 300",
+            "UPDATE wallet SET posted = posted + 1 WHERE owner_id = {city.resident_id}",
+        ),
+        {**OWNER, "refunded_coins": 301, "captured_coins": 300},
+    ),
     "a refund by another merchant": Damage(
         REFUNDS,
         (f"UPDATE transfer SET debit_account_id = {{city.other_shop_account_id}} WHERE {REFUND}",),
@@ -70,9 +104,17 @@ DAMAGES = {
         {**PATRON, "outcome": "expired", "transferred_coins": 120},
         frozenset({"redemptions_match_answers"}),
     ),
+    "a capture at once at another moment than it was granted": Damage(
+        IN_TIME,
+        (
+            "UPDATE transfer SET created_at = created_at - interval '1 microsecond'"
+            " WHERE kind = 'redemption' AND coins = 40",
+        ),
+        {**PATRON, "outcome": None, "expires_at": None},
+    ),
     "a capture at another moment than its hold was resolved": Damage(
         IN_TIME,
-        ("UPDATE hold_resolution SET resolved_at = resolved_at - interval '1 second' WHERE captured_coins = 11",),
+        ("UPDATE hold_resolution SET resolved_at = resolved_at + interval '1 second' WHERE captured_coins = 11",),
         {**OWNER, "outcome": "captured"},
     ),
     "a capture in the moment in which its hold was over": Damage(
@@ -100,6 +142,8 @@ DAMAGES = {
         IN_TIME,
         ("UPDATE hold_resolution SET resolved_at = resolved_at + interval '1 day' WHERE coins = 120",),
         {**PATRON, "outcome": "expired"},
+        # These coins were held when they were covered, then.
+        frozenset({"covers_were_needed"}),
     ),
     "a late capture after the longest grace": Damage(
         IN_TIME,
@@ -121,16 +165,6 @@ DAMAGES = {
         DAYS,
         ("UPDATE merchant_day SET coins = coins + 1 WHERE coins = 27",),
         {"merchant_id": KIOSK, "coins": 28, "counted_coins": 27},
-    ),
-    "a limited day that is gone": Damage(
-        COUNTED,
-        ("DELETE FROM merchant_day WHERE coins = 27",),
-        {"merchant_id": KIOSK, "limit_coins": 1000},
-    ),
-    "a general limit that was slipped in, and not counted where there is no other": Damage(
-        COUNTED,
-        ("INSERT INTO spending_limit (kind, effective_from, coins) SELECT 'merchant_day', '2020-01-01T00:00Z', 90000",),
-        {"limit_coins": 90000},
     ),
 }
 

@@ -7,6 +7,7 @@ from tests.verifying.city import City
 from tests.verifying.damage import Damage, assert_noticed
 
 COVERS = "covers_stand_beside_late_captures"
+NEEDED = "covers_were_needed"
 COVER_REFUNDS = "cover_refunds_follow_refunds"
 UNCOVERED = "uncovered_captures_took_nothing"
 OWNER = {"owner_id": "{city.patron_id}"}
@@ -21,13 +22,28 @@ DAMAGES = {
         COVERS,
         (f"UPDATE transfer SET redemption_id = {AT_ONCE} WHERE kind = 'cover'",),
         {**OWNER, "coins": 100, "captured_coins": 40},
-        frozenset({COVER_REFUNDS}),
+        # What was there after that capture was not nothing.
+        frozenset({COVER_REFUNDS, NEEDED}),
     ),
     "a cover of nothing": Damage(
         COVERS,
         ("UPDATE transfer SET redemption_id = gen_random_uuid() WHERE kind IN ('cover', 'cover_refund')",),
         {**OWNER, "coins": 100, "captured_coins": None},
         frozenset({COVER_REFUNDS}),
+    ),
+    "a cover in another moment than its capture": Damage(
+        COVERS,
+        ("UPDATE transfer SET created_at = created_at - interval '1 microsecond' WHERE kind = 'cover'",),
+        OWNER,
+    ),
+    "a cover of more than was missing": Damage(
+        NEEDED,
+        (
+            "UPDATE transfer SET coins = coins + 10 WHERE kind = 'cover' OR kind = 'cover_refund' AND coins = 70",
+            "UPDATE coin_volume SET issued_coins = 110 WHERE kind = 'cover'",
+            "UPDATE coin_volume SET spent_coins = 80 WHERE kind = 'cover_refund' AND spent_coins = 70",
+        ),
+        {**OWNER, "coins": 110, "posted": 10, "held_min": 0, "held_max": 0},
     ),
     "a refund of which the scheme had too little": Damage(
         COVER_REFUNDS,

@@ -9,12 +9,23 @@ from tests.verifying.damage import Damage, as_superuser, assert_noticed, breache
 
 TRANSFERS = "redemptions_match_transfers"
 ANSWERS = "redemptions_match_answers"
+OFFERS = "redemptions_are_of_their_merchants_offer"
 PAY_CODES = "used_pay_codes_paid"
 
 WALLETS = frozenset({"wallets_equal_their_transfers", "coin_volumes_equal_transfers"})
 OWNER = {"owner_id": "{city.resident_id}"}
 
 DAMAGES = {
+    "an offer of another merchant": Damage(
+        OFFERS,
+        ("UPDATE offer SET merchant_id = 'NK-M-02'",),
+        {"owner_id": "{city.patron_id}", "merchant_id": "NK-M-03", "offered_by": "NK-M-02"},
+    ),
+    "an offer that is gone": Damage(
+        OFFERS,
+        ("DELETE FROM offer",),
+        {"owner_id": "{city.patron_id}", "offer_id": "water-5l", "offered_by": None},
+    ),
     "a redemption whose transfer is gone": Damage(
         TRANSFERS,
         ("DELETE FROM transfer WHERE kind = 'redemption' AND coins = 20",),
@@ -31,8 +42,9 @@ DAMAGES = {
         TRANSFERS,
         (
             "DROP INDEX uq_transfer_redemption",
-            "INSERT INTO transfer (owner_id, kind, debit_account_id, credit_account_id, coins, redemption_id)"
-            " SELECT owner_id, kind, debit_account_id, credit_account_id, coins, redemption_id"
+            "INSERT INTO transfer"
+            " (owner_id, kind, debit_account_id, credit_account_id, coins, redemption_id, created_at)"
+            " SELECT owner_id, kind, debit_account_id, credit_account_id, coins, redemption_id, created_at"
             " FROM transfer WHERE kind = 'redemption' AND coins = 20",
             "UPDATE wallet SET posted = posted - 20 WHERE owner_id = {city.resident_id}",
         ),

@@ -12,12 +12,14 @@ RATES = "lines_have_the_rate_of_their_capture"
 STATEMENTS = "statements_equal_their_lines"
 UNCOVERED = "statements_show_what_is_uncovered"
 TOLD = "uncovered_captures_are_told"
+MONTH = "statements_are_of_their_month"
 LINES = "lines_are_their_merchants"
 UNSETTLED = "nothing_is_left_unsettled"
 COINS = "coin_volumes_equal_transfers"
 
 PATRON = {"owner_id": "{city.patron_id}"}
 FIRST = "(SELECT min(number) FROM settlement_statement)"
+LAST = "(SELECT max(number) FROM settlement_statement)"
 # What a statement's lines come to.
 PAYABLE = (
     "SELECT trunc(sum(CASE kind WHEN 'redemption' THEN coins ELSE -coins END * fen_per_1000_coins) / 1000)"
@@ -38,6 +40,31 @@ DAMAGES = {
         ADJUSTMENTS,
         ("UPDATE adjustment SET decision = 'rejected' WHERE coins = 7",),
         {**PATRON, "decision": "rejected"},
+    ),
+    "an adjustment for another reason": Damage(
+        ADJUSTMENTS, ("UPDATE transfer SET reason = 'case 8' WHERE kind = 'adjustment' AND coins = 33",), PATRON
+    ),
+    "an adjustment that corrects something else": Damage(
+        ADJUSTMENTS, ("UPDATE transfer SET reverses_id = 1 WHERE kind = 'adjustment' AND coins = 33",), PATRON
+    ),
+    "an adjustment that was decided on before it was asked for": Damage(
+        ADJUSTMENTS,
+        ("UPDATE adjustment SET decided_at = created_at - interval '1 second' WHERE decision = 'rejected'",),
+        {**PATRON, "decision": "rejected"},
+    ),
+    "an adjustment that nobody asked for": Damage(
+        ADJUSTMENTS,
+        ("UPDATE adjustment SET requested_by = gen_random_uuid() WHERE decision IS NULL",),
+        {**PATRON, "decision": None},
+    ),
+    "an adjustment that nobody approved": Damage(
+        ADJUSTMENTS,
+        (
+            "UPDATE adjustment SET decided_by = '00000000-0000-4000-8000-000000000001' WHERE coins = 33",
+            "UPDATE transfer SET approved_by = '00000000-0000-4000-8000-000000000001'"
+            " WHERE kind = 'adjustment' AND coins = 33",
+        ),
+        {**PATRON, "decision": "approved"},
     ),
     "an adjustment that its own operator approved": Damage(
         ADJUSTMENTS,
@@ -129,7 +156,8 @@ DAMAGES = {
             "UPDATE settlement_statement SET uncovered_coins = 0 WHERE uncovered_coins > 0",
             # Of the newest month it could still be on the next.
             "INSERT INTO settlement_statement"
-            " SELECT 'next', merchant_id, month + interval '1 month', 0, 0, 0, 0, 0, 0, 0"
+            " SELECT merchant_id || to_char(month + interval '1 month', '-YYYYMM'), merchant_id,"
+            " month + interval '1 month', 0, 0, 0, 0, 0, 0, 0, now() + interval '2 months'"
             " FROM settlement_statement ORDER BY month DESC LIMIT 1",
         ),
         {**PATRON, "statement_number": None, "coins": 55},
@@ -147,6 +175,42 @@ DAMAGES = {
         ("UPDATE uncovered_capture SET merchant_id = 'NK-M-01'",),
         {**PATRON, "coins": 55},
         frozenset({"uncovered_captures_took_nothing"}),
+    ),
+    "a statement with the number of another": Damage(
+        MONTH,
+        (
+            "INSERT INTO settlement_statement"
+            " SELECT 'NK-M-01-200002', 'NK-M-01', '2000-01-01', 0, 0, 0, 0, 0, 0, 0, '2000-02-01T00:00Z'",
+        ),
+        {"number": "NK-M-01-200002", "month": "2000-01-01"},
+    ),
+    "a statement from before its month was over": Damage(
+        MONTH,
+        (
+            "INSERT INTO settlement_statement"
+            " SELECT 'NK-M-01-200001', 'NK-M-01', '2000-01-01', 0, 0, 0, 0, 0, 0, 0, '2000-01-31T15:59Z'",
+        ),
+        {"number": "NK-M-01-200001"},
+    ),
+    "a statement of a month that was passed over": Damage(
+        MONTH,
+        (
+            "INSERT INTO settlement_statement"
+            " SELECT 'NK-M-03-200001', 'NK-M-03', '2000-01-01', 0, 0, 0, 0, 0, 0, 0, now() + interval '1 day'",
+        ),
+        {"merchant_id": "NK-M-03"},
+    ),
+    "a capture that was left to a later statement": Damage(
+        LINES,
+        (
+            f"UPDATE settlement_line SET statement_number = {LAST} WHERE transfer_id ="
+            " (SELECT id FROM transfer WHERE kind = 'redemption' AND coins = 40)",
+            f"UPDATE settlement_statement SET payable_fen = ({PAYABLE}), captures = captures + 1,"
+            f" captured_coins = captured_coins + 40, net_coins = net_coins + 40 WHERE number = {LAST}",
+            f"UPDATE settlement_statement SET payable_fen = ({PAYABLE}), captures = captures - 1,"
+            f" captured_coins = captured_coins - 40, net_coins = net_coins - 40 WHERE number = {FIRST}",
+        ),
+        {**PATRON, "kind": "redemption"},
     ),
     "a line of another merchant": Damage(
         LINES,
@@ -167,6 +231,7 @@ DAMAGES = {
         LINES,
         (f"UPDATE settlement_statement SET month = month - interval '1 year' WHERE number = {FIRST}",),
         PATRON,
+        frozenset({MONTH}),
     ),
     "a capture that was taken off its statement": Damage(
         UNSETTLED,
@@ -192,8 +257,8 @@ async def test_a_closed_month_ends_with_the_business_day(
     newest = "(SELECT max(month)::timestamp AT TIME ZONE 'Asia/Shanghai' FROM settlement_statement)"
     move = f"UPDATE transfer SET created_at = {newest} - interval '%s' WHERE kind = 'redemption' AND coins = 27"
     await as_superuser(admin_engine, move.replace("%s", "0"))
-    assert set(await breaches(engine, settings)) == {COINS}
+    assert set(await breaches(engine, settings)) == {COINS, "captures_were_in_time"}
     await as_superuser(admin_engine, move.replace("%s", "1 microsecond"))
     found = await breaches(engine, settings)
-    assert set(found) == {COINS, UNSETTLED}
+    assert set(found) == {COINS, UNSETTLED, "captures_were_in_time"}
     assert [row["owner_id"] for row in found[UNSETTLED].rows] == [city.patron_id]
