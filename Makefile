@@ -9,11 +9,14 @@ PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check lint types imports drift pytest lock openapi settings clean
+.PHONY: help install demo test check lint types imports drift pytest lock openapi settings clean
 
 help:
 	@echo 'make demo   run everything on sample data; ARGS="--port 8099 --data DIR --no-fleet" passes flags on'
 	@echo 'make test   run every check'
+	@echo 'make install   put what both need into $(VENV), and no more; they do it themselves'
+
+install: $(READY)
 
 demo: $(READY)
 	@$(BIN)/tanbi demo $(ARGS)

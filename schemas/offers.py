@@ -71,7 +71,8 @@ class NewOffer(Request):
     unit_en: Unit
     coins: Coins
     machine_kind: MachineKind | None = Field(
-        None, description="The merchant's machines of this kind give it out; null: its shop does"
+        None,
+        description="Shown where the merchant has machines of this kind; null: at its shop. It can be had at either",
     )
     valid_from: OfferTime | None = Field(None, description="Null: from now on")
     valid_until: OfferTime | None = Field(None, description="From this moment on it cannot be had; null: no end is set")
@@ -268,7 +269,7 @@ class Offer(Answer):
     coins: int = Field(description="Its price at this moment")
     merchant: MerchantName
     machine_kind: MachineKind | None = Field(
-        description="The machines that give it out; null: the merchant's shop does"
+        description="It is shown where the merchant has machines of this kind; null: at its shop"
     )
     valid_until: datetime | None
     resident_day_max: int | None = Field(description="Pieces a resident may have on a business day; null: any number")

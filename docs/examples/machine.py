@@ -17,20 +17,23 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-COVERED = '("@method" "@path" "@query" "content-digest" "idempotency-key")'
 ATTEMPTS_MAX = 8
 BACKOFF_SECONDS_MAX = 30.0
 COINS = 50
 
 
-def signed_headers(machine: dict[str, str], path: str, body: bytes, idempotency_key: str) -> dict[str, str]:
-    """RFC 9530 and RFC 9421: the digest of the body, and a signature over what the request says and its key."""
+def signed_headers(machine: dict[str, str], method: str, path: str, body: bytes, key: str | None) -> dict[str, str]:
+    """RFC 9530 and RFC 9421: the digest of the body, and a signature over what the request says.
+
+    A GET has no body and no idempotency key: the digest is of no bytes, and what is not sent is not covered.
+    """
     digest = f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
-    params = f'{COVERED};created={int(time.time())};keyid="{machine["keyid"]}"'
-    base = (
-        f'"@method": POST\n"@path": {path}\n"@query": ?\n"content-digest": {digest}\n'
-        f'"idempotency-key": {idempotency_key}\n"@signature-params": {params}'
-    )
+    covered = {"@method": method, "@path": path, "@query": "?", "content-digest": digest}
+    if key is not None:
+        covered["idempotency-key"] = key
+    names = " ".join(f'"{name}"' for name in covered)
+    params = f'({names});created={int(time.time())};keyid="{machine["keyid"]}"'
+    base = "".join(f'"{name}": {value}\n' for name, value in covered.items()) + f'"@signature-params": {params}'
     secret = base64.b64decode(machine["private_key"])
     signature = base64.b64encode(hmac.digest(secret, base.encode(), "sha256")).decode()
     return {"Content-Digest": digest, "Signature-Input": f"sig1={params}", "Signature": f"sig1=:{signature}:"}
@@ -72,15 +75,21 @@ class Machine:
     def void(self, redemption_id: str) -> tuple[int, Any]:
         return self._call(f"/v1/redemptions/{redemption_id}/void", {})
 
-    def _call(self, path: str, wanted: dict[str, Any]) -> tuple[int, Any]:
+    def look_up(self, redemption_id: str) -> tuple[int, Any]:
+        return self._call(f"/v1/redemptions/{redemption_id}", None)
+
+    def _call(self, path: str, wanted: dict[str, Any] | None) -> tuple[int, Any]:
         # A real machine writes path, body and key to its flash here, before it sends: after a power cut it goes on.
-        body, idempotency_key = json.dumps(wanted).encode(), str(uuid.uuid4())
+        body, key, method = None, None, "GET"
+        headers = {}
+        if wanted is not None:
+            body, key, method = json.dumps(wanted).encode(), str(uuid.uuid4()), "POST"
+            headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         wait_seconds = 0.5
         for _ in range(ATTEMPTS_MAX):
             # Signed anew each time: `created` may be 300 s old at most.
-            signed = signed_headers(self._machine, path, body, idempotency_key)
-            headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key, **signed}
-            status, answer, asked_seconds = send(self._base_url + path, headers, body)
+            signed = signed_headers(self._machine, method, path, body or b"", key)
+            status, answer, asked_seconds = send(self._base_url + path, headers | signed, body)
             if status and status != 408 and status < 500:
                 return status, answer
             time.sleep(max(wait_seconds, asked_seconds))
@@ -127,6 +136,8 @@ def main() -> None:
         else:
             status, answer = machine.void(held["id"])
             print(f"void: {status} {json.dumps(answer)}")
+        status, found = machine.look_up(held["id"])
+        print(f"look up: {status} {json.dumps(found)}")
 
 
 if __name__ == "__main__":

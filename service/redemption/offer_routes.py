@@ -77,8 +77,8 @@ async def get_offers(request: web.Request) -> web.Response:
     idempotent=True,
 )
 async def post_offer(request: web.Request) -> web.Response:
-    """It can be had from `valid_from` on, at the merchant's shop or from its machines of one kind. Of an offer with a
-    stock, each redemption takes one piece, and a hold that is voided or expires puts it back."""
+    """It can be had from `valid_from` on; residents are shown it at the merchant's shop or its machines of one kind. Of
+    an offer with a stock, each redemption takes one piece, and a hold that is voided or expires puts it back."""
     settings = request.app[SETTINGS]
     token = bearer_token(request)
     wanted = await read_model(request, NewOffer, settings)

@@ -55,8 +55,10 @@ async def test_the_machine_captures_what_it_gave_out_and_voids_what_it_did_not(
     assert [(what, status, answer["state"]) for what, status, answer in answers] == [
         ("authorise 50", "201", "authorised"),
         ("capture 30", "200", "captured"),
+        ("look up", "200", "captured"),
         ("authorise 50", "201", "authorised"),
         ("void", "200", "voided"),
+        ("look up", "200", "voided"),
     ]
     me = await demo_client.get("/v1/me", headers={"Authorization": f"Bearer {planted.residents[4].token}"})
     told = await me.json()
