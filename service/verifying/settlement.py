@@ -9,13 +9,15 @@ CHECKS: Final = (
         3,
         "adjustments_were_approved_by_another",
         "Each approved adjustment has one transfer, as it was asked for, with both operators; no other has any. It was"
-        " decided on after it was asked for, and both operators are known.",
+        " decided on after it was asked for; both operators are known, and are of two names where it was approved.",
         """
         SELECT owner_id, adjustment_id, adjustment.decision, posted.id AS transfer_id
         FROM (SELECT owner_id, id AS adjustment_id, direction, coins, reason, corrects_id, requested_by, created_at,
                      decided_by, decided_at, decision
               FROM adjustment) AS adjustment
         FULL JOIN (SELECT * FROM transfer WHERE kind = 'adjustment') AS posted USING (owner_id, adjustment_id)
+        LEFT JOIN api_key AS requester ON requester.id = adjustment.requested_by
+        LEFT JOIN api_key AS decider ON decider.id = adjustment.decided_by
         WHERE CASE WHEN posted.id IS NULL THEN adjustment.decision = 'approved'
                    ELSE adjustment.decision IS DISTINCT FROM 'approved'
                      OR posted.coins <> adjustment.coins
@@ -26,9 +28,9 @@ CHECKS: Final = (
                      OR posted.requested_by = posted.approved_by
                      OR (posted.credit_account_id = owner_id) <> (adjustment.direction = 'credit') END
            OR adjustment.decided_at < adjustment.created_at
-           OR NOT EXISTS (SELECT FROM api_key WHERE api_key.id = adjustment.requested_by)
-           OR adjustment.decided_by IS NOT NULL
-              AND NOT EXISTS (SELECT FROM api_key WHERE api_key.id = adjustment.decided_by)
+           OR requester.id IS NULL
+           OR adjustment.decided_by IS NOT NULL AND decider.id IS NULL
+           OR adjustment.decision = 'approved' AND requester.plain_name = decider.plain_name
         """,
     ),
     Check(

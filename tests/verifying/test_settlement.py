@@ -66,6 +66,11 @@ DAMAGES = {
         ),
         {**PATRON, "decision": "approved"},
     ),
+    "an adjustment that its own operator approved with another key": Damage(
+        ADJUSTMENTS,
+        ("UPDATE api_key SET plain_name = 'one' WHERE role = 'operator'",),
+        {**PATRON, "decision": "approved"},
+    ),
     "an adjustment that its own operator approved": Damage(
         ADJUSTMENTS,
         (
