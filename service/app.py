@@ -35,7 +35,7 @@ from service.settings import Settings
 from service.settlement import routes as settlement
 from service.webhooks import routes as webhooks
 from service.webhooks.delivering import deliver_forever
-from service.webhooks.sending import Resolver, open_session
+from service.webhooks.sending import DELIVERY_THREADS, REGISTRATION_THREADS, Resolver, open_session
 from service.weighing import crediting, intake, rules
 from service.weighing import routes as weighing
 from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
@@ -158,7 +158,9 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
             )
         )
         await stack.enter_async_context(_background(expire_forever(engine, settings)))
-        app[webhooks.RESOLVER] = resolver = Resolver()
+        app[webhooks.RESOLVER] = registering = Resolver(REGISTRATION_THREADS)
+        stack.push_async_callback(registering.close)
+        resolver = Resolver(DELIVERY_THREADS)
         stack.push_async_callback(resolver.close)
         to_merchants = await stack.enter_async_context(open_session(settings, resolver))
         await stack.enter_async_context(

@@ -27,7 +27,7 @@ from service.webhooks import queries
 from service.webhooks.endpoints import disable_endpoint, register_endpoint
 from service.webhooks.messages import read_messages, replay_message
 from service.webhooks.rules import ADDRESS_REFUSED, HTTPS_NEEDED
-from service.webhooks.sending import Resolver, check_url
+from service.webhooks.sending import REGISTRATION_THREADS, Resolver, check_url
 
 # What the setting allows that is for tests and demonstrations.
 LIFTED_FOR_TESTS: Final = (ADDRESS_REFUSED.code, HTTPS_NEEDED.code)
@@ -44,9 +44,11 @@ def webhook_add(
     """Register a merchant's endpoint and print its secret, once, as JSON. The same URL again gets another secret."""
 
     async def work(connection: AsyncConnection, settings: Settings) -> str:
-        resolver = Resolver()
+        resolver = Resolver(REGISTRATION_THREADS)
         try:
-            checked = await check_url(url, resolver, private_addresses=settings.webhook_private_addresses)
+            checked = await check_url(
+                url, resolver, merchant_id=merchant, private_addresses=settings.webhook_private_addresses
+            )
         except ValidationFailed as refused:
             if settings.webhook_private_addresses or refused.errors[0]["code"] not in LIFTED_FOR_TESTS:
                 raise

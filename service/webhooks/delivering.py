@@ -58,7 +58,7 @@ class Deliveries:
         self._keyring = keyring
         self._session = session
         self._metrics = metrics
-        self._running: dict[asyncio.Task[_Done], UUID] = {}
+        self._running: dict[asyncio.Task[_Done | None], UUID] = {}
         # Kept until the database has taken it.
         self._done: list[_Done] = []
         self._unreadable: set[UUID] = set()
@@ -105,12 +105,16 @@ class Deliveries:
     def _collect(self) -> None:
         for task in [task for task in self._running if task.done()]:
             del self._running[task]
-            self._done.append(task.result())
+            done = task.result()
+            if done is not None:
+                self._done.append(done)
 
     def _busy(self) -> Mapping[UUID, int]:
         return Counter(self._running.values())
 
-    async def _attempt(self, delivery: Claimed) -> _Done:
+    async def _attempt(self, delivery: Claimed) -> _Done | None:
+        """None where there was none: the delivery is due again, as it was, when its lease has ended."""
+        answer: Answer | None
         try:
             secret = self._keyring.decrypt_webhook_secret(delivery.endpoint_id, delivery.secret)
         except InvalidTag:
@@ -125,11 +129,14 @@ class Deliveries:
         else:
             answer = await send(
                 self._session,
+                merchant_id=delivery.merchant_id,
                 url=delivery.url,
                 secret=secret,
                 message_id=delivery.message_id,
                 payload=delivery.payload,
             )
+        if answer is None:
+            return None
         decision = decide(
             delivery.attempts + 1,
             answer.status,

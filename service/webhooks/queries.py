@@ -18,7 +18,7 @@ ATTEMPTS_SHOWN_MAX: Final = 20
 HOUSEKEEPING_LOCK: Final = 0x7EB_400C
 
 # An endpoint's deliveries are found by an index that begins with it, at most as many as it may still have on their way:
-# so a merchant whose server hangs costs the others nothing. Everyone's first goes before anyone's second. Moving
+# so a merchant whose server hangs takes no more than its share. Everyone's first goes before anyone's second. Moving
 # next_attempt_at is the lease: who does not come back with an answer leaves the delivery to whoever comes next.
 CLAIM: Final = sa.text("""
 WITH due AS MATERIALIZED (
@@ -48,8 +48,8 @@ FROM chosen
 JOIN webhook_endpoint AS endpoint ON endpoint.id = chosen.endpoint_id
 JOIN webhook_message AS message ON message.id = chosen.message_id
 WHERE delivery.message_id = chosen.message_id AND delivery.endpoint_id = chosen.endpoint_id
-RETURNING message.id AS message_id, message.payload, endpoint.id AS endpoint_id, endpoint.url, endpoint.secret,
-          delivery.attempts
+RETURNING message.id AS message_id, message.payload, endpoint.id AS endpoint_id, endpoint.merchant_id, endpoint.url,
+          endpoint.secret, delivery.attempts
 """)
 
 # An answer counts for the delivery as it was claimed: one that was replayed meanwhile, or claimed again when its lease
@@ -182,6 +182,7 @@ class Claimed:
     message_id: UUID
     payload: str
     endpoint_id: UUID
+    merchant_id: str
     url: str
     # As it is stored.
     secret: bytes

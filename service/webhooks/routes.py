@@ -66,8 +66,13 @@ async def post_webhook(request: web.Request) -> web.Response:
     wanted = await read_model(request, WebhookRegistration, settings)
     # Before any look-up of a name: not everyone may send us to ask for one.
     async with request.app[ENGINE].connect() as connection:
-        await authenticate_merchant(connection, token, demo=settings.demo)
-    url = await check_url(wanted.url, request.app[RESOLVER], private_addresses=settings.webhook_private_addresses)
+        merchant = await authenticate_merchant(connection, token, demo=settings.demo)
+    url = await check_url(
+        wanted.url,
+        request.app[RESOLVER],
+        merchant_id=merchant.id,
+        private_addresses=settings.webhook_private_addresses,
+    )
     async with transaction(request.app[ENGINE]) as connection:
         merchant = await authenticate_merchant(connection, token, demo=settings.demo)
         registered = await register_endpoint(

@@ -5,13 +5,15 @@ import errno
 import re
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import aiohttp
 from aiohttp import hdrs
@@ -31,7 +33,11 @@ from service.webhooks.rules import (
     url_refusal,
 )
 
-RESOLVER_THREADS: Final = 8
+# A look-up whose caller has given up keeps its thread until the system gives up too, after tens of seconds. So each
+# merchant has few, and deliveries and registrations have their own.
+DELIVERY_THREADS: Final = 32
+REGISTRATION_THREADS: Final = 8
+MERCHANT_LOOKUPS_MAX: Final = 2
 RESOLVE_SECONDS_MAX: Final = 5.0
 REFUSED: Final = "private or special address"
 USER_AGENT: Final = "Tanbi-Webhooks/1.0"
@@ -48,25 +54,49 @@ class Answer:
     retry_after_seconds: int | None = None
 
 
+@dataclass(slots=True)
+class _Asking:
+    """Whose name is looked up, and whether that waits for others that this merchant, or everyone, has under way."""
+
+    merchant_id: str
+    waiting: bool = False
+
+
+# aiohttp asks a resolver for a host and does not say for whom.
+_asking: ContextVar[_Asking] = ContextVar("asking")
+
+
 class Resolver(AbstractResolver):
-    """Looks names up in threads of its own.
+    """Looks names up in threads of its own, of each merchant at most MERCHANT_LOOKUPS_MAX at once.
 
     The event loop's are few and shared with connecting to the database: a merchant whose name server never answers
     would hold up everything else.
     """
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="webhook-dns")
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="webhook-dns")
+        # Held by who waits for them and by what runs.
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Every address of a name. Raises OSError where there is none."""
 
+        asking = _asking.get()
+        asking.waiting = True
+        turns = self._turns.setdefault(asking.merchant_id, asyncio.Semaphore(MERCHANT_LOOKUPS_MAX))
+
         def look_up() -> list[Any]:
+            asking.waiting = False
             return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
 
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        await turns.acquire()
+        loop = asyncio.get_running_loop()
+        lookup = self._threads.submit(look_up)
+        # Not when its caller gives up: the thread is still taken.
+        lookup.add_done_callback(lambda _: _call_in(loop, turns.release))
+        found = await asyncio.wrap_future(lookup)
         return [
             ResolveResult(
                 hostname=host,
@@ -84,8 +114,14 @@ class Resolver(AbstractResolver):
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def check_url(url: str, resolver: AbstractResolver, *, private_addresses: bool) -> str:
-    """The URL as it will be asked for. Raises ValidationFailed where webhooks may not go there.
+def _call_in(loop: asyncio.AbstractEventLoop, done: Callable[[], None]) -> None:
+    # What outlives the loop, nobody waits for.
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(done)
+
+
+async def check_url(url: str, resolver: AbstractResolver, *, merchant_id: str, private_addresses: bool) -> str:
+    """The URL as it will be asked for, for this merchant. Raises ValidationFailed where webhooks may not go there.
 
     A name is looked up too, so that a mistake is told at once; what counts is the address at each connection.
     """
@@ -97,6 +133,7 @@ async def check_url(url: str, resolver: AbstractResolver, *, private_addresses: 
     except ValueError:
         raise _refusal(NOT_A_URL) from None
     if not private_addresses:
+        _asking.set(_Asking(merchant_id))
         await _check_name(parsed, resolver)
     return str(parsed)
 
@@ -147,8 +184,15 @@ def _public_socket(address: tuple[Any, ...]) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
-async def send(session: aiohttp.ClientSession, *, url: str, secret: bytes, message_id: UUID, payload: str) -> Answer:
-    """POST a signed message. Only the answer's head is read: the status says it all, and a body could be endless."""
+async def send(
+    session: aiohttp.ClientSession, *, merchant_id: str, url: str, secret: bytes, message_id: UUID, payload: str
+) -> Answer | None:
+    """POST a signed message. Only the answer's head is read: the status says it all, and a body could be endless.
+
+    None where nothing was done: look-ups of other names took all the time.
+    """
+    asking = _Asking(merchant_id)
+    _asking.set(asking)
     sent_at = datetime.now(UTC)
     began = time.perf_counter()
     timestamp = int(sent_at.timestamp())
@@ -168,6 +212,8 @@ async def send(session: aiohttp.ClientSession, *, url: str, secret: bytes, messa
             status = response.status
             retry_after = response.headers.get(hdrs.RETRY_AFTER, "")
     except (aiohttp.ClientError, OSError, ValueError) as failure:
+        if isinstance(failure, TimeoutError) and asking.waiting:
+            return None
         # A status that was received stands, whatever the connection does afterwards.
         error = _error(failure) if status is None else None
     return Answer(

@@ -20,7 +20,7 @@ from service.tables import webhook_attempt, webhook_delivery, webhook_message
 from service.webhooks.delivering import Deliveries
 from service.webhooks.endpoints import register_endpoint
 from service.webhooks.outbox import Message, write_messages
-from service.webhooks.sending import Resolver, open_session
+from service.webhooks.sending import DELIVERY_THREADS, Resolver, open_session
 
 MERCHANT = "NK-M-01"
 DATA = {"id": "0f5fbc8e-6c0e-4d3e-9a55-0c4a4d1c8a11", "state": "captured", "coins": 120, "title": "直饮水"}
@@ -92,7 +92,7 @@ class World:
     @asynccontextmanager
     async def worker(self, resolver: AbstractResolver | None = None, **settings: Any) -> AsyncIterator["Worker"]:
         changed = self.settings.model_copy(update=settings)
-        own = Resolver()
+        own = Resolver(DELIVERY_THREADS)
         metrics = Metrics()
         async with open_session(changed, resolver or own) as session:
             deliveries = Deliveries(self.engine, changed, Keyring.of(changed), session, metrics)
