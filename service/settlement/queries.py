@@ -215,8 +215,8 @@ async def rates_of(connection: AsyncConnection, number: str) -> Rows:
 
 
 def _coins_by(number: str, what: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    # Summed each time: half a million lines take half a second, and are asked for once or twice. Sums that were kept
-    # would be one more copy to prove.
+    # Summed each time, though lines never change: the page, with two such sums of half a million lines, takes a second
+    # (docs/benchmarks.md) and is asked for a few times. Sums that were kept would be one more copy to prove.
     captured = sa.func.sum(sa.case((_kind() == "redemption", transfer.c.coins), else_=0))
     refunded = sa.func.sum(sa.case((_kind() == "refund", transfer.c.coins), else_=0))
     return (

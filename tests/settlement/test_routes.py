@@ -16,6 +16,7 @@ from service.api_keys import create_api_key
 from service.db import snapshot, transaction
 from service.settlement import documents, queries, routes
 from tests.redemption.calls import Caller
+from tests.settlement import history
 from tests.settlement.closing import JUNE, MAY, ZONE, capture, close, refund
 from tests.world import World, add_shop
 
@@ -102,6 +103,26 @@ async def test_files_tell_the_citys_time_and_what_was_given_back_below_zero(
         ("2026-05-21", "0", "−50", "−50"),
     ):
         assert "".join(f"<td>{cell}</td>" for cell in cells) in page
+
+
+async def test_a_statement_of_what_was_told_too_late_alone_says_so_in_every_file(
+    world: World, engine: AsyncEngine, shop: str, tmp_path: Path
+) -> None:
+    async with transaction(engine) as connection:
+        await history.tell_too_late(connection, world.resident_id, 77, datetime(2026, 5, 3, tzinfo=UTC))
+    number = (await close(engine, MAY)).number
+    async with snapshot(engine) as connection:
+        found = await queries.find_statement(connection, number or "")
+        assert found is not None
+        for ending, document in documents.DOCUMENTS.items():
+            await document.write(connection, found, ZONE, tmp_path / ending)
+    assert len(list(csv.reader(io.StringIO((tmp_path / "csv").read_text("utf-8-sig"))))) == 1
+    with zipfile.ZipFile(tmp_path / "xlsx") as book:
+        assert "<v>77</v>" in book.read("xl/worksheets/sheet1.xml").decode()
+    page = (tmp_path / "html").read_text("utf-8")
+    assert "扣款 77 碳币" in page
+    # No table without a row.
+    assert "按日" not in page
 
 
 async def test_pages_of_lines_follow_each_other(
