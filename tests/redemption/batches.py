@@ -131,15 +131,19 @@ def said(decided: Decided) -> str:
     return decided.code or "done"
 
 
+def noon_zone() -> str:
+    """Where it is noon."""
+    ahead = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT"
+
+
 @asynccontextmanager
 async def batches_of(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Batches]:
     keyring = Keyring.of(settings)
     writers = Writers(settings, by_key=True)
     reference = Reference(engine, keyring, demo=False)
-    ahead = 12 - datetime.now(UTC).hour
-    zone = f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT"
     try:
         await reference.refresh()
-        yield Batches(engine, keyring, Committing(writers, reference, zone=zone, demo=False))
+        yield Batches(engine, keyring, Committing(writers, reference, zone=noon_zone(), demo=False))
     finally:
         writers.close()
