@@ -34,6 +34,7 @@ from service.demo.meter import Meter
 from service.demo.people import People
 from service.demo.planting import CannotRun, Planted, Size, plant
 from service.demo.stopping import StopSignals, stop_signals
+from service.folding.worker import tick
 from service.installation import installation
 from service.secrets import Keyring
 from service.settings import Settings, read_settings
@@ -176,7 +177,11 @@ async def _plant(settings: Settings, size: Size, file: Path) -> tuple[Planted, F
             planted = await plant(connection, Keyring.of(settings), size, known, today=today, zone=zone)
             redeemed_at = await queries.last_redeemed(connection, Month.of(today).begins_at(zone))
             month = None if redeemed_at is None else Month.of(business_day(redeemed_at, zone))
-            return planted, Found(await queries.read_sequences(connection), month, Month.of(today))
+            found = Found(await queries.read_sequences(connection), month, Month.of(today))
+        if not planted.found:
+            # Or the first that is shown would be no coins, and a lag of the age of the past.
+            await tick(engine, settings)
+        return planted, found
     finally:
         await engine.dispose()
 

@@ -152,6 +152,8 @@ def as_printed(demo: Demo, directory: Path) -> None:
 def test_it_runs_is_stopped_by_ctrl_c_and_goes_on_with_the_same_data(data: Path, tmp_path: Path) -> None:
     with demo_of(data, "--events-per-second", "60") as demo:
         demo.until_it_serves()
+        redeemed_coins = demo.metric("tanbi_coins_redeemed_total")
+        assert demo.metric("tanbi_fold_lag_seconds") < 86_400
         assert (data / "demo.json").stat().st_mode & 0o777 == 0o600
         file = demo.file
         assert list(file) == ["base_url", "operator_key", "bins", "residents", "merchants", "machines"]
@@ -165,9 +167,9 @@ def test_it_runs_is_stopped_by_ctrl_c_and_goes_on_with_the_same_data(data: Path,
             'tanbi_weigh_events_total{outcome="unclaimed"}',
             'tanbi_weigh_events_total{outcome="duplicate"}',
             'tanbi_redemptions_total{outcome="captured"}',
-            "tanbi_coins_redeemed_total",
         ):
             demo.until(partial(demo.counted, name))
+        demo.until(lambda: demo.metric("tanbi_coins_redeemed_total") > redeemed_coins > 0)
         as_printed(demo, tmp_path)
         assert "the first resident in demo.json is yours" in demo.output
         demo.until(lambda: demo.metric('tanbi_weigh_events_total{outcome="credited"}') > 100)
