@@ -12,6 +12,7 @@ import typer
 
 from service.db import DatabaseNotConfigured, is_lost_connection
 from service.errors import TanbiError
+from service.field_words import in_plain_words
 from service.installation import installation
 from service.managing import adjustments, city, ledger, offers, partners, settlement, wallets, webhooks
 from service.managing.running import DataOption, console, errors
@@ -66,7 +67,9 @@ def main() -> None:
     except pydantic.ValidationError as error:
         for found in error.errors():
             name = ".".join(str(part) for part in found["loc"])
-            errors.print(f"[red]tanbi:[/red] setting TANBI_{name.upper()}: {found['msg']}", soft_wrap=True)
+            errors.print(
+                f"[red]tanbi:[/red] setting TANBI_{name.upper()}: {in_plain_words(found, None)}", soft_wrap=True
+            )
     except Exception as error:
         if not is_lost_connection(error):
             raise

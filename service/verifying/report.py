@@ -54,7 +54,7 @@ async def _run(settings: Settings, show: ShowProgress) -> list[CheckResult]:
 
 
 def _table(results: list[CheckResult]) -> Table:
-    table = Table("Invariant", "Check", "Holds", "Seconds")
+    table = Table("Invariant", "Check", "Holds", "Seconds", caption="docs/checks.md says what each asks")
     for result in results:
         holds = "[green]yes[/green]" if result.holds else f"[red]{result.breaches} breach(es)[/red]"
         table.add_row(str(result.check.invariant), result.check.name, holds, f"{result.seconds:.2f}")
