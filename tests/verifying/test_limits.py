@@ -62,8 +62,8 @@ async def test_limits_may_be_reached_lifted_and_corrected_and_late_captures_are_
         SET + "('resident_day', NULL, '2020-01-01T00:00Z', 492)",
         # The later of two from one moment holds; where there is none for the merchant, there is none at all.
         SET + "('redemption', NULL, '2020-01-01T00:00Z', 1), ('redemption', NULL, '2020-01-01T00:00Z', 300)",
-        SET + "('merchant_day', NULL, '2020-01-01T00:00Z', 1), ('merchant_day', 'NK-M-01', '2020-01-01T00:00Z', NULL),"
-        " ('merchant_day', 'NK-M-02', '2020-01-01T00:00Z', NULL)",
+        SET + "('merchant_day', NULL, '2020-01-01T00:00Z', 1), ('merchant_day', 'NK-M-01', '2019-01-01T00:00Z', NULL),"
+        " ('merchant_day', 'NK-M-02', '2019-01-01T00:00Z', NULL)",
         # On that day 120 coins more were told late.
         f"INSERT INTO spending_limit (kind, merchant_id, effective_from, coins) SELECT 'merchant_day', '{KIOSK}',"
         f" ({first_day} + later)::timestamp AT TIME ZONE 'Asia/Shanghai', 91 + 401 * later"
