@@ -34,7 +34,7 @@ WORDS: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "float_parsing": "Must be a number",
     "finite_number": "Must be a finite number",
     "greater_than_equal": lambda context: f"Must be at least {context['ge']}",
-    "greater_than": lambda context: f"Must be above {context['gt']}",
+    "greater_than": lambda context: f"Must be above {context['gt']:g}",
     "less_than_equal": lambda context: f"Must be at most {context['le']}",
     "literal_error": lambda context: f"Must be {context['expected']}",
     "uuid_type": A_UUID,
