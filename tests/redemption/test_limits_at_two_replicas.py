@@ -21,6 +21,7 @@ from service.reference import raise_revision
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import offer, spending_limit, transfer
+from tests.redemption.batches import noon_zone
 from tests.redemption.calls import BY_PAY_CODE, OWN, Caller
 from tests.redemption.crowd import Person, crowd
 from tests.verifying.damage import breaches
@@ -61,9 +62,7 @@ RUSHES = [
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """It is noon where this service is: no day ends while it is looked at."""
-    ahead = 12 - datetime.now(UTC).hour
-    zone = f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT"
-    return settings.model_copy(update={"business_timezone": zone})
+    return settings.model_copy(update={"business_timezone": noon_zone()})
 
 
 async def set_limits(engine: AsyncEngine, limits: dict[tuple[LimitKind, str | None], int], *clients: Client) -> None:
