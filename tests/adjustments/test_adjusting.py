@@ -35,7 +35,7 @@ from service.ledger.queries import read_wallet
 from service.residents.residents import register_resident
 from service.tables import ISSUER_ACCOUNT_ID, transfer, wallet
 from tests.adjustments.conftest import Office
-from tests.residents.blocking import until_blocked
+from tests.blocking import until_blocked
 from tests.world import adjust
 
 

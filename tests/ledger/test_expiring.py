@@ -19,7 +19,7 @@ from service.redemption.limits import set_limit
 from service.settings import Settings
 from service.tables import coin_life, expiry_position, material, tariff, transfer, wallet
 from service.weighing.places import set_tariff
-from tests.ledger.test_posting import until_blocked
+from tests.blocking import until_blocked
 from tests.world import credit
 
 ZONE = "Asia/Shanghai"

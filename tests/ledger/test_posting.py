@@ -15,6 +15,7 @@ from service.errors import InsufficientCoins
 from service.ledger.book import Wallet
 from service.ledger.queries import open_merchant_account, open_wallet, read_wallet
 from service.tables import transfer, wallet
+from tests.blocking import until_blocked
 from tests.world import credit, spend
 
 
@@ -163,16 +164,3 @@ async def test_500_opposite_transfers_at_once_end_where_they_began(
     async with engine.connect() as connection:
         assert await read_wallet(connection, accounts[0]) == Wallet(posted=500, held=0)
         assert len(await transfers(connection, accounts[0])) == 501
-
-
-async def until_blocked(admin_engine: AsyncEngine) -> None:
-    """Wait until a connection of the service waits for a lock. The limit is only there so that a failure ends."""
-    query = sa.text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock' AND usename <> current_user"
-    )
-    async with asyncio.timeout(120):
-        blocked = 0
-        while not blocked:
-            async with admin_engine.connect() as connection:
-                blocked = (await connection.execute(query)).scalar_one()

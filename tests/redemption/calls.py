@@ -1,10 +1,9 @@
 """Calls of redemption as the mini-program and a merchant's till make them, and what the database holds afterwards."""
 
-import asyncio
 import io
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -91,33 +90,9 @@ async def _rows(connection: Any, query: Any) -> list[tuple[Any, ...]]:
     return rows
 
 
-async def wait_until(holds: Callable[[], Awaitable[Any]]) -> Any:
-    """What `holds` gives, as soon as that is something. The limit is only there so that a failure ends."""
-    async with asyncio.timeout(120):
-        # Polled: what is waited for happens in the database, which sets no event of ours.
-        while not (found := await holds()):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    return found
-
-
 @asynccontextmanager
 async def wallets_closed(admin_engine: AsyncEngine) -> AsyncIterator[None]:
     """Nobody can lock a wallet meanwhile: whoever tries waits, in the middle of the transaction."""
     async with admin_engine.begin() as connection:
         await connection.execute(sa.text("LOCK TABLE wallet IN EXCLUSIVE MODE"))
         yield
-
-
-async def blocked_connection(admin_engine: AsyncEngine) -> int | None:
-    """The process id of a connection of the service that waits for a lock."""
-    async with admin_engine.connect() as connection:
-        pid: int | None = (
-            await connection.execute(
-                sa.text(
-                    "SELECT pid FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'tanbi'"
-                    " AND usename <> current_user"
-                )
-            )
-        ).scalar()
-    return pid

@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -16,9 +15,9 @@ from service.idempotency import StoredAnswer
 from service.ledger.book import Wallet
 from service.settings import Settings
 from service.tables import offer, wallet
+from tests.blocking import until_blocked
 from tests.conftest import TEMPLATE, admin_execute
 from tests.redemption.batches import Batches, batches_of, said
-from tests.redemption.calls import wait_until
 from tests.world import EPOCH
 
 
@@ -34,20 +33,6 @@ def database(postgres: EmbeddedPostgres) -> Iterator[str]:
 async def batches(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Batches]:
     async with batches_of(settings, engine) as batches:
         yield batches
-
-
-async def blocked(admin_engine: AsyncEngine) -> int:
-    """How many connections wait for a lock."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with admin_engine.connect() as connection:
-        return int((await connection.execute(sa.text(query))).scalar_one())
-
-
-async def until_waiting_or_done(admin_engine: AsyncEngine, count: int, task: "asyncio.Task[Any]") -> None:
-    async def stands() -> bool:
-        return task.done() or await blocked(admin_engine) >= count
-
-    await wait_until(stands)
 
 
 # -- one key twice --
@@ -135,9 +120,9 @@ async def test_a_code_that_is_replaced_while_it_pays_has_paid_and_the_new_one_is
         # A piece is counted after the code was looked at and before it is used.
         await connection.execute(sa.select(offer.c.id).where(offer.c.id == shop.id).with_for_update())
         paying = asyncio.create_task(batches.granted(batches.take(shop, code, None, offer_id=shop.id)))
-        await until_waiting_or_done(admin_engine, 1, paying)
+        await until_blocked(admin_engine, 1, unless_done=paying)
         replacing = asyncio.create_task(batches.new_code(anna))
-        await until_waiting_or_done(admin_engine, 2, replacing)
+        await until_blocked(admin_engine, 2, unless_done=replacing)
     await paying
     new = await replacing
     answers = await batches.commit(batches.take(shop, code, 1), batches.take(shop, new, 1))

@@ -19,8 +19,9 @@ from service.redemption.routes import COMMANDS
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import idempotency_key, redemption, session, transfer, wallet
+from tests.blocking import blocked_connection, wait_until
 from tests.conftest import admin_execute
-from tests.redemption.calls import BY_PAY_CODE, OWN, Caller, blocked_connection, code_of, wait_until
+from tests.redemption.calls import BY_PAY_CODE, OWN, Caller, code_of
 from tests.redemption.crowd import Person, crowd
 from tests.verifying.damage import breaches
 from tests.world import World

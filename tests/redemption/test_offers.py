@@ -22,8 +22,8 @@ from service.redemption.offers import add_offer, change_offer, list_offers, list
 from service.settings import Settings
 from service.tables import merchant, offer
 from service.weighing.places import Position, add_area, add_site, place_site
+from tests.blocking import blocked_connection, wait_until
 from tests.conftest import TEMPLATE, admin_execute
-from tests.redemption.calls import blocked_connection, wait_until
 
 NOW = datetime.now(UTC)
 DATABASE = "offers"

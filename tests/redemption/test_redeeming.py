@@ -21,16 +21,8 @@ from service.db import transaction
 from service.residents.residents import register_resident
 from service.settings import Settings
 from service.tables import wallet
-from tests.redemption.calls import (
-    OWN,
-    Caller,
-    balance,
-    blocked_connection,
-    code_of,
-    redemptions,
-    wait_until,
-    wallets_closed,
-)
+from tests.blocking import blocked_connection, wait_until
+from tests.redemption.calls import OWN, Caller, balance, code_of, redemptions, wallets_closed
 from tests.world import World, adjust, earn, open_session
 
 Client = TestClient[Any, Any]

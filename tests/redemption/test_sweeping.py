@@ -20,9 +20,9 @@ from service.redemption.sweeping import sweep_forever
 from service.settings import Settings
 from service.tables import hold, hold_resolution, wallet, webhook_message
 from service.webhooks.endpoints import register_endpoint
+from tests.blocking import blocked_connection, wait_until
 from tests.conftest import TEMPLATE, admin_execute
 from tests.redemption.batches import Batches, Customer, batches_of
-from tests.redemption.calls import blocked_connection, wait_until
 from tests.world import add_due_hold
 
 # Residents with a hold each that is due, far more than one transaction of the sweeper takes.

@@ -13,7 +13,7 @@ from service.ledger.coin_life import next_expiring
 from service.residents import overview
 from service.settings import Settings
 from service.tables import carbon_factor, coin_life, resident_volume, wallet
-from tests.residents.blocking import HANGING_SECONDS
+from tests.blocking import HANGING_SECONDS
 from tests.residents.conftest import Client, bearer_of, register
 from tests.world import EPOCH, World, credit, post, weigh_event
 

@@ -20,7 +20,7 @@ from service.webhooks.endpoints import disable_endpoint
 from service.webhooks.messages import read_messages, replay_message
 from service.webhooks.queries import overdue_seconds
 from service.webhooks.rules import ATTEMPTS_MAX
-from tests.residents.blocking import until_blocked
+from tests.blocking import until_blocked
 from tests.webhooks.receiver import Receiver, receiving, self_signed
 from tests.webhooks.world import DATA, MERCHANT, World
 from tests.world import add_shop

@@ -11,7 +11,8 @@ from standardwebhooks import Webhook
 from service.api_keys import Role, create_api_key
 from service.db import transaction
 from service.settings import Settings
-from tests.redemption.calls import Caller, code_of, wait_until
+from tests.blocking import wait_until
+from tests.redemption.calls import Caller, code_of
 from tests.webhooks.receiver import Receiver
 from tests.webhooks.world import MERCHANT, World
 from tests.world import add_shop

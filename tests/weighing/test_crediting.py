@@ -21,7 +21,7 @@ from service.tables import bin_, credential, hold, resident, transfer, wallet, w
 from service.weighing.bins import suspend_bin
 from service.weighing.crediting import credit
 from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
-from tests.residents.blocking import until_blocked
+from tests.blocking import until_blocked
 from tests.world import CARD, EPOCH, World, add_due_hold
 
 Credit = Callable[..., Awaitable[list[Settled | NotActive | Unsettled]]]
