@@ -61,7 +61,8 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
             "default_transaction_isolation": "read committed",
             "statement_timeout": str(math.ceil(settings.statement_timeout_seconds * 1000)),
             "lock_timeout": str(math.ceil(settings.statement_timeout_seconds * 500)),
-            "idle_in_transaction_session_timeout": "60000",
+            # A process that hangs in a transaction must not keep what it has locked: nothing here pauses for so long.
+            "idle_in_transaction_session_timeout": str(math.ceil(settings.statement_timeout_seconds * 1000)),
         },
     }
 
@@ -114,7 +115,7 @@ class Writers:
         self._arguments: dict[str, Any] = {**arguments, **connect_arguments(settings)}
         # Planning the statement costs as much as crediting a hundred events; its plan does not depend on the arguments.
         self._arguments["server_settings"]["plan_cache_mode"] = "force_generic_plan"
-        # Nothing pauses in a transaction here. Of a process that hangs, whoever waits for its locks sees the end.
+        # Here nothing pauses at all; whoever waits for a lock of a process that hangs sees the end of it.
         self._arguments["server_settings"]["idle_in_transaction_session_timeout"] = str(
             math.ceil(settings.statement_timeout_seconds * 250)
         )

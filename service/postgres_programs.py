@@ -10,6 +10,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from pathlib import Path
 POSTGRES_MAJOR = "18"
 SERVER_USER = "tanbi-postgres"
 PROGRAM_SECONDS_MAX = 360
+KILLED_SECONDS_MAX = 10
 LOG_TAIL_LINES = 15
 
 # Search any directory and read any file; or, where that one is withheld (Docker's default), write and run any as well.
@@ -151,16 +153,18 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the wheel's programs to its end, out of reach of Ctrl-C and of the caller's PG… variables.
 
-    Its environment is bare: the server keeps it, and must not keep our secrets. Raises EmbeddedPostgresError.
+    Its environment is bare: the server keeps it, and must not keep our secrets. Interrupted, it ends with its children:
+    initdb's would go on writing. Raises EmbeddedPostgresError.
     """
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     through = _through_setpriv(user) if user and user.capability else []
     plainly = user if not through else None
     try:
-        return subprocess.run(  # noqa: S603 - our own programs, no shell
+        process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
             [*through, str(bin_dir() / program), *arguments],
-            input=text,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
             env=kept | {"LC_ALL": "C", "TZ": "UTC", "PGCONNECT_TIMEOUT": "10"},
@@ -170,11 +174,23 @@ def run(
             user=plainly.uid if plainly else None,
             group=plainly.gid if plainly else None,
             extra_groups=[] if plainly else None,
-            timeout=PROGRAM_SECONDS_MAX,
-            check=False,
         )
+        with process:
+            try:
+                said, complained = process.communicate(text, timeout=PROGRAM_SECONDS_MAX)
+            except BaseException:
+                _end_session(process)
+                raise
+        return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EmbeddedPostgresError(f"{program} of the embedded PostgreSQL cannot be run: {error}") from error
+
+
+def _end_session(process: "subprocess.Popen[str]") -> None:
+    """Kill a program with its children, and wait until none of them has its output open."""
+    os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=KILLED_SECONDS_MAX)
 
 
 def last_lines(text: str) -> str:

@@ -161,8 +161,12 @@ async def _export(engine: AsyncEngine, settings: Settings, number: str, output: 
         if found is None:
             raise StatementUnknown(f"There is no statement {number}.")
         await lift_time_limit(connection)
-        for ending, document in documents.DOCUMENTS.items():
+        left = [
             await document.write(connection, found, zone, output / f"{number}.{ending}")
+            for ending, document in documents.DOCUMENTS.items()
+        ]
+    for finish in left:
+        finish()
 
 
 @statement_app.command("list")

@@ -5,16 +5,17 @@ import csv
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 import jinja2
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.settlement import queries, workbook
+from service.settlement import queries
 from service.settlement.months import Month
 from service.settlement.rules import exact_yuan, yuan, yuan_in_words
+from service.settlement.workbook import Workbook
 
 HEADER: Final = (
     "时间 Time",
@@ -26,6 +27,7 @@ HEADER: Final = (
     "设备 Machine",
 )
 KINDS: Final = {"redemption": "扣款 capture", "refund": "退款 refund"}
+Finish: TypeAlias = Callable[[], None]
 # What a spreadsheet would take for a formula.
 FORMULA_BEGINNINGS: Final = ("=", "+", "-", "@", "\t", "\r")
 CSV_TYPE: Final = "text/csv"
@@ -38,6 +40,10 @@ _pages = jinja2.Environment(
 # Groups of three, and a true minus sign.
 _pages.filters["grouped"] = lambda number: f"{number:,}".replace("-", "−")
 _pages.filters["minus"] = lambda amount: amount.replace("-", "−")
+
+
+def _finished() -> None:
+    """Nothing is left to do."""
 
 
 def _text(value: str | None) -> str:
@@ -59,7 +65,7 @@ def _cells(row: sa.Row[Any], zone: ZoneInfo) -> tuple[str, str, str, int, int, s
     )
 
 
-async def write_csv(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> None:
+async def write_csv(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> Finish:
     """UTF-8 with a byte order mark, by which Excel knows that it is."""
     local = ZoneInfo(zone)
     with path.open("w", encoding="utf-8-sig", newline="") as file:
@@ -71,21 +77,26 @@ async def write_csv(connection: AsyncConnection, statement: sa.Row[Any], zone: s
 
         async for lines in queries.stream_lines(connection, statement.number):
             await asyncio.to_thread(write, lines)
+    return _finished
 
 
-async def write_xlsx(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> None:
+async def write_xlsx(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> Finish:
     """What it comes to on one sheet, and every line on as many as it takes; in constant memory, and in a thread."""
     local = ZoneInfo(zone)
-    count = statement.captures + statement.refunds
-    summary = [(name, _text(each) if isinstance(each, str) else each) for name, each in summary_rows(statement, zone)]
-    frame = await asyncio.to_thread(workbook.frame, summary, statement.payable_fen, HEADER, count)
-    with workbook.Packing(frame, path, count) as packing:
+    totals = [(name, _text(each) if isinstance(each, str) else each) for name, each in summary_rows(statement, zone)]
+    book = Workbook(path, HEADER)
 
-        def write(lines: Sequence[sa.Row[Any]]) -> None:
-            packing.write([_cells(row, local) for row in lines])
+    def write(lines: Sequence[sa.Row[Any]]) -> None:
+        book.write(_cells(row, local) for row in lines)
 
+    try:
+        book.write_totals(totals, statement.payable_fen)
         async for lines in queries.stream_lines(connection, statement.number):
             await asyncio.to_thread(write, lines)
+    except BaseException:
+        book.close()
+        raise
+    return book.close
 
 
 def summary_rows(statement: sa.Row[Any], zone: str) -> list[tuple[str, str | int]]:
@@ -105,7 +116,7 @@ def summary_rows(statement: sa.Row[Any], zone: str) -> list[tuple[str, str | int
     ]
 
 
-async def write_page(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> None:
+async def write_page(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> Finish:
     """A printable page in Chinese, of the totals, each rate and each day."""
     rates = [
         {
@@ -128,6 +139,7 @@ async def write_page(connection: AsyncConnection, statement: sa.Row[Any], zone: 
         days=await queries.days_of(connection, statement.number, zone),
     )
     await asyncio.to_thread(path.write_text, page, encoding="utf-8")
+    return _finished
 
 
 def _local(at: datetime, zone: str) -> str:
@@ -135,11 +147,14 @@ def _local(at: datetime, zone: str) -> str:
 
 
 class Document(NamedTuple):
-    """A statement as a file: what it is on the wire, and who writes it."""
+    """A statement as a file: what it is on the wire, and who writes it.
+
+    `write` gives what is left to do, in a thread: it can take long, and nobody may idle in a transaction meanwhile.
+    """
 
     content_type: str
     shown_inline: bool
-    write: Callable[[AsyncConnection, sa.Row[Any], str, Path], Awaitable[None]]
+    write: Callable[[AsyncConnection, sa.Row[Any], str, Path], Awaitable[Finish]]
 
 
 # By the ending of the file's name.

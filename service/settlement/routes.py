@@ -254,8 +254,10 @@ async def _file(request: web.Request, ending: str) -> web.StreamResponse:
         # Before waiting for one's turn, so that only those are waited for whose statement it is; it never changes.
         async with snapshot(request.app[ENGINE]) as connection:
             found = await _own(request, connection)
-        async with request.app[WRITING], snapshot(request.app[ENGINE]) as connection:
-            await document.write(connection, found, request.app[SETTINGS].business_timezone, path)
+        async with request.app[WRITING]:
+            async with snapshot(request.app[ENGINE]) as connection:
+                finish = await document.write(connection, found, request.app[SETTINGS].business_timezone, path)
+            await asyncio.to_thread(finish)
         shown = "inline" if document.shown_inline else "attachment"
         response = web.StreamResponse()
         response.content_type = document.content_type

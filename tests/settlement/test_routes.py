@@ -62,7 +62,7 @@ async def test_a_name_that_a_spreadsheet_would_compute_stays_a_name(
     async with snapshot(engine) as connection:
         found = await queries.find_statement(connection, "NK-M-01-202605")
         assert found is not None
-        await documents.write_xlsx(connection, found, ZONE, tmp_path / "statement.xlsx")
+        (await documents.write_xlsx(connection, found, ZONE, tmp_path / "statement.xlsx"))()
     with zipfile.ZipFile(tmp_path / "statement.xlsx") as book:
         assert b"<f>" not in book.read("xl/worksheets/sheet1.xml") + book.read("xl/worksheets/sheet2.xml")
     assert documents._text("=1+1") == "'=1+1"
@@ -80,7 +80,7 @@ async def test_files_tell_the_citys_time_and_what_was_given_back_below_zero(
         found = await queries.find_statement(connection, number or "")
         assert found is not None
         for ending, document in documents.DOCUMENTS.items():
-            await document.write(connection, found, ZONE, tmp_path / ending)
+            (await document.write(connection, found, ZONE, tmp_path / ending))()
     expected = [
         ("2026-05-03 01:30:00", 101, 1500),
         ("2026-05-20 23:59:59", 77, 1999),
@@ -115,7 +115,7 @@ async def test_a_statement_of_what_was_told_too_late_alone_says_so_in_every_file
         found = await queries.find_statement(connection, number or "")
         assert found is not None
         for ending, document in documents.DOCUMENTS.items():
-            await document.write(connection, found, ZONE, tmp_path / ending)
+            (await document.write(connection, found, ZONE, tmp_path / ending))()
     assert len(list(csv.reader(io.StringIO((tmp_path / "csv").read_text("utf-8-sig"))))) == 1
     with zipfile.ZipFile(tmp_path / "xlsx") as book:
         assert "<v>77</v>" in book.read("xl/worksheets/sheet1.xml").decode()
