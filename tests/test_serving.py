@@ -134,11 +134,17 @@ async def test_counts_add_up_over_the_processes_whichever_answers(served: Served
 
 async def test_either_process_tells_the_databases_figures_once(served: Served) -> None:
     outstanding = ("tanbi_coins_outstanding", frozenset[tuple[str, str]]())
+
+    async def until_they_are_told() -> None:
+        while outstanding not in await served.samples():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    # The first fold takes long: who is stopped in it keeps its lock until the database ends what idles.
+    await until_they_are_told()
     for stopped in served.workers():
         with Held(stopped):
             # The lease is of both, and one of them may have been holding it when it was stopped.
-            while outstanding not in await served.samples():  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+            await until_they_are_told()
             text = await served.get("/metrics")
             assert text.count("\ntanbi_coins_outstanding ") == 1
 
