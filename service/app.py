@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -75,60 +75,34 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
     """What lives as long as the application, opened in order and closed in reverse."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(embedded_kept_running(settings))
-        engine = create_engine(settings)
+        engine = app[keys.ENGINE] = create_engine(settings)
         stack.push_async_callback(engine.dispose)
-        keyring = Keyring.of(settings)
-        reference = Reference(engine, keyring, demo=settings.demo)
+        app[keys.KEYRING] = Keyring.of(settings)
+        reference = app[keys.REFERENCE] = Reference(engine, app[keys.KEYRING], demo=settings.demo)
         await reference.refresh_at_start(settings.statement_timeout_seconds)
-        writers = Writers(settings)
+        writers, command_writers = Writers(settings), Writers(settings, by_key=True)
         stack.callback(writers.close)
-        group_commit = await stack.enter_async_context(
-            GroupCommit[PendingEvent, Settled | NotActive | Unsettled](
-                partial(crediting.credit, writers, demo=settings.demo),
-                limits=Limits(
-                    writers=settings.groupcommit_writers,
-                    batch_items_max=settings.groupcommit_batch_items_max,
-                    queue_items_max=settings.groupcommit_queue_items_max,
-                    retry_seconds_max=settings.groupcommit_retry_seconds_max,
-                    companion_items_min=settings.groupcommit_companion_items_min,
-                ),
-                is_poison=is_poison,
-                is_retryable=is_retryable,
-                observer=app[keys.METRICS].group_commit("weigh_events"),
-            )
-        )
-        command_writers = Writers(settings, by_key=True)
         stack.callback(command_writers.close)
+        events = await stack.enter_async_context(_group_commit_of_events(app, settings, writers))
         redeeming = committing.Committing(
             command_writers, reference, zone=settings.business_timezone, demo=settings.demo
         )
-        commands = app[redemption.COMMANDS] = await stack.enter_async_context(
-            GroupCommit[Command, committing.Decided](
-                redeeming.commit,
-                limits=Limits(
-                    writers=settings.redemption_writers,
-                    batch_items_max=settings.redemption_batch_items_max,
-                    queue_items_max=settings.redemption_queue_items_max,
-                    retry_seconds_max=settings.groupcommit_retry_seconds_max,
-                    companion_items_min=settings.redemption_companion_items_min,
-                ),
-                is_poison=committing.is_poison,
-                is_retryable=committing.is_retryable,
-                observer=app[keys.METRICS].group_commit("redemptions"),
-            )
-        )
+        commands = await stack.enter_async_context(_group_commit_of_commands(app, settings, redeeming))
+        app[redemption.COMMANDS] = commands
         app[adjustments.RELEASE] = redeeming.release_due
+        app[settlement.WRITING] = asyncio.Semaphore(settlement.WRITING_MAX)
+        app[settlement.REPORTING] = asyncio.Semaphore(settlement.REPORTING_MAX)
         bounds = rules.Bounds(
             future_seconds_max=settings.event_future_seconds_max,
             age_days_max=settings.event_age_days_max,
             weight_grams_max=settings.weight_grams_max,
         )
-        app[settlement.WRITING] = asyncio.Semaphore(settlement.WRITING_MAX)
-        app[settlement.REPORTING] = asyncio.Semaphore(settlement.REPORTING_MAX)
-        app[keys.ENGINE] = engine
-        app[keys.KEYRING] = keyring
-        app[keys.REFERENCE] = reference
-        app[weighing.INTAKE] = intake.Intake(group_commit, reference, keyring, bounds)
+        app[weighing.INTAKE] = intake.Intake(events, reference, app[keys.KEYRING], bounds)
+        app[webhooks.RESOLVER] = registering = Resolver(REGISTRATION_THREADS)
+        stack.push_async_callback(registering.close)
+        resolver = Resolver(DELIVERY_THREADS)
+        stack.push_async_callback(resolver.close)
+        to_merchants = await stack.enter_async_context(open_session(settings, resolver))
         if settings.wechat_app_id:
             app[residents.WECHAT] = WechatClient(
                 await stack.enter_async_context(ClientSession(cookie_jar=DummyCookieJar())),
@@ -137,57 +111,81 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
                 base_url=settings.wechat_base_url,
                 timeout_seconds=settings.wechat_timeout_seconds,
             )
-        await stack.enter_async_context(
-            _background(
-                credit_waiting_forever(
-                    engine,
-                    interval_seconds=settings.waiting_interval_seconds,
-                    waiting_max=timedelta(days=settings.waiting_days_max),
-                    demo=settings.demo,
-                )
-            )
-        )
-        await stack.enter_async_context(_background(fold_forever(engine, settings)))
-        await stack.enter_async_context(
-            _background(
-                sweep_forever(
-                    redeeming,
-                    interval_seconds=settings.hold_sweep_interval_seconds,
-                    swept=app[keys.METRICS].count_expired_holds,
-                )
-            )
-        )
-        await stack.enter_async_context(_background(expire_forever(engine, settings)))
-        app[webhooks.RESOLVER] = registering = Resolver(REGISTRATION_THREADS)
-        stack.push_async_callback(registering.close)
-        resolver = Resolver(DELIVERY_THREADS)
-        stack.push_async_callback(resolver.close)
-        to_merchants = await stack.enter_async_context(open_session(settings, resolver))
-        await stack.enter_async_context(
-            _background(deliver_forever(engine, settings, keyring, to_merchants, app[keys.METRICS]))
-        )
-        await stack.enter_async_context(_background(reference.refresh_forever(settings.reference_poll_seconds)))
-        await stack.enter_async_context(
-            _background(
-                app[keys.METRICS].sample_forever(
-                    queued_items={
-                        "weigh_events": lambda: group_commit.queued_items,
-                        "redemptions": lambda: commands.queued_items,
-                    },
-                    pools={
-                        "engine": lambda: engine_use(engine),
-                        "writers": lambda: (writers.used, writers.idle),
-                        "command_writers": lambda: (command_writers.used, command_writers.idle),
-                    },
-                )
-            )
-        )
+        queues: dict[str, Callable[[], int]] = {
+            "weigh_events": lambda: events.queued_items,
+            "redemptions": lambda: commands.queued_items,
+        }
+        pools: dict[str, Callable[[], tuple[int, int]]] = {
+            "engine": lambda: engine_use(engine),
+            "writers": lambda: (writers.used, writers.idle),
+            "command_writers": lambda: (command_writers.used, command_writers.idle),
+        }
+        for work in _workers(app, settings, redeeming, to_merchants):
+            await stack.enter_async_context(_background(work))
+        sampling = app[keys.METRICS].sample_forever(queued_items=queues, pools=pools)
+        await stack.enter_async_context(_background(sampling))
         # What stands after start stays: the collector need not look at it again in every full pass.
         gc.collect()
         gc.freeze()
         # Requests leave little behind: with the default of 700 the collector would run every twenty events.
         gc.set_threshold(GC_ALLOCATIONS, 20, 50)
         yield
+
+
+def _group_commit_of_events(
+    app: web.Application, settings: Settings, writers: Writers
+) -> GroupCommit[PendingEvent, Settled | NotActive | Unsettled]:
+    return GroupCommit(
+        partial(crediting.credit, writers, demo=settings.demo),
+        limits=Limits(
+            writers=settings.groupcommit_writers,
+            batch_items_max=settings.groupcommit_batch_items_max,
+            queue_items_max=settings.groupcommit_queue_items_max,
+            retry_seconds_max=settings.groupcommit_retry_seconds_max,
+            companion_items_min=settings.groupcommit_companion_items_min,
+        ),
+        is_poison=is_poison,
+        is_retryable=is_retryable,
+        observer=app[keys.METRICS].group_commit("weigh_events"),
+    )
+
+
+def _group_commit_of_commands(
+    app: web.Application, settings: Settings, redeeming: committing.Committing
+) -> GroupCommit[Command, committing.Decided]:
+    return GroupCommit(
+        redeeming.commit,
+        limits=Limits(
+            writers=settings.redemption_writers,
+            batch_items_max=settings.redemption_batch_items_max,
+            queue_items_max=settings.redemption_queue_items_max,
+            retry_seconds_max=settings.groupcommit_retry_seconds_max,
+            companion_items_min=settings.redemption_companion_items_min,
+        ),
+        is_poison=committing.is_poison,
+        is_retryable=committing.is_retryable,
+        observer=app[keys.METRICS].group_commit("redemptions"),
+    )
+
+
+def _workers(
+    app: web.Application, settings: Settings, redeeming: committing.Committing, to_merchants: ClientSession
+) -> Iterator[Coroutine[Any, Any, None]]:
+    """What goes on beside the requests, for as long as the application lives."""
+    engine, metrics = app[keys.ENGINE], app[keys.METRICS]
+    yield credit_waiting_forever(
+        engine,
+        interval_seconds=settings.waiting_interval_seconds,
+        waiting_max=timedelta(days=settings.waiting_days_max),
+        demo=settings.demo,
+    )
+    yield fold_forever(engine, settings)
+    yield sweep_forever(
+        redeeming, interval_seconds=settings.hold_sweep_interval_seconds, swept=metrics.count_expired_holds
+    )
+    yield expire_forever(engine, settings)
+    yield deliver_forever(engine, settings, app[keys.KEYRING], to_merchants, metrics)
+    yield app[keys.REFERENCE].refresh_forever(settings.reference_poll_seconds)
 
 
 @asynccontextmanager

@@ -67,6 +67,27 @@ class Metrics:
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
+        self._scrape_errors = Counter(
+            "tanbi_scrape_errors",
+            "Scrapes whose database figures could not be read in time",
+            registry=self.registry,
+        )
+        self._gauge()
+        # Children are looked up once: labels() costs more than inc().
+        self._outcomes = {
+            outcome: self._weigh_events.labels(outcome)
+            for outcome in ("credited", "unclaimed", "duplicate", "conflict", "held", "rejected")
+        }
+        # From 0 on: a rate does not see the step to a first value.
+        self._redemptions.labels("captured")
+        for outcome in ("failed", "gone"):
+            self._webhooks.labels(outcome)
+        # Noted while a request runs and counted four times a second, all at once: counting one by one costs each weigh
+        # event three times as much, and more where processes share their counts through a file.
+        self._noted_outcomes: Counts[str] = Counts()
+        self._noted_answers: defaultdict[tuple[str, str, int], list[float]] = defaultdict(list)
+
+    def _gauge(self) -> None:
         self._queue_depth = Gauge(
             "tanbi_groupcommit_queue_depth",
             "Items waiting for a writer",
@@ -87,24 +108,6 @@ class Metrics:
             multiprocess_mode="livemax",
             registry=self.registry,
         )
-        self._scrape_errors = Counter(
-            "tanbi_scrape_errors",
-            "Scrapes whose database figures could not be read in time",
-            registry=self.registry,
-        )
-        # Children are looked up once: labels() costs more than inc().
-        self._outcomes = {
-            outcome: self._weigh_events.labels(outcome)
-            for outcome in ("credited", "unclaimed", "duplicate", "conflict", "held", "rejected")
-        }
-        # From 0 on: a rate does not see the step to a first value.
-        self._redemptions.labels("captured")
-        for outcome in ("failed", "gone"):
-            self._webhooks.labels(outcome)
-        # Noted while a request runs and counted four times a second, all at once: counting one by one costs each weigh
-        # event three times as much, and more where processes share their counts through a file.
-        self._noted_outcomes: Counts[str] = Counts()
-        self._noted_answers: defaultdict[tuple[str, str, int], list[float]] = defaultdict(list)
 
     def count_outcomes(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
         for outcome in outcomes:

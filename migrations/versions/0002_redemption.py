@@ -43,9 +43,13 @@ def upgrade() -> None:
     alter_redemptions()
     alter_transfers()
     create_ledger()
+    create_adjustments()
     create_redemption()
+    create_limits()
     create_settlement()
+    create_settlement_lines()
     create_webhooks()
+    create_webhook_deliveries()
     op.execute("INSERT INTO expiry_position (id, owner_id, pass_began_at) VALUES (1, 9223372036854775807, '-infinity')")
     names = ", ".join(PRIVILEGES)
     op.execute(f"GRANT SELECT ON {names} TO tanbi_app")
@@ -229,6 +233,9 @@ def create_ledger() -> None:
         sa.CheckConstraint("id = 1", name=op.f("ck_expiry_position_single")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_expiry_position")),
     )
+
+
+def create_adjustments() -> None:
     op.create_table(
         "adjustment",
         sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -305,6 +312,9 @@ def create_redemption() -> None:
         postgresql_with={"fillfactor": 70},
     )
     op.create_index(op.f("ix_offer_merchant_id"), "offer", ["merchant_id"], unique=False)
+
+
+def create_limits() -> None:
     op.create_table(
         "spending_limit",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -389,6 +399,9 @@ def create_settlement() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_settlement_statement")),
         sa.UniqueConstraint("merchant_id", "month", name=op.f("uq_settlement_statement_merchant_id_month")),
     )
+
+
+def create_settlement_lines() -> None:
     op.create_table(
         "settlement_line",
         sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -469,6 +482,9 @@ def create_webhooks() -> None:
         ["merchant_id", "number"],
         unique=False,
     )
+
+
+def create_webhook_deliveries() -> None:
     op.create_table(
         "webhook_delivery",
         sa.Column("message_id", sa.Uuid(), nullable=False),

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.blocking import HANGING_SECONDS
+
 
 @dataclass(frozen=True)
 class Received:
@@ -49,7 +51,7 @@ class Receiver:
 
     async def has(self, holds: Callable[[list[Received]], bool]) -> None:
         """Wait until what was received is as wanted."""
-        async with self.arrived:
+        async with asyncio.timeout(HANGING_SECONDS), self.arrived:
             await self.arrived.wait_for(lambda: holds(self.received))
 
 
