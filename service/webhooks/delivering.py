@@ -147,6 +147,7 @@ class Deliveries:
             message_id=delivery.message_id,
             endpoint_id=delivery.endpoint_id,
             attempts=delivery.attempts,
+            claimed_until=delivery.claimed_until,
             sent_at=answer.sent_at,
             milliseconds=answer.milliseconds,
             status=answer.status,

@@ -49,19 +49,20 @@ JOIN webhook_endpoint AS endpoint ON endpoint.id = chosen.endpoint_id
 JOIN webhook_message AS message ON message.id = chosen.message_id
 WHERE delivery.message_id = chosen.message_id AND delivery.endpoint_id = chosen.endpoint_id
 RETURNING message.id AS message_id, message.payload, endpoint.id AS endpoint_id, endpoint.merchant_id, endpoint.url,
-          endpoint.secret, delivery.attempts
+          endpoint.secret, delivery.attempts, delivery.next_attempt_at AS claimed_until
 """)
 
 # An answer counts for the delivery as it was claimed: one that was replayed meanwhile, or claimed again when its lease
-# had ended, has its own future. Only a success settles it whatever happened. What was deleted meanwhile leaves nothing,
-# and is locked first: a log of it would be refused, and every other answer with it.
+# had ended, has its own future. A success settles it all the same, unless it is to be sent now: what is replayed is
+# sent once more, whatever was on its way. What was deleted meanwhile leaves nothing, and is locked first: a log of it
+# would be refused, and every other answer with it.
 RECORD: Final = sa.text("""
 WITH answered AS (
     SELECT * FROM unnest(
-        CAST(:message_ids AS uuid[]), CAST(:endpoint_ids AS uuid[]), CAST(:attempts AS integer[]),
+        CAST(:message_ids AS uuid[]), CAST(:endpoint_ids AS uuid[]), CAST(:claimed_until AS timestamptz[]),
         CAST(:sent_at AS timestamptz[]), CAST(:milliseconds AS integer[]), CAST(:statuses AS smallint[]),
         CAST(:errors AS text[]), CAST(:states AS text[]), CAST(:delays_seconds AS float8[])
-    ) AS answered (message_id, endpoint_id, attempts, sent_at, milliseconds, status, error, state, delay_seconds)
+    ) AS answered (message_id, endpoint_id, claimed_until, sent_at, milliseconds, status, error, state, delay_seconds)
 ), found AS MATERIALIZED (
     SELECT delivery.message_id, delivery.endpoint_id
     FROM webhook_delivery AS delivery
@@ -83,7 +84,9 @@ SET state = answered.state,
 FROM found
 JOIN answered USING (message_id, endpoint_id)
 WHERE delivery.message_id = found.message_id AND delivery.endpoint_id = found.endpoint_id
-  AND delivery.state = 'waiting' AND (delivery.attempts = answered.attempts OR answered.state = 'delivered')
+  AND delivery.state = 'waiting'
+  AND (delivery.next_attempt_at = answered.claimed_until
+       OR (answered.state = 'delivered' AND delivery.next_attempt_at > clock_timestamp()))
 """)
 
 SETTLE_DISABLED: Final = sa.text("""
@@ -187,6 +190,7 @@ class Claimed:
     # As it is stored.
     secret: bytes
     attempts: int
+    claimed_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,7 @@ class Attempted:
     message_id: UUID
     endpoint_id: UUID
     attempts: int
+    claimed_until: datetime
     sent_at: datetime
     milliseconds: int
     status: int | None
@@ -313,7 +318,7 @@ async def record_attempts(connection: AsyncConnection, attempted: Sequence[Attem
         {
             "message_ids": [each.message_id for each in attempted],
             "endpoint_ids": [each.endpoint_id for each in attempted],
-            "attempts": [each.attempts for each in attempted],
+            "claimed_until": [each.claimed_until for each in attempted],
             "sent_at": [each.sent_at for each in attempted],
             "milliseconds": [each.milliseconds for each in attempted],
             "statuses": [each.status for each in attempted],

@@ -342,11 +342,14 @@ async def test_a_message_is_replayed_with_its_id_also_to_an_endpoint_that_came_l
     assert {delivery.state for delivery in await world.deliveries()} == {"delivered"}
 
 
-async def test_a_replay_is_not_ended_by_the_attempt_that_was_on_its_way(world: World, receiver: Receiver) -> None:
+@pytest.mark.parametrize("status", [500, 200])
+async def test_a_replay_is_not_ended_by_the_attempt_that_was_on_its_way(
+    world: World, receiver: Receiver, status: int
+) -> None:
     await world.register(receiver.base_url + "/slow")
     await world.write()
     await world.make_due(attempts=ATTEMPTS_MAX - 1)
-    receiver.statuses = [500, 200]
+    receiver.statuses = [status, 200]
     async with world.worker() as worker:
         await worker.deliveries.turn()
         await receiver.has(lambda received: len(received) == 1)
@@ -354,7 +357,7 @@ async def test_a_replay_is_not_ended_by_the_attempt_that_was_on_its_way(world: W
             await replay_message(connection, (await world.messages())[0], demo=False)
         receiver.released.set()
         await worker.work()
-    assert sorted(map(str, await world.attempts())) == ["200", "500"]
+    assert sorted(map(str, await world.attempts())) == sorted(map(str, (status, 200)))
     [delivery] = await world.deliveries()
     assert delivery.state == "delivered"
 
