@@ -6,6 +6,7 @@ row. `tanbi verify` checks them instead. Grams and coins are integers; times are
 """
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -92,14 +94,66 @@ bin_ = Table(
     "bin",
     metadata,
     Column("id", Text, primary_key=True),
+    # Where it stands now, and since when; before that, see `bin_placement`.
     Column("site_id", Text, ForeignKey("site.id"), nullable=False, index=True),
+    Column("placed_at", Instant, nullable=False, server_default=func.now()),
     Column("state", Text, nullable=False, server_default="active"),
+    Column("model", Text),
+    # e and the capacity of its scale; what one box holds.
     Column("verification_interval_grams", Integer, nullable=False),
     Column("capacity_grams", Integer, nullable=False),
+    Column("box_capacity_grams", Integer, nullable=False, server_default=text("30000")),
     Column("certificate_expires_on", Date),
+    # The last service visit, when its clock was set and its memory emptied.
+    Column("serviced_at", Instant),
     created_at(),
-    CheckConstraint("state IN ('active', 'suspended')", name="state"),
-    CheckConstraint("verification_interval_grams > 0 AND capacity_grams > 0", name="scale"),
+    CheckConstraint("state IN ('registered', 'active', 'suspended', 'retired')", name="state"),
+    CheckConstraint("verification_interval_grams > 0 AND capacity_grams > 0 AND box_capacity_grams > 0", name="scale"),
+)
+
+# Where a bin stood: from here until its next row.
+bin_placement = Table(
+    "bin_placement",
+    metadata,
+    Column("bin_id", Text, ForeignKey("bin.id"), primary_key=True),
+    Column("effective_from", Instant, primary_key=True),
+    Column("site_id", Text, ForeignKey("site.id"), nullable=False, index=True),
+    created_at(),
+)
+
+# What was done to a bin, when it took effect and by whom: never changed.
+bin_change = Table(
+    "bin_change",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("bin_id", Text, ForeignKey("bin.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("effective_at", Instant, nullable=False),
+    # The site of a move, the key of a rotation; null for the others.
+    Column("subject", Text),
+    Column("reason", Text),
+    # The operator's API key; null for the bin itself and for commands.
+    Column("changed_by", Uuid),
+    created_at(),
+    CheckConstraint(
+        "kind IN ('registered', 'claim_code', 'claimed', 'key_added', 'key_ended', 'suspended', 'resumed', 'moved',"
+        " 'serviced', 'scale', 'retired')",
+        name="kind",
+    ),
+    Index(None, "bin_id", "id"),
+)
+
+# A code by which a registered bin is claimed once; the newest of a bin is the only one that is good.
+bin_claim = Table(
+    "bin_claim",
+    metadata,
+    Column("code_hash", LargeBinary, primary_key=True),
+    Column("bin_id", Text, ForeignKey("bin.id"), nullable=False, index=True),
+    Column("expires_at", Instant, nullable=False),
+    Column("claimed_at", Instant),
+    Column("withdrawn_at", Instant),
+    created_at(),
+    demo(),
 )
 
 bin_key = Table(
@@ -114,6 +168,60 @@ bin_key = Table(
     Column("valid_until", Instant),
     demo(),
     CheckConstraint("algorithm IN ('ed25519', 'hmac-sha256')", name="algorithm"),
+)
+
+# What a bin said last; and when it was last heard of, by telemetry.
+bin_status = Table(
+    "bin_status",
+    metadata,
+    Column("bin_id", Text(collation="C"), primary_key=True),
+    Column("heard_at", Instant, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("clock_skew_seconds", Integer),
+    Column("firmware", Text),
+    Column("temperature_celsius", REAL),
+    Column("smoke", Boolean),
+    Column("door_open", Boolean),
+    Column("scale_zero_grams", Integer),
+    Column("battery_percent", SmallInteger),
+    # By material: fill_percent and mass_grams.
+    Column("boxes", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("fill_percent_max", SmallInteger),
+    # When a row was last added to `bin_telemetry`.
+    Column("kept_at", Instant),
+    postgresql_with={"fillfactor": 50},
+)
+
+# What bins said, thinned, for as long as the retention says.
+bin_telemetry = Table(
+    "bin_telemetry",
+    metadata,
+    Column("bin_id", Text(collation="C"), primary_key=True),
+    Column("occurred_at", Instant, primary_key=True),
+    Column("received_at", Instant, nullable=False),
+    Column("temperature_celsius", REAL),
+    Column("smoke", Boolean),
+    Column("door_open", Boolean),
+    Column("scale_zero_grams", Integer),
+    Column("battery_percent", SmallInteger),
+    Column("boxes", JSONB, nullable=False, server_default=text("'{}'")),
+    Index(None, "received_at", postgresql_using="brin"),
+)
+
+# What somebody has to look at: open until the bin says otherwise.
+bin_alarm = Table(
+    "bin_alarm",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("bin_id", Text(collation="C"), nullable=False),
+    Column("kind", Text, nullable=False),
+    # What was measured: degrees, grams or percent, by kind.
+    Column("value", REAL),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    CheckConstraint("kind IN ('smoke', 'heat', 'scale_zero', 'battery')", name="kind"),
+    Index("uq_bin_alarm_open", "bin_id", "kind", unique=True, postgresql_where=text("closed_at IS NULL")),
+    Index(None, "bin_id", "id"),
 )
 
 material = Table(
@@ -135,7 +243,37 @@ tariff = Table(
     CheckConstraint("coins_per_kg >= 0", name="coins_per_kg"),
 )
 
-# Raised by every change of bins, keys, materials, tariffs and limits, so that each process notices with one query.
+# What bins of a model are told about their firmware; of all models where it is null. The newest in force counts.
+firmware_notice = Table(
+    "firmware_notice",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("model", Text),
+    Column("version", Text, nullable=False),
+    Column("notice", Text, nullable=False),
+    Column("notice_en", Text, nullable=False),
+    Column("url", Text),
+    Column("sha256", LargeBinary),
+    Column("effective_from", Instant, nullable=False),
+    created_at(),
+)
+
+# What makes a weigh event doubtful and what is done then: in force until the next row of the same code; of two from the
+# same moment the later written holds.
+plausibility_rule = Table(
+    "plausibility_rule",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("effective_from", Instant, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("parameters", JSONB, nullable=False),
+    created_at(),
+    CheckConstraint("action IN ('off', 'credit', 'hold', 'reject')", name="action"),
+    Index(None, "code", "effective_from"),
+)
+
+# Raised by every change of bins, keys, materials, tariffs, limits and rules: each process notices with one query.
 reference_revision = Table(
     "reference_revision",
     metadata,
@@ -161,8 +299,11 @@ resident = Table(
     # The id of the resident is the id of their account.
     Column("id", BigInteger, ForeignKey("account.id"), primary_key=True, autoincrement=False),
     Column("openid_digest", LargeBinary, unique=True),
+    # Traders bring what others collected: their days have limits of their own.
+    Column("kind", Text, nullable=False, server_default="resident"),
     created_at(),
     demo(),
+    CheckConstraint("kind IN ('resident', 'trader')", name="kind"),
 )
 
 session = Table(
@@ -273,7 +414,14 @@ weigh_event = Table(
     Column("box_weight_grams", Integer),
     Column("credential_digest", LargeBinary),
     Column("resident_id", BigInteger),
+    # What the rules said when it came, and why; what became of it since.
+    Column("verdict", Text, nullable=False, server_default="credit"),
+    Column("code", Text),
     Column("outcome", Text, nullable=False),
+    # Which count of the bin's the sequence belongs to: a reset counter begins a new one.
+    Column("epoch", Integer, nullable=False, server_default=text("0")),
+    # How far the bin's clock was behind the service's when it signed; null where nobody knows.
+    Column("clock_skew_seconds", Integer),
     # The tariff used, so that the coins can be recomputed from the row alone; null where none was in force.
     Column("coins_per_kg", Integer),
     Column("coins", BigInteger, nullable=False),
@@ -284,8 +432,15 @@ weigh_event = Table(
     Column("claimed_xid", BigInteger),
     CheckConstraint("weight_grams > 0", name="weight_grams"),
     CheckConstraint("coins = coalesce(weight_grams::bigint * coins_per_kg / 1000, 0)", name="coins"),
-    CheckConstraint("outcome IN ('credited', 'unclaimed', 'held')", name="outcome"),
+    CheckConstraint("outcome IN ('credited', 'unclaimed', 'held', 'rejected')", name="outcome"),
     CheckConstraint("(outcome = 'credited') = (resident_id IS NOT NULL)", name="resident"),
+    CheckConstraint(
+        "CASE verdict WHEN 'credit' THEN outcome IN ('credited', 'unclaimed') WHEN 'hold' THEN code IS NOT NULL"
+        " WHEN 'reject' THEN code IS NOT NULL AND outcome = 'rejected' ELSE false END",
+        name="verdict",
+    ),
+    # A bin's events in the order of their own time: the neighbours of one, the sum between two emptyings.
+    Index(None, "bin_id", "occurred_at"),
     Index(
         "ix_weigh_event_waiting",
         "credential_digest",
@@ -307,6 +462,129 @@ weigh_event_conflict = Table(
     Column("credential_digest", LargeBinary),
     Column("occurred_at", Instant, nullable=False),
     Column("received_at", Instant, nullable=False),
+)
+
+# What is remembered of a bin to judge its next event by. Whoever writes events of a bin locks its row first.
+bin_memory = Table(
+    "bin_memory",
+    metadata,
+    Column("bin_id", Text(collation="C"), primary_key=True),
+    # The highest sequence of the present count, and the time of its event; null before the first.
+    Column("epoch", Integer, nullable=False, server_default=text("0")),
+    Column("sequence", BigInteger),
+    Column("sequence_at", Instant),
+    Column("gaps_open", Integer, nullable=False, server_default=text("0")),
+    # By material: what the box weighed after which event. By hour: drops and grams. See plausibility/bin_memory.py.
+    Column("boxes", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("hours", JSONB, nullable=False, server_default=text("'{}'")),
+    CheckConstraint("gaps_open >= 0", name="gaps_open"),
+    postgresql_with={"fillfactor": 50},
+)
+
+# Sequences of a bin that never came, from one to another: closed by the late event, or shortened.
+sequence_gap = Table(
+    "sequence_gap",
+    metadata,
+    Column("bin_id", Text(collation="C"), primary_key=True),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("first_sequence", BigInteger, nullable=False),
+    Column("last_sequence", BigInteger, nullable=False),
+    # When the service learned of it, by an event that comes after it and occurred then.
+    Column("opened_at", Instant, nullable=False),
+    Column("before_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    CheckConstraint("first_sequence BETWEEN 0 AND last_sequence", name="sequences"),
+    Index("ix_sequence_gap_open", "bin_id", "epoch", "first_sequence", postgresql_where=text("closed_at IS NULL")),
+)
+
+# What a resident was credited for on a business day, by the drops' own time: what limits by day are held against.
+resident_day = Table(
+    "resident_day",
+    metadata,
+    Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Date, primary_key=True),
+    Column("drops", Integer, nullable=False),
+    Column("grams", BigInteger, nullable=False),
+    Column("coins", BigInteger, nullable=False),
+    postgresql_with={"fillfactor": 70},
+)
+
+# A weigh event that waits, or waited, for a person to look at it.
+held_event = Table(
+    "held_event",
+    metadata,
+    Column("bin_id", Text(collation="C"), primary_key=True),
+    Column("event_id", Text(collation="C"), primary_key=True),
+    Column("id", Uuid, nullable=False, unique=True, server_default=func.gen_random_uuid()),
+    # Whose credential was shown; null where it was nobody's yet.
+    Column("resident_id", BigInteger),
+    # Every rule that acted, with the figures that it tells: [{"code", "figures": {…}}], the first as the event's code.
+    Column("findings", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("held_at", Instant, nullable=False),
+    Column("appeal", Text),
+    Column("appealed_at", Instant),
+    CheckConstraint("state IN ('open', 'released', 'rejected', 'appealed', 'upheld')", name="state"),
+    CheckConstraint("num_nonnulls(appeal, appealed_at) IN (0, 2)", name="appeal"),
+    Index("ix_held_event_waiting", "held_at", "id", postgresql_where=text("state IN ('open', 'appealed')")),
+    Index(None, "held_at", "id"),
+    Index(None, "resident_id", "held_at", postgresql_where=text("resident_id IS NOT NULL")),
+)
+
+# What an operator decided about a held event: the first decision, and after an appeal the second. Never changed.
+review_decision = Table(
+    "review_decision",
+    metadata,
+    Column("bin_id", Text(collation="C"), primary_key=True),
+    Column("event_id", Text(collation="C"), primary_key=True),
+    # 1, or 2 after an appeal.
+    Column("ordinal", SmallInteger, primary_key=True, autoincrement=False),
+    Column("decision", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    # The operator's API key; null for a command of the host.
+    Column("decided_by", Uuid),
+    Column("decided_at", Instant, nullable=False, server_default=func.clock_timestamp()),
+    # Of a release: when the drop counts as weighed (the event's own time, unless its clock was wrong), the tariff of
+    # that time, and what it earned.
+    Column("placed_at", Instant),
+    Column("coins_per_kg", Integer),
+    Column("coins", BigInteger),
+    Column("xid", BigInteger, nullable=False, server_default=CURRENT_XID, index=True),
+    CheckConstraint("ordinal IN (1, 2)", name="ordinal"),
+    CheckConstraint("decision IN ('released', 'rejected')", name="decision"),
+    CheckConstraint(
+        "num_nonnulls(placed_at, coins_per_kg, coins) = CASE decision WHEN 'released' THEN 3 ELSE 0 END",
+        name="released",
+    ),
+)
+
+# A box that was emptied, as its bin tells it.
+clearance = Table(
+    "clearance",
+    metadata,
+    Column("bin_id", Text(collation="C"), primary_key=True),
+    Column("event_id", Text(collation="C"), primary_key=True),
+    Column("content_digest", LargeBinary, nullable=False),
+    Column("site_id", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("material_id", Text, nullable=False),
+    # Who emptied it: the id of a card or a vehicle, never a name.
+    Column("collector", Text, nullable=False),
+    Column("mass_before_grams", Integer, nullable=False),
+    Column("mass_after_grams", Integer, nullable=False),
+    # What the drops since the last emptying add up to with what was left then, and by how much the scale may err on
+    # it; null where nobody knows.
+    Column("expected_grams", BigInteger),
+    Column("permissible_grams", BigInteger),
+    Column("code", Text),
+    Column("clock_skew_seconds", Integer),
+    Column("occurred_at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    CheckConstraint("mass_before_grams >= 0 AND mass_after_grams >= 0", name="masses"),
+    Index(None, "bin_id", "material_id", "occurred_at"),
+    Index(None, "received_at", "bin_id", "event_id"),
 )
 
 # -- ledger ---------------------------------------------------------------------------------------------------------
@@ -728,6 +1006,9 @@ volume = Table(
     Column("source", Text, primary_key=True),
     Column("grams", BigInteger, nullable=False),
     Column("drops", BigInteger, nullable=False),
+    # Of events that wait for a decision: not among the grams and drops.
+    Column("held_grams", BigInteger, nullable=False, server_default=text("0")),
+    Column("held_drops", BigInteger, nullable=False, server_default=text("0")),
     # As for wallets: these rows are updated twice a second.
     postgresql_with={"fillfactor": 70},
 )

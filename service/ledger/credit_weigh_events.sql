@@ -15,14 +15,16 @@ WITH event AS (
                 credential_digest, occurred_at, coins_per_kg, coins)
 ), claimed AS (
     INSERT INTO weigh_event (bin_id, event_id, content_digest, site_id, sequence, material_id, weight_grams,
-                             box_weight_grams, credential_digest, resident_id, outcome, coins_per_kg, coins,
-                             occurred_at, received_at)
+                             box_weight_grams, credential_digest, resident_id, outcome, verdict, code,
+                             coins_per_kg, coins, occurred_at, received_at)
     SELECT event.bin_id, event.event_id, event.content_digest, bin.site_id, event.sequence, event.material_id,
            event.weight_grams, event.box_weight_grams, event.credential_digest,
            CASE WHEN event.coins_per_kg IS NOT NULL THEN credential.resident_id END,
            CASE WHEN event.coins_per_kg IS NULL THEN 'held'
                 WHEN credential.resident_id IS NULL THEN 'unclaimed'
                 ELSE 'credited' END,
+           CASE WHEN event.coins_per_kg IS NULL THEN 'hold' ELSE 'credit' END,
+           CASE WHEN event.coins_per_kg IS NULL THEN 'no_tariff' END,
            event.coins_per_kg, event.coins, to_timestamp(event.occurred_at), now()
     FROM event
     JOIN bin ON bin.id = event.bin_id AND bin.state = 'active'

@@ -16,7 +16,7 @@ from service.db import violated_constraint
 from service.errors import BinExists, BinUnknown, SiteUnknown, ValidationFailed
 from service.reference import raise_revision
 from service.secrets import Keyring
-from service.tables import bin_, bin_key
+from service.tables import bin_, bin_key, bin_memory, bin_placement
 
 BIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,62}")
 
@@ -66,6 +66,10 @@ async def add_bin(
         if violated_constraint(error) == "fk_bin_site_id_site":
             raise SiteUnknown(f"There is no site {site_id}.") from None
         raise
+    await connection.execute(
+        sa.insert(bin_placement).values(bin_id=bin_id, effective_from=sa.func.now(), site_id=site_id)
+    )
+    await connection.execute(sa.insert(bin_memory).values(bin_id=bin_id))
     await connection.execute(
         sa.insert(bin_key).values(
             id=key.keyid,

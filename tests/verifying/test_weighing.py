@@ -159,7 +159,7 @@ DAMAGES = {
     "an event of an unknown outcome": Damage(
         WHOLE,
         (
-            "ALTER TABLE weigh_event DROP CONSTRAINT ck_weigh_event_outcome",
+            "ALTER TABLE weigh_event DROP CONSTRAINT ck_weigh_event_outcome, DROP CONSTRAINT ck_weigh_event_verdict",
             "UPDATE weigh_event SET outcome = 'lost' WHERE event_id = 'unclaimed'",
         ),
         {"bin_id": "NK-0002", "event_id": "unclaimed", "problem": "no such outcome"},
