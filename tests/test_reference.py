@@ -14,12 +14,12 @@ from schemas.signatures import Algorithm
 from service.app import build_app
 from service.db import transaction
 from service.errors import KeyUnreadable
+from service.fleet.bins import Scale, add_bin, suspend_bin
 from service.redemption.merchants import revoke_machine_key
 from service.reference import Reference, raise_revision, read_tariffs
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import bin_key, material, tariff
-from service.weighing.bins import Scale, add_bin, suspend_bin
 from tests.machine import install_machine
 from tests.world import World, add_shop, build_world, post, weigh_event
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.signatures import Algorithm, SigningKey, sign_request
 from service.api_keys import create_api_key
 from service.db import DriverConnection, transaction
+from service.fleet.bins import Scale, add_bin
 from service.ledger.adjusting import post_adjustment
 from service.ledger.book import Wallet
 from service.ledger.queries import insert_transfer, lock_wallets, move_posted, open_wallet
@@ -34,7 +35,6 @@ from service.tables import (
     tariff,
     wallet,
 )
-from service.weighing.bins import Scale, add_bin
 
 PATH = "/v1/weigh-events"
 CARD = "04A224B15C6180"

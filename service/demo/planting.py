@@ -18,6 +18,7 @@ from service.demo import nankai, queries
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine, DemoMerchant, DemoResident
 from service.demo.past import draw_past, month_before
 from service.demo.sample import Sample, algorithm_of, draw_inputs, draw_sample
+from service.fleet.bins import add_bin
 from service.ledger.queries import open_wallets
 from service.redemption.merchants import MachineKind, add_machine, add_machine_key, add_merchant
 from service.redemption.offers import add_offer
@@ -25,7 +26,6 @@ from service.reference import raise_revision
 from service.residents.sessions import TOKEN_PREFIX
 from service.secrets import Keyring, new_token, token_hash
 from service.settlement.settling import set_rate
-from service.weighing.bins import add_bin
 
 # A demo that is found again after a year still opens.
 SESSION_LIFETIME = timedelta(days=3650)

@@ -13,8 +13,8 @@ from random import Random
 from schemas.offers import NewOffer
 from schemas.signatures import Algorithm
 from service.demo import nankai
+from service.fleet.bins import Scale
 from service.redemption.merchants import MachineKind
-from service.weighing.bins import Scale
 
 CERTIFICATE_DAYS = 365
 # Every third bin and machine has a weak controller.

@@ -8,6 +8,7 @@ import typer
 
 from schemas.signatures import Algorithm
 from service.errors import ValidationFailed
+from service.fleet.bins import Scale, add_bin, list_bins, resume_bin, suspend_bin
 from service.managing.running import (
     NOT_SHOWN_AGAIN,
     DataOption,
@@ -23,7 +24,6 @@ from service.managing.running import (
     moment,
 )
 from service.secrets import Keyring
-from service.weighing.bins import Scale, add_bin, list_bins, resume_bin, suspend_bin
 from service.weighing.places import (
     AreaKind,
     Position,

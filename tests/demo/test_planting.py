@@ -15,6 +15,7 @@ from service.app import build_app
 from service.db import transaction
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine
 from service.demo.planting import CannotRun, Planted, Size, plant
+from service.fleet.bins import Scale, add_bin
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import (
@@ -33,7 +34,6 @@ from service.tables import (
     session,
     tariff,
 )
-from service.weighing.bins import Scale, add_bin
 from tests.demo.conftest import SIZE, TODAY
 from tests.machine import MachineCaller
 from tests.redemption.calls import Caller

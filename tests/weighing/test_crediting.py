@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.weigh_events import Outcome
 from service.db import Writers, transaction
+from service.fleet.bins import suspend_bin
 from service.ledger.queries import open_wallet
 from service.redemption.merchants import add_merchant
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import bin_, credential, hold, resident, transfer, wallet, weigh_event, weigh_event_conflict
-from service.weighing.bins import suspend_bin
 from service.weighing.crediting import credit
 from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
 from tests.blocking import until_blocked
