@@ -63,17 +63,25 @@ class Operator:
         return f"key:{self.key_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class SignedBin:
+    """A bin that signed. Its clock was so many seconds behind the service's when it did; less than 0 is ahead."""
+
+    signer: BinSigner
+    clock_skew_seconds: int
+
+
 async def authenticate_bin(
     request: web.Request, body: bytes, reference: Reference, tolerance_seconds: int
-) -> BinSigner:
+) -> SignedBin:
     """The bin whose key signed this request and body, by the algorithm of the key's record.
 
     Raises SignatureRefused with the profile's code, KeyUnknown, KeyUnreadable or BinSuspended.
     """
-    signer = await _signer(request, body, reference.bins, tolerance_seconds)
+    signer, created = await _signer(request, body, reference.bins, tolerance_seconds)
     if signer.suspended:
         raise BinSuspended
-    return signer
+    return SignedBin(signer, int(time.time()) - created)
 
 
 def is_signed(request: web.Request) -> bool:
@@ -94,25 +102,26 @@ async def authenticate_machine(
 
     Raises SignatureRefused with the profile's code, KeyUnknown or KeyUnreadable.
     """
-    signer = await _signer(request, body, reference.machines, tolerance_seconds)
+    signer, _ = await _signer(request, body, reference.machines, tolerance_seconds)
     return Machine(signer.machine_id, signer.merchant_id)
 
 
 async def _signer(
     request: web.Request, body: bytes, signers: Signers[SignerKind], tolerance_seconds: int
-) -> SignerKind:
+) -> tuple[SignerKind, int]:
+    """Who signed, and when by their own clock, in Unix seconds."""
     now = time.time()
-    signer = _usual_signer(request, body, signers, int(now), tolerance_seconds)
-    if signer is None:
-        signer = await _any_signer(request, body, signers, int(now), tolerance_seconds)
-    if not signer.valid_at(now):
+    signed = _usual_signer(request, body, signers, int(now), tolerance_seconds)
+    if signed is None:
+        signed = await _any_signer(request, body, signers, int(now), tolerance_seconds)
+    if not signed[0].valid_at(now):
         raise KeyUnknown
-    return signer
+    return signed
 
 
 def _usual_signer(
     request: web.Request, body: bytes, signers: Signers[SignerKind], now: int, tolerance_seconds: int
-) -> SignerKind | None:
+) -> tuple[SignerKind, int] | None:
     """The signer of a request in the usual form by a remembered key; None leaves the decision to the long way."""
     headers = request.headers
     inputs, signatures, digests = (headers.getall(name, ()) for name in SIGNATURE_FIELDS)
@@ -133,12 +142,12 @@ def _usual_signer(
         now=now,
         tolerance_seconds=tolerance_seconds,
     )
-    return signer if accepted else None
+    return (signer, usual.created) if accepted else None
 
 
 async def _any_signer(
     request: web.Request, body: bytes, signers: Signers[SignerKind], now: int, tolerance_seconds: int
-) -> SignerKind:
+) -> tuple[SignerKind, int]:
     headers = request.headers
     try:
         # A repeated field is one value with commas (RFC 9110 §5.3), which is more than one signature.
@@ -161,7 +170,8 @@ async def _any_signer(
         )
     except SignatureError as error:
         raise SignatureRefused(error.code, str(error)) from None
-    return signer
+    # Verified, so it is there.
+    return signer, parsed.created or 0
 
 
 def bearer_token(request: web.Request) -> str:

@@ -68,7 +68,7 @@ async def post_weigh_events(request: web.Request) -> web.Response:
     app = request.app
     settings = app[SETTINGS]
     body = await read_body(request, CONTENT_TYPES, settings)
-    signer = await authenticate_bin(request, body, app[REFERENCE], settings.signature_tolerance_seconds)
-    outcomes = await app[INTAKE].take(signer.bin_id, parse_events(body))
+    signed = await authenticate_bin(request, body, app[REFERENCE], settings.signature_tolerance_seconds)
+    outcomes = await app[INTAKE].take(signed.signer.bin_id, parse_events(body))
     app[METRICS].count_outcomes(outcomes)
     return web.Response(body=pydantic_core.to_json({"outcomes": outcomes}), headers=JSON_HEADERS)
