@@ -3,7 +3,8 @@
 Callers hand over their items and wait; writers take all that is waiting, commit it in one transaction, and only then
 answer. There is no timer: a batch leaves as soon as a writer is free, so an idle service has the latency of one
 transaction and a busy one shares each commit among many. A second writer sets out only when much is waiting, or when
-the first has been gone for long: two half batches cost more than a whole one.
+the first has been gone for long: two half batches cost more than a whole one. Only where no person waits for the answer
+are items gathered for a moment first (`gather_seconds`): then a few transactions a second do for what trickles in.
 
 What `commit` must promise: it commits all of a batch or nothing, gives one result an item in order, and committing an
 item again is harmless (it was claimed). An item that something else holds up is better given back as LATER than waited
@@ -64,6 +65,8 @@ class Limits:
     # A writer that would not be alone sets out when so many items wait, or when the last set out so long ago.
     companion_items_min: int = 250
     companion_seconds: float = 0.05
+    # How long the first item of a batch waits for others, unless the batch is full before; 0: it does not.
+    gather_seconds: float = 0.0
     # How long a commit under way is waited for when the process ends.
     drain_seconds_max: float = 1.0
 
@@ -105,6 +108,7 @@ class GroupCommit(Generic[Item, Result]):
         self._dispatch_due = False
         self._last_departure = 0.0
         self._companion_due: asyncio.TimerHandle | None = None
+        self._gathered_due: asyncio.TimerHandle | None = None
         self._held_up: dict[_Waiting[Item, Result], asyncio.TimerHandle] = {}
         self._writers: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop
@@ -177,6 +181,8 @@ class GroupCommit(Generic[Item, Result]):
             writer.add_done_callback(self._returned)
 
     def _may_set_out(self) -> bool:
+        if self._limits.gather_seconds and self._is_gathering():
+            return False
         if not self._writers:
             return True
         if len(self._writers) >= self._limits.writers:
@@ -188,6 +194,18 @@ class GroupCommit(Generic[Item, Result]):
             # Looked at again by then, whether or not anything else arrives.
             self._companion_due = self._loop.call_later(remaining, self._companion_may_go)
         return remaining <= 0
+
+    def _is_gathering(self) -> bool:
+        if self._draining or self._queued_items >= self._limits.batch_items_max:
+            return False
+        remaining = self._queue[0].since + self._limits.gather_seconds - time.perf_counter()
+        if remaining > 0 and self._gathered_due is None:
+            self._gathered_due = self._loop.call_later(remaining, self._has_gathered)
+        return remaining > 0
+
+    def _has_gathered(self) -> None:
+        self._gathered_due = None
+        self._dispatch()
 
     def _companion_may_go(self) -> None:
         self._companion_due = None

@@ -67,11 +67,18 @@ def group_commit_of(ledger: Ledger, limits: Limits) -> GroupCommit[int, int]:
 
 @asynccontextmanager
 async def running(
-    ledger: Ledger, *, writers: int = 1, batch: int = 250, queue: int = 10_000, retry_seconds: float = 60.0
+    ledger: Ledger,
+    *,
+    writers: int = 1,
+    batch: int = 250,
+    queue: int = 10_000,
+    retry_seconds: float = 60.0,
+    gather_seconds: float = 0.0,
 ) -> AsyncIterator[GroupCommit[int, int]]:
-    async with group_commit_of(
-        ledger, Limits(writers, batch, queue, retry_seconds, companion_items_min=1, drain_seconds_max=60)
-    ) as group_commit:
+    limits = Limits(
+        writers, batch, queue, retry_seconds, companion_items_min=1, gather_seconds=gather_seconds, drain_seconds_max=60
+    )
+    async with group_commit_of(ledger, limits) as group_commit:
         try:
             yield group_commit
         finally:
@@ -514,6 +521,29 @@ async def test_a_second_writer_sets_out_when_the_first_is_gone_for_long_though_n
         assert ledger.batches[1:] == [[1]]
         ledger.open.set()
         await asyncio.gather(*tasks, *waiting)
+
+
+async def test_what_is_gathered_leaves_together_when_its_time_is_over() -> None:
+    ledger = Ledger()
+    ledger.open.set()
+    async with running(ledger, gather_seconds=0.2) as group_commit:
+        requests = submitted(group_commit, [1])
+        await settle()
+        requests += submitted(group_commit, [2], [3])
+        assert await asyncio.gather(*requests) == [[10], [20], [30]]
+    assert ledger.batches == [[1, 2, 3]]
+
+
+async def test_a_full_batch_is_not_gathered_any_longer_and_a_drain_waits_for_no_more() -> None:
+    ledger = Ledger()
+    ledger.open.set()
+    async with running(ledger, batch=3, gather_seconds=3600) as group_commit:
+        assert await asyncio.gather(*submitted(group_commit, [1], [2], [3])) == [[10], [20], [30]]
+        rest = submitted(group_commit, [4])
+        await settle()
+        assert ledger.batches == [[1, 2, 3]]
+        await group_commit.drain()
+        assert await asyncio.gather(*rest) == [[40]]
 
 
 async def test_a_commit_that_hangs_does_not_keep_the_process() -> None:

@@ -1,85 +1,23 @@
 """From the bytes of a request to one outcome an event."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-import pydantic
-import pydantic_core
-
 from schemas.outcome_codes import OutcomeCode
-from schemas.weigh_events import (
-    BATCH_EVENTS_MAX,
-    Outcome,
-    WeighEvent,
-    weigh_event_adapter,
-    weigh_event_batch_adapter,
-)
-from service.errors import BinSuspended, DatabaseUnavailable, MalformedJson, SourceMismatch, ValidationFailed
+from schemas.weigh_events import Outcome, WeighEvent, weigh_event_adapter, weigh_event_batch_adapter
+from service.cloud_events import EventReader, Invalid
+from service.errors import BinSuspended, DatabaseUnavailable, SourceMismatch
 from service.groupcommit import GroupCommit, Poisoned
-from service.problems import field_errors
 from service.reference import Reference
 from service.secrets import Keyring
 from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
 from service.weighing.rules import Bounds, Rejection, coins_for, content_digest, rejection_of
 
-# Straight to the compiled validators: the adapters' own methods cost a quarter of a validation.
-validate_event: Callable[[bytes], WeighEvent] = weigh_event_adapter.validator.validate_json
-validate_batch: Callable[[bytes], list[WeighEvent]] = weigh_event_batch_adapter.validator.validate_json
+parse_events = EventReader(weigh_event_adapter, weigh_event_batch_adapter).read
 
 # An outcome as it goes on the wire: schemas.weigh_events.EventOutcome, without the fields that are null.
 OutcomeJson = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Invalid:
-    """An event that does not have the form of one; `errors` are {pointer, code, detail}."""
-
-    id: str | None
-    errors: list[dict[str, str]]
-
-
-def parse_events(body: bytes) -> list[WeighEvent | Invalid]:
-    """The events of a structured or batched request: one bad event does not spoil the others.
-
-    Raises MalformedJson where there are no events to speak of, ValidationFailed for none or too many.
-    """
-    batched = body[:1] == b"[" or body.lstrip()[:1] == b"["
-    try:
-        if batched:
-            return list(validate_batch(body))
-        return [validate_event(body)]
-    except pydantic.ValidationError:
-        return _parse_one_by_one(body)
-
-
-def _parse_one_by_one(body: bytes) -> list[WeighEvent | Invalid]:
-    try:
-        document = pydantic_core.from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        if not body.strip():
-            raise MalformedJson("There is no body. Send an event, or an array of events.") from None
-        raise MalformedJson(f"The body is not JSON in UTF-8: {error}.") from None
-    if isinstance(document, dict):
-        return [_parse_event(document)]
-    if not isinstance(document, list):
-        raise MalformedJson("The body is neither an event (a JSON object) nor a batch of events (an array).")
-    if not 1 <= len(document) <= BATCH_EVENTS_MAX:
-        detail = f"A batch has 1 to {BATCH_EVENTS_MAX} events; this one has {len(document)}."
-        raise ValidationFailed(detail, errors=[{"pointer": "", "code": "batch_size", "detail": detail}])
-    return [_parse_event(value) for value in document]
-
-
-def _parse_event(value: object) -> WeighEvent | Invalid:
-    try:
-        # Through JSON again: only so are strings taken for times, and strings for numbers not.
-        return validate_event(pydantic_core.to_json(value))
-    except pydantic.ValidationError as error:
-        event_id = value.get("id") if isinstance(value, dict) else None
-        return Invalid(event_id if isinstance(event_id, str) else None, field_errors(error, form=weigh_event_adapter))
-    except ValueError:
-        return Invalid(None, [{"pointer": "", "code": "string_unicode", "detail": "A string is not valid Unicode."}])
 
 
 class Intake:

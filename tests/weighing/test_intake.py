@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.cloud_events import Invalid
 from service.errors import MalformedJson, ValidationFailed
-from service.weighing.intake import Invalid, parse_events
+from service.weighing.intake import parse_events
 from tests.world import weigh_event
 
 GOOD = weigh_event("NK-0001", id="a", time="2026-11-20T10:00:00+08:00")
