@@ -19,7 +19,7 @@ import pydantic_core
 
 from schemas.signatures import SigningKey, sign_request
 from schemas.weigh_events import BATCH_EVENTS_MAX, CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, WeighEvent
-from service.demo.client import Backoff, retry_after_seconds
+from service.backoff import Backoff, retry_after_seconds
 from service.demo.demo_file import DemoBin
 from service.demo.drops import Drops
 

@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import hdrs
 
 from schemas.signatures import SigningKey, sign_request
-from service.demo.client import Backoff, retry_after_seconds
+from service.backoff import Backoff, retry_after_seconds
 from service.demo.demo_file import Credentials, DemoMachine, DemoMerchant, DemoResident
 from service.demo.drops import Zipf
 

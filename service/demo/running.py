@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.live import Live
 
 from service.app import build_app
+from service.backoff import TIMEOUT
 from service.business_days import business_day
 from service.db import create_engine, transaction
 from service.demo import demo_file, queries, summary
-from service.demo.client import TIMEOUT
 from service.demo.demo_file import Credentials
 from service.demo.fleet import Fleet, WeighEvents
 from service.demo.lock import RunningLock

@@ -1,4 +1,4 @@
-"""How the demo's devices and people wait when the service cannot answer now."""
+"""How a client of the service waits when the service cannot answer now."""
 
 import asyncio
 import random
@@ -14,16 +14,17 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=20)
 
 
 class Backoff:
-    """Waits twice as long each time, up to SECONDS_MAX, and a little more by chance: many who failed together must not
-    come back together."""
+    """Waits twice as long each time, up to `seconds_max`, and a little more by chance: many who failed together must
+    not come back together."""
 
-    def __init__(self) -> None:
-        self._seconds = FIRST_SECONDS
+    def __init__(self, *, first_seconds: float = FIRST_SECONDS, seconds_max: float = SECONDS_MAX) -> None:
+        self._seconds = first_seconds
+        self._seconds_max = seconds_max
 
     async def wait(self, asked_seconds: float) -> None:
         """At least `asked_seconds`."""
         await asyncio.sleep(max(self._seconds, asked_seconds) * random.uniform(1.0, 1.3))  # noqa: S311
-        self._seconds = min(self._seconds * 2, SECONDS_MAX)
+        self._seconds = min(self._seconds * 2, self._seconds_max)
 
 
 def retry_after_seconds(response: aiohttp.ClientResponse) -> float:
