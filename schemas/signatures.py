@@ -68,7 +68,8 @@ class SignatureComponents(SignatureError):
 
 
 class SignatureStale(SignatureError):
-    """`created` is absent or too far from now, or `expires` has passed."""
+    """`created` is absent or too far from now, or `expires` has passed. The service's own time is in the problem's
+    `server_unix_seconds` and the answer's Date: set the clock by it and sign anew."""
 
     code = "signature_stale"
 

@@ -1,6 +1,7 @@
 """Who is calling: a bin or a machine by its signature, a resident, merchant or operator by a bearer token."""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from aiohttp import hdrs, web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.signatures import SignatureError, parse_signature_headers, verify_request
+from schemas.signatures import SignatureError, SignatureStale, parse_signature_headers, verify_request
 from schemas.usual_signature import is_signed_as_usual, usual_signature
 from service.errors import BinSuspended, Forbidden, KeyUnknown, SignatureRefused, TokenInvalid, TwoCredentials
 from service.reference import BinSigner, Reference, SignerKind, Signers
@@ -113,7 +114,11 @@ async def _signer(
     now = time.time()
     signed = _usual_signer(request, body, signers, int(now), tolerance_seconds)
     if signed is None:
-        signed = await _any_signer(request, body, signers, int(now), tolerance_seconds)
+
+        async def find(keyid: str) -> SignerKind | None:
+            return signers.known(keyid) or await signers.find(keyid)
+
+        signed = await verified_signer(request, body, find, tolerance_seconds)
     if not signed[0].valid_at(now):
         raise KeyUnknown
     return signed
@@ -145,15 +150,24 @@ def _usual_signer(
     return (signer, usual.created) if accepted else None
 
 
-async def _any_signer(
-    request: web.Request, body: bytes, signers: Signers[SignerKind], now: int, tolerance_seconds: int
+async def verified_signer(
+    request: web.Request,
+    body: bytes,
+    find: Callable[[str], Awaitable[SignerKind | None]],
+    tolerance_seconds: int,
 ) -> tuple[SignerKind, int]:
+    """Who of those that `find` gives by their keyid signed this request and body, and when by their own clock, in Unix
+    seconds. Whether the key counts now is not asked.
+
+    Raises SignatureRefused with the profile's code, KeyUnknown, and what `find` raises.
+    """
+    now = int(time.time())
     headers = request.headers
     try:
         # A repeated field is one value with commas (RFC 9110 §5.3), which is more than one signature.
         inputs, signatures = (", ".join(headers.getall(name, ())) for name in SIGNATURE_FIELDS[:2])
         parsed = parse_signature_headers(inputs, signatures)
-        signer = signers.known(parsed.keyid) or await signers.find(parsed.keyid)
+        signer = await find(parsed.keyid)
         if signer is None:
             raise KeyUnknown
         verify_request(
@@ -168,6 +182,9 @@ async def _any_signer(
             authority=request.host,
             scheme=request.scheme,
         )
+    except SignatureStale as error:
+        # A bin that has lost its clock sets it by this: it cannot ask in any other way.
+        raise SignatureRefused(error.code, str(error), server_unix_seconds=now) from None
     except SignatureError as error:
         raise SignatureRefused(error.code, str(error)) from None
     # Verified, so it is there.

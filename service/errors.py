@@ -104,8 +104,8 @@ class SignatureRefused(Unauthorized):
     title = "Signature not accepted"
     title_zh = "签名无效"
 
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, code: str, detail: str, **members: Any) -> None:
+        super().__init__(detail, **members)
         # The signature profile has codes of its own, one a cause.
         self.code = code  # type: ignore[misc]
 
@@ -116,6 +116,15 @@ class KeyUnknown(Unauthorized):
     code = "key_unknown"
     title = "Signing key not known"
     title_zh = "签名密钥未登记"
+
+
+class ClaimCodeRefused(Unauthorized):
+    """This claim code is not good: it was mistyped, is over, was used, or has been replaced by a newer one. Compare it
+    with the operator's; or ask for a new one."""
+
+    code = "claim_code_refused"
+    title = "Claim code not accepted"
+    title_zh = "设备认领码无效"
 
 
 class WechatCodeRefused(Unauthorized):
@@ -149,6 +158,14 @@ class BinSuspended(Forbidden):
     code = "bin_suspended"
     title = "Bin is suspended"
     title_zh = "设备已停用"
+
+
+class KeyNotNewest(Forbidden):
+    """Only the newest key of a bin makes and ends keys. Sign with that one; a bin that has lost it is claimed again."""
+
+    code = "key_not_newest"
+    title = "Not the newest key"
+    title_zh = "不是设备的最新密钥"
 
 
 class OwnAdjustment(Forbidden):
@@ -209,6 +226,14 @@ class BinUnknown(NotFound):
     code = "bin_unknown"
     title = "Bin not known"
     title_zh = "设备不存在"
+
+
+class BinKeyUnknown(NotFound):
+    """This bin has no key with this keyid."""
+
+    code = "bin_key_unknown"
+    title = "Bin's key not known"
+    title_zh = "设备密钥不存在"
 
 
 class SiteUnknown(NotFound):
@@ -405,6 +430,56 @@ class BinExists(Conflict):
     code = "bin_exists"
     title = "Bin exists"
     title_zh = "设备已存在"
+
+
+class BinRetired(Conflict):
+    """This bin is retired, and stays so. Register a bin with another id."""
+
+    code = "bin_retired"
+    title = "Bin is retired"
+    title_zh = "设备已退役"
+
+
+class BinNotClaimed(Conflict):
+    """Nobody has claimed this bin yet, so there is nothing to suspend or resume. Make it a claim code, or retire it."""
+
+    code = "bin_not_claimed"
+    title = "Bin not claimed yet"
+    title_zh = "设备尚未认领"
+
+
+class BinStandsThere(Conflict):
+    """The bin stands at this site already. Nothing was changed."""
+
+    code = "bin_stands_there"
+    title = "Bin stands there already"
+    title_zh = "设备已在该投放点"
+
+
+class BinTimeRefused(Conflict):
+    """What is done to a bin is written down when it has been done, and in order: not as of a time that is still to
+    come, and not from before what was written down last."""
+
+    code = "bin_time_refused"
+    title = "Time out of order"
+    title_zh = "时间顺序错误"
+
+
+class KeyTaken(Conflict):
+    """This public key was used before, by this bin or another: keys do not come back. Make a new pair of keys, and none
+    that comes with the firmware."""
+
+    code = "key_taken"
+    title = "Key was used before"
+    title_zh = "密钥已被使用过"
+
+
+class NewestKeyStays(Conflict):
+    """A bin does not end the key it signs with: it would be locked out. Make a new key first."""
+
+    code = "newest_key_stays"
+    title = "The newest key stays"
+    title_zh = "不能停用最新密钥"
 
 
 class MerchantExists(Conflict):
@@ -672,6 +747,23 @@ class ValidationFailed(TanbiError):
     title_zh = "字段校验失败"
 
 
+class KeyInvalid(ValidationFailed):
+    """What was sent as a public key is none. Send the 32 bytes of an Ed25519 public key in base64, 44 characters."""
+
+    code = "key_invalid"
+    title = "Not a key"
+    title_zh = "密钥无效"
+
+
+class KeyProofWrong(ValidationFailed):
+    """`proof` was not made with the new key for this bin. Sign `tanbi-key:<bin id>:<public key>` with the new key, the
+    public key in base64 as it is sent, and send the 64 bytes in base64."""
+
+    code = "key_proof_wrong"
+    title = "New key not proven"
+    title_zh = "新密钥所有权证明无效"
+
+
 class IdempotencyKeyReused(TanbiError):
     """This Idempotency-Key was used for a different request. Use a new key for a new intent."""
 
@@ -747,6 +839,15 @@ class WechatUnavailable(Unavailable):
     code = "wechat_unavailable"
     title = "WeChat unavailable"
     title_zh = "微信服务不可用"
+
+
+class ClaimsRateLimited(Unavailable):
+    """Too many wrong claim codes have come from this address. Wait as long as Retry-After says."""
+
+    status = 429
+    code = "claims_rate_limited"
+    title = "Too many wrong claim codes"
+    title_zh = "认领码错误次数过多"
 
 
 class WechatRateLimited(Unavailable):

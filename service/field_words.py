@@ -13,6 +13,7 @@ from schemas.patterns import EXPECTED, RFC_3339
 Form = type[BaseModel] | TypeAdapter[Any]
 
 A_TIME: Final = f"Must be {EXPECTED[RFC_3339]}"
+A_DAY: Final = "Must be a day, such as 2027-12-31"
 A_UUID: Final = "Must be a UUID, such as 018f6b1e-5d1c-7d4a-9f31-0c7a2b6e4d10"
 A_WHOLE_NUMBER: Final = "Must be a whole number"
 AN_OBJECT: Final = "Must be a JSON object"
@@ -44,6 +45,10 @@ WORDS: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "datetime_from_date_parsing": A_TIME,
     "datetime_object_invalid": A_TIME,
     "timezone_aware": A_TIME,
+    "date_type": A_DAY,
+    "date_parsing": A_DAY,
+    "date_from_datetime_parsing": A_DAY,
+    "date_from_datetime_inexact": A_DAY,
     # Of a setting; a field of the contract has a code of its own.
     "value_error": lambda context: str(context["error"]),
     "model_type": AN_OBJECT,

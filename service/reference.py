@@ -155,7 +155,8 @@ class Reference:
                 if not is_retryable(error) and not isinstance(error, sa.exc.TimeoutError):
                     logger.exception("reference data could not be read")
 
-    async def _read_bin(self, connection: AsyncConnection, keyid: str) -> BinSigner | None:
+    async def read_issued(self, connection: AsyncConnection, keyid: str) -> BinSigner | None:
+        """A bin's key as its record says now, also one that does not count yet. Raises KeyUnreadable."""
         row = (
             await connection.execute(
                 sa.select(bin_key, bin_.c.state)
@@ -166,6 +167,11 @@ class Reference:
         if row is None:
             return None
         return BinSigner(*self._key_of("bin", row), bin_id=row.bin_id, suspended=row.state != "active")
+
+    async def _read_bin(self, connection: AsyncConnection, keyid: str) -> BinSigner | None:
+        signer = await self.read_issued(connection, keyid)
+        # Not remembered as one that does not count: the moment it does, it is used.
+        return None if signer is None or signer.valid_from == math.inf else signer
 
     async def _read_machine(self, connection: AsyncConnection, keyid: str) -> MachineSigner | None:
         row = (
@@ -182,8 +188,10 @@ class Reference:
     def _key_of(self, device: Device, row: Any) -> tuple[VerifyKey, float, float]:
         algorithm = Algorithm(row.algorithm)
         key = row.key if algorithm is Algorithm.ED25519 else self._decrypted(device, row.id, row.key)
-        valid_until = math.inf if row.valid_until is None else row.valid_until.timestamp()
-        return VerifyKey(row.id, algorithm, key), row.valid_from.timestamp(), valid_until
+        valid_from, valid_until = (
+            math.inf if moment is None else moment.timestamp() for moment in (row.valid_from, row.valid_until)
+        )
+        return VerifyKey(row.id, algorithm, key), valid_from, valid_until
 
     def _decrypted(self, device: Device, keyid: str, stored: bytes) -> bytes:
         with contextlib.suppress(InvalidTag):

@@ -89,6 +89,17 @@ class Settings(BaseSettings):
         1.0, gt=0, le=30, description="How soon a change of bins, keys or tariffs is seen"
     )
 
+    claim_code_hours: int = Field(72, ge=1, le=8760, description="How long a bin's claim code is good")
+    claim_failures_per_minute_max: int = Field(
+        10, ge=0, description="Wrong claim codes of one address, per process; more are answered 429; 0: any number"
+    )
+    key_overlap_days: int = Field(
+        7, ge=0, le=365, description="How long a bin's key stays good beside the one that follows it"
+    )
+    telemetry_interval_seconds: int = Field(30, ge=1, le=3600, description="How often bins are told to report")
+    box_full_percent: int = Field(80, ge=1, le=100, description="Fill at which a box wants emptying")
+    heat_celsius: int = Field(60, ge=1, le=200, description="Temperature above which a bin raises an alarm")
+
     session_days: int = Field(30, ge=1, description="How long a resident stays logged in")
     pay_code_seconds: int = Field(60, ge=1, description="How long a pay-code is good")
     redemption_writers: int = Field(2, ge=1, le=32, description="Transactions of redemptions in flight, per process")

@@ -129,7 +129,7 @@ bin_change = Table(
     Column("bin_id", Text, ForeignKey("bin.id"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("effective_at", Instant, nullable=False),
-    # The site of a move, the key of a rotation; null for the others.
+    # The site of a move, the key that came or went, what the scale is now; null for the others.
     Column("subject", Text),
     Column("reason", Text),
     # The operator's API key; null for the bin itself and for commands.
@@ -154,6 +154,12 @@ bin_claim = Table(
     Column("withdrawn_at", Instant),
     created_at(),
     demo(),
+    Index(
+        "uq_bin_claim_open",
+        "bin_id",
+        unique=True,
+        postgresql_where=text("claimed_at IS NULL AND withdrawn_at IS NULL"),
+    ),
 )
 
 bin_key = Table(
@@ -164,10 +170,13 @@ bin_key = Table(
     Column("algorithm", Text, nullable=False),
     # The public key of Ed25519 as it is; an HMAC secret encrypted, see service/secrets.py.
     Column("key", LargeBinary, nullable=False),
-    Column("valid_from", Instant, nullable=False, server_default=func.now()),
+    # Null for an HMAC secret that was issued, until the bin has shown that it has it.
+    Column("valid_from", Instant, server_default=func.now()),
     Column("valid_until", Instant),
     demo(),
     CheckConstraint("algorithm IN ('ed25519', 'hmac-sha256')", name="algorithm"),
+    # One private key in two bins is a copied firmware image; one that has ended does not come back.
+    Index("uq_bin_key_public_key", "key", unique=True, postgresql_where=text("algorithm = 'ed25519'")),
 )
 
 # What a bin said last; and when it was last heard of, by telemetry.

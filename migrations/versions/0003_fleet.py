@@ -17,6 +17,7 @@ PRIVILEGES = {
     "bin_alarm": "INSERT, UPDATE (value, closed_at)",
     "bin_change": "INSERT",
     "bin_claim": "INSERT, UPDATE (claimed_at, withdrawn_at)",
+    "bin_key": "UPDATE (valid_from)",
     "bin_memory": "INSERT, UPDATE (epoch, sequence, sequence_at, gaps_open, boxes, hours)",
     "bin_placement": "INSERT",
     "bin_status": "INSERT, UPDATE",
@@ -183,6 +184,21 @@ def create_provisioning() -> None:
         sa.PrimaryKeyConstraint("code_hash", name=op.f("pk_bin_claim")),
     )
     op.create_index(op.f("ix_bin_claim_bin_id"), "bin_claim", ["bin_id"], unique=False)
+    op.create_index(
+        "uq_bin_claim_open",
+        "bin_claim",
+        ["bin_id"],
+        unique=True,
+        postgresql_where=sa.text("claimed_at IS NULL AND withdrawn_at IS NULL"),
+    )
+    op.alter_column("bin_key", "valid_from", nullable=True)
+    op.create_index(
+        "uq_bin_key_public_key",
+        "bin_key",
+        ["key"],
+        unique=True,
+        postgresql_where=sa.text("algorithm = 'ed25519'"),
+    )
     op.create_table(
         "firmware_notice",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),

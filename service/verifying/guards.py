@@ -37,7 +37,7 @@ CHANGES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "bin_alarm": ("value", "closed_at"),
     "bin_claim": ("claimed_at", "withdrawn_at"),
-    "bin_key": ("valid_until",),
+    "bin_key": ("valid_from", "valid_until"),
     "bin_memory": ("epoch", "sequence", "sequence_at", "gaps_open", "boxes", "hours"),
     "bin_status": ("*",),
     "bin_telemetry": ("DELETE",),
