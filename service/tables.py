@@ -315,6 +315,20 @@ resident = Table(
     CheckConstraint("kind IN ('resident', 'trader')", name="kind"),
 )
 
+# Who made a resident a trader, or a resident again, when and why: never changed.
+resident_change = Table(
+    "resident_change",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("resident_id", BigInteger, ForeignKey("resident.id"), nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    # The operator's API key.
+    Column("changed_by", Uuid, nullable=False),
+    created_at(),
+    CheckConstraint("kind IN ('resident', 'trader')", name="kind"),
+)
+
 session = Table(
     "session",
     metadata,
@@ -455,6 +469,12 @@ weigh_event = Table(
         "credential_digest",
         postgresql_where=text("outcome = 'unclaimed' AND credential_digest IS NOT NULL"),
     ),
+    # Whose held drops are, when their card is bound.
+    Index(
+        "ix_weigh_event_held_for",
+        "credential_digest",
+        postgresql_where=text("verdict = 'hold' AND credential_digest IS NOT NULL"),
+    ),
     Index("ix_weigh_event_claimed", "claimed_xid", postgresql_where=text("claimed_xid IS NOT NULL")),
     Index("ix_weigh_event_claimed_for", "credential_digest", postgresql_where=text("claimed_xid IS NOT NULL")),
 )
@@ -551,19 +571,20 @@ review_decision = Table(
     Column("ordinal", SmallInteger, primary_key=True, autoincrement=False),
     Column("decision", Text, nullable=False),
     Column("reason", Text, nullable=False),
-    # The operator's API key; null for a command of the host.
-    Column("decided_by", Uuid),
+    # The operator's API key.
+    Column("decided_by", Uuid, nullable=False),
     Column("decided_at", Instant, nullable=False, server_default=func.clock_timestamp()),
-    # Of a release: when the drop counts as weighed (the event's own time, unless its clock was wrong), the tariff of
-    # that time, and what it earned.
+    # Of a release: when the drop counts as weighed (the event's own time, unless its clock was wrong), where the bin
+    # stood then, the tariff of that time, and what it earned.
     Column("placed_at", Instant),
+    Column("site_id", Text),
     Column("coins_per_kg", Integer),
     Column("coins", BigInteger),
     Column("xid", BigInteger, nullable=False, server_default=CURRENT_XID, index=True),
     CheckConstraint("ordinal IN (1, 2)", name="ordinal"),
     CheckConstraint("decision IN ('released', 'rejected')", name="decision"),
     CheckConstraint(
-        "num_nonnulls(placed_at, coins_per_kg, coins) = CASE decision WHEN 'released' THEN 3 ELSE 0 END",
+        "num_nonnulls(placed_at, site_id, coins_per_kg, coins) = CASE decision WHEN 'released' THEN 4 ELSE 0 END",
         name="released",
     ),
 )

@@ -27,6 +27,7 @@ PRIVILEGES = {
     "held_event": "INSERT, UPDATE (resident_id, state, appeal, appealed_at)",
     "plausibility_rule": "INSERT",
     "resident": "UPDATE (kind)",
+    "resident_change": "INSERT",
     "resident_day": "INSERT, UPDATE (drops, grams, coins)",
     "review_decision": "INSERT",
     "sequence_gap": "INSERT, UPDATE (first_sequence, last_sequence, closed_at)",
@@ -115,6 +116,19 @@ def alter_bins() -> None:
 def alter_residents() -> None:
     op.add_column("resident", sa.Column("kind", sa.Text(), server_default="resident", nullable=False))
     op.create_check_constraint(op.f("ck_resident_kind"), "resident", "kind IN ('resident', 'trader')")
+    op.create_table(
+        "resident_change",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("resident_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("changed_by", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("kind IN ('resident', 'trader')", name=op.f("ck_resident_change_kind")),
+        sa.ForeignKeyConstraint(["resident_id"], ["resident.id"], name=op.f("fk_resident_change_resident_id_resident")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_resident_change")),
+    )
+    op.create_index(op.f("ix_resident_change_resident_id"), "resident_change", ["resident_id"], unique=False)
 
 
 def alter_weigh_events() -> None:
@@ -123,6 +137,13 @@ def alter_weigh_events() -> None:
     op.add_column("weigh_event", sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.add_column("weigh_event", sa.Column("clock_skew_seconds", sa.Integer(), nullable=True))
     op.create_index(op.f("ix_weigh_event_bin_id_occurred_at"), "weigh_event", ["bin_id", "occurred_at"], unique=False)
+    op.create_index(
+        "ix_weigh_event_held_for",
+        "weigh_event",
+        ["credential_digest"],
+        unique=False,
+        postgresql_where=sa.text("verdict = 'hold' AND credential_digest IS NOT NULL"),
+    )
     # What was held before had no tariff.
     op.execute("UPDATE weigh_event SET verdict = 'hold', code = 'no_tariff' WHERE outcome = 'held'")
     op.drop_constraint(op.f("ck_weigh_event_outcome"), "weigh_event")
@@ -367,16 +388,17 @@ def create_review() -> None:
         sa.Column("ordinal", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("decision", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("decided_by", sa.Uuid(), nullable=True),
+        sa.Column("decided_by", sa.Uuid(), nullable=False),
         sa.Column(
             "decided_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.Column("placed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("site_id", sa.Text(), nullable=True),
         sa.Column("coins_per_kg", sa.Integer(), nullable=True),
         sa.Column("coins", sa.BigInteger(), nullable=True),
         sa.Column("xid", sa.BigInteger(), server_default=sa.text("pg_current_xact_id()::text::bigint"), nullable=False),
         sa.CheckConstraint(
-            "num_nonnulls(placed_at, coins_per_kg, coins) = CASE decision WHEN 'released' THEN 3 ELSE 0 END",
+            "num_nonnulls(placed_at, site_id, coins_per_kg, coins) = CASE decision WHEN 'released' THEN 4 ELSE 0 END",
             name=op.f("ck_review_decision_released"),
         ),
         sa.CheckConstraint("decision IN ('released', 'rejected')", name=op.f("ck_review_decision_decision")),

@@ -25,6 +25,7 @@ SELECT position.xid,
        position.ticked_at < clock_timestamp() - CAST(:lease AS interval) / 2 AS lease_due,
        position.ticked_at < clock_timestamp() - CAST(:interval AS interval) / 2
          AND coalesce(least((SELECT xid FROM weigh_event WHERE xid >= position.xid ORDER BY xid LIMIT 1),
+                            (SELECT xid FROM review_decision WHERE xid >= position.xid ORDER BY xid LIMIT 1),
                             (SELECT claimed_xid FROM weigh_event WHERE claimed_xid >= position.xid
                              ORDER BY claimed_xid LIMIT 1),
                             (SELECT xid FROM transfer WHERE xid >= position.xid ORDER BY xid LIMIT 1))
@@ -46,6 +47,8 @@ SELECT settled.xid AS settled,
        least(settled.xid,
              (SELECT xid + 1 FROM weigh_event WHERE xid >= :lower AND xid < settled.xid
               ORDER BY xid OFFSET :rows_max LIMIT 1),
+             (SELECT xid + 1 FROM review_decision WHERE xid >= :lower AND xid < settled.xid
+              ORDER BY xid OFFSET :rows_max LIMIT 1),
              (SELECT claimed_xid + 1 FROM weigh_event WHERE claimed_xid >= :lower AND claimed_xid < settled.xid
               ORDER BY claimed_xid OFFSET :rows_max LIMIT 1),
              (SELECT xid + 1 FROM transfer WHERE xid >= :lower AND xid < settled.xid
@@ -54,11 +57,32 @@ FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xid) AS se
 """)
 
 # The sums as they follow from the rows between two transaction ids; what folds and what checks must not differ.
+# A drop counts by the verdict of its insertion, which never changes: as volume, as held, or not at all. The first
+# decision on a held one takes it from what is held, and a release, the first or after an appeal, adds it to the volume
+# of the time and place that it names. Decisions on coins alone, of drops that were not held, move no volume.
 SUM_VOLUME = """
-SELECT (occurred_at AT TIME ZONE :timezone)::date AS day, site_id, material_id, 'bin' AS source,
-       sum(weight_grams) AS grams, count(*) AS drops
-FROM weigh_event
-WHERE xid >= :lower AND xid < :upper
+SELECT day, site_id, material_id, 'bin' AS source, sum(grams) AS grams, sum(drops) AS drops,
+       sum(held_grams) AS held_grams, sum(held_drops) AS held_drops
+FROM (SELECT (occurred_at AT TIME ZONE :timezone)::date AS day, site_id, material_id,
+             CASE verdict WHEN 'credit' THEN weight_grams ELSE 0 END AS grams,
+             CASE verdict WHEN 'credit' THEN 1 ELSE 0 END AS drops,
+             CASE verdict WHEN 'hold' THEN weight_grams ELSE 0 END AS held_grams,
+             CASE verdict WHEN 'hold' THEN 1 ELSE 0 END AS held_drops
+      FROM weigh_event
+      WHERE xid >= :lower AND xid < :upper AND verdict <> 'reject'
+      UNION ALL
+      SELECT (event.occurred_at AT TIME ZONE :timezone)::date, event.site_id, event.material_id,
+             0, 0, -event.weight_grams, -1
+      FROM review_decision AS decision
+      JOIN weigh_event AS event USING (bin_id, event_id)
+      WHERE decision.xid >= :lower AND decision.xid < :upper AND decision.ordinal = 1 AND event.verdict = 'hold'
+      UNION ALL
+      SELECT (decision.placed_at AT TIME ZONE :timezone)::date, decision.site_id, event.material_id,
+             event.weight_grams, 1, 0, 0
+      FROM review_decision AS decision
+      JOIN weigh_event AS event USING (bin_id, event_id)
+      WHERE decision.xid >= :lower AND decision.xid < :upper AND decision.decision = 'released'
+        AND event.verdict = 'hold') AS counted
 GROUP BY 1, 2, 3
 """
 
@@ -90,10 +114,12 @@ GROUP BY 1, 2, 3
 
 # Inserted in the order of their keys, as everywhere: whoever else writes these rows one day cannot deadlock with this.
 FOLD_VOLUME = sa.text(f"""
-INSERT INTO volume (day, site_id, material_id, source, grams, drops)
+INSERT INTO volume (day, site_id, material_id, source, grams, drops, held_grams, held_drops)
 {SUM_VOLUME} ORDER BY 1, 2, 3
 ON CONFLICT (day, site_id, material_id, source)
-DO UPDATE SET grams = volume.grams + excluded.grams, drops = volume.drops + excluded.drops
+DO UPDATE SET grams = volume.grams + excluded.grams, drops = volume.drops + excluded.drops,
+              held_grams = volume.held_grams + excluded.held_grams,
+              held_drops = volume.held_drops + excluded.held_drops
 """)
 
 FOLD_RESIDENT_VOLUME = sa.text(f"""
@@ -130,11 +156,10 @@ AS_PLANNED = sa.text("SET LOCAL enable_seqscan = DEFAULT")
 
 LAG = sa.text("""
 SELECT CASE WHEN position.xid > pg_snapshot_xmin(pg_current_snapshot())::text::bigint THEN 'infinity'::float8
-            ELSE coalesce((SELECT greatest(0, extract(epoch FROM clock_timestamp() - received_at))
-                           FROM weigh_event
-                           WHERE xid >= position.xid
-                           ORDER BY xid
-                           LIMIT 1), 0)::float8 END
+            ELSE greatest(0, extract(epoch FROM clock_timestamp() - least(
+                (SELECT received_at FROM weigh_event WHERE xid >= position.xid ORDER BY xid LIMIT 1),
+                (SELECT decided_at FROM review_decision WHERE xid >= position.xid ORDER BY xid LIMIT 1)
+            )))::float8 END
 FROM fold_position AS position
 """)
 
@@ -180,7 +205,7 @@ async def window_end(connection: AsyncConnection, *, lower: int, rows_max: int) 
 
 
 async def fold_volume(connection: AsyncConnection, *, lower: int, upper: int, timezone: str) -> None:
-    """Grams and drops of the window, whatever became of the drops' coins, by business day of the drop."""
+    """Grams and drops of the window, and what is held of them, by business day of the drop."""
     await connection.execute(FOLD_VOLUME, {"lower": lower, "upper": upper, "timezone": timezone})
 
 
@@ -232,7 +257,8 @@ async def record_imbalance(connection: AsyncConnection, *, coins: int, instance:
 
 
 async def fold_lag_seconds(connection: AsyncConnection) -> float:
-    """Age of the oldest event that is not folded yet; 0 where all are, infinite where folding has stopped for good."""
+    """Age of the oldest event or decision that is not folded yet; 0 where all are, infinite where folding has stopped
+    for good."""
     lag: float = (await connection.execute(LAG)).scalar_one()
     return lag
 

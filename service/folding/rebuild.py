@@ -5,7 +5,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import lift_time_limit
 from service.folding import queries
-from service.tables import coin_volume, fold_position, resident_volume, transfer, volume, weigh_event
+from service.tables import (
+    coin_volume,
+    fold_position,
+    resident_volume,
+    review_decision,
+    transfer,
+    volume,
+    weigh_event,
+)
 
 SETTLED = sa.text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
@@ -23,7 +31,7 @@ async def rebuild(connection: AsyncConnection, *, timezone: str) -> None:
     await lift_time_limit(connection)
     await connection.execute(sa.select(fold_position.c.xid).with_for_update())
     settled: int = (await connection.execute(SETTLED)).scalar_one()
-    for column in (weigh_event.c.xid, weigh_event.c.claimed_xid, transfer.c.xid):
+    for column in (weigh_event.c.xid, weigh_event.c.claimed_xid, review_decision.c.xid, transfer.c.xid):
         await connection.execute(sa.update(column.table).where(column >= settled).values({column.name: settled - 1}))
     for table in (volume, resident_volume, coin_volume):
         await connection.execute(sa.delete(table))

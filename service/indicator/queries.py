@@ -44,6 +44,8 @@ SELECT coalesce(sum(volume.grams), 0)::bigint AS grams, count(DISTINCT volume.da
 FROM volume
 JOIN site ON site.id = volume.site_id
 WHERE site.area_id = ANY (:area_ids) AND volume.day BETWEEN :first_day AND :last_day AND volume.source = 'bin'
+  -- Of a day on which all is held nothing is known yet.
+  AND volume.drops > 0
 """)
 
 

@@ -22,6 +22,7 @@ CHECKS: Final = (
               SELECT sums.name, sums.xid, pg_snapshot_xmax(pg_current_snapshot())::text::bigint
               FROM (VALUES ('weigh_event.xid', (SELECT max(xid) FROM weigh_event)),
                            ('weigh_event.claimed_xid', (SELECT max(claimed_xid) FROM weigh_event)),
+                           ('review_decision.xid', (SELECT max(xid) FROM review_decision)),
                            ('transfer.xid', (SELECT max(xid) FROM transfer))) AS sums (name, xid)) AS place
         WHERE place.xid >= place.bound OR place.name = 'fold_position' AND place.xid IS NULL
         """,
@@ -29,19 +30,43 @@ CHECKS: Final = (
     Check(
         8,
         "volumes_equal_events",
-        "Grams and drops by day, site, material and source are what the folded events add up to.",
+        "Grams and drops by day, site, material and source, and beside them what is held, are what the folded events"
+        " and decisions add up to.",
         """
         SELECT day, site_id, material_id, source, volume.grams, volume.drops,
-               recomputed.grams AS grams_of_events, recomputed.drops AS drops_of_events
+               recomputed.grams AS grams_of_events, recomputed.drops AS drops_of_events,
+               volume.held_grams, volume.held_drops,
+               recomputed.held_grams AS held_grams_of_events, recomputed.held_drops AS held_drops_of_events
         FROM volume
         FULL JOIN (
-            SELECT date(timezone(:timezone, occurred_at)) AS day, site_id, material_id, 'bin' AS source,
-                   sum(weight_grams) AS grams, count(weight_grams) AS drops
-            FROM weigh_event
-            WHERE xid < (SELECT xid FROM fold_position)
+            SELECT date(timezone(:timezone, at)) AS day, site_id, material_id, 'bin' AS source,
+                   sum(grams * counted) AS grams, sum(counted) AS drops,
+                   sum(grams * held) AS held_grams, sum(held) AS held_drops
+            FROM (
+                SELECT occurred_at AS at, site_id, material_id, weight_grams AS grams, 1 AS counted, 0 AS held
+                FROM weigh_event
+                WHERE verdict = 'credit' AND xid < (SELECT xid FROM fold_position)
+                UNION ALL
+                -- Held from the event until the first decision; whichever of them folding has come to first.
+                SELECT event.occurred_at, event.site_id, event.material_id, event.weight_grams, 0,
+                       (event.xid < position.xid)::int - coalesce(first.xid < position.xid, false)::int
+                FROM fold_position AS position
+                CROSS JOIN weigh_event AS event
+                LEFT JOIN review_decision AS first
+                  ON first.bin_id = event.bin_id AND first.event_id = event.event_id AND first.ordinal = 1
+                WHERE event.verdict = 'hold' AND (event.xid < position.xid OR first.xid < position.xid)
+                UNION ALL
+                SELECT release.placed_at, release.site_id, event.material_id, event.weight_grams, 1, 0
+                FROM weigh_event AS event
+                JOIN review_decision AS release USING (bin_id, event_id)
+                WHERE event.verdict = 'hold' AND release.decision = 'released'
+                  AND release.xid < (SELECT xid FROM fold_position)
+            ) AS event
             GROUP BY 1, 2, 3
         ) AS recomputed USING (day, site_id, material_id, source)
         WHERE volume.grams IS DISTINCT FROM recomputed.grams OR volume.drops IS DISTINCT FROM recomputed.drops
+           OR volume.held_grams IS DISTINCT FROM recomputed.held_grams
+           OR volume.held_drops IS DISTINCT FROM recomputed.held_drops
         """,
     ),
     Check(

@@ -25,7 +25,9 @@ def _statement(table: str, sums: str, keys: Sequence[str], values: Sequence[str]
     )
 
 
-VOLUME = _statement("volume", SUM_VOLUME, ("day", "site_id", "material_id", "source"), ("grams", "drops"))
+VOLUME = _statement(
+    "volume", SUM_VOLUME, ("day", "site_id", "material_id", "source"), ("grams", "drops", "held_grams", "held_drops")
+)
 RESIDENT_VOLUME = _statement("resident_volume", SUM_RESIDENT_VOLUME, ("owner_id", "material_id"), ("grams",))
 COIN_VOLUME = _statement(
     "coin_volume", SUM_COIN_VOLUME, ("day", "kind", "account_id"), ("issued_coins", "spent_coins", "transfers")

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import uuid
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -11,8 +12,17 @@ from service.db import transaction
 from service.folding.rebuild import rebuild
 from service.folding.worker import PositionLost, tick
 from service.settings import Settings
-from service.tables import coin_volume, fold_position, resident_volume, transfer, volume, weigh_event
+from service.tables import (
+    coin_volume,
+    fold_position,
+    resident_volume,
+    review_decision,
+    transfer,
+    volume,
+    weigh_event,
+)
 from tests.folding.drops import (
+    NOON,
     Place,
     bind,
     commit_drops,
@@ -23,6 +33,7 @@ from tests.folding.drops import (
     rows,
     write,
 )
+from tests.review.held import decide, hold
 from tests.world import spend
 
 TABLES = (
@@ -37,7 +48,7 @@ async def sums(engine: AsyncEngine) -> list[list[tuple[object, ...]]]:
 
 
 async def busy_day(engine: AsyncEngine, place: Place) -> None:
-    """Drops that were credited at once, later, never; and a redemption."""
+    """Drops that were credited at once, later, never; held ones, decided and not; and a redemption."""
     card = os.urandom(32)
     await commit_drops(
         engine, drop(grams=5000, card=place.card), drop(grams=200, card=card), drop(grams=3, material="metal")
@@ -45,6 +56,10 @@ async def busy_day(engine: AsyncEngine, place: Place) -> None:
     async with transaction(engine) as connection:
         await bind(connection, card, place.resident_id)
         await credit_waiting_for(connection, card)
+        for decisions in ((), ("released",), ("rejected",), ("rejected", "released")):
+            held = await hold(connection, grams=1000, occurred_at=NOON)
+            for decision in decisions:
+                await decide(connection, held, decision, placed_at=NOON - timedelta(days=1))
         await spend(
             connection,
             owner_id=place.resident_id,
@@ -95,7 +110,13 @@ async def test_rows_restored_from_another_cluster_are_counted_once_for_ever(
     right = await sums(engine)
     # As after pg_restore: all ids are a little larger than this cluster's counter, which will pass them.
     async with transaction(admin_engine) as connection:
-        for column in (weigh_event.c.xid, weigh_event.c.claimed_xid, transfer.c.xid, fold_position.c.xid):
+        for column in (
+            weigh_event.c.xid,
+            weigh_event.c.claimed_xid,
+            review_decision.c.xid,
+            transfer.c.xid,
+            fold_position.c.xid,
+        ):
             await connection.execute(sa.update(column.table).values({column.name: column + 1000}))
     with pytest.raises(PositionLost):
         await tick(engine, settings)
@@ -106,8 +127,8 @@ async def test_rows_restored_from_another_cluster_are_counted_once_for_ever(
             await connection.execute(sa.text("SELECT pg_current_xact_id()"))
     await commit_drops(engine, drop(grams=1, card=place.card))
     await fold_all(engine, settings)
-    _, paper = await rows(engine, volume, ("day", "material_id"))
-    assert paper[4:] == (5201, 3)
+    released, _, paper = await rows(engine, volume, ("day", "material_id"))
+    assert (released[4:], paper[4:]) == ((2000, 2, 0, 0), (5201, 3, 1000, 1))
 
 
 async def test_what_is_written_during_a_rebuild_is_folded_after_it(
@@ -123,7 +144,7 @@ async def test_what_is_written_during_a_rebuild_is_folded_after_it(
         await commit_drops(engine, drop(grams=20))
         await rebuilding.commit()
     await fold_all(engine, settings)
-    assert [row[4:] for row in await rows(engine, volume, ("day",))] == [(1027, 3)]
+    assert [row[4:6] for row in await rows(engine, volume, ("day",))] == [(1027, 3)]
 
 
 async def test_rebuilds_while_writers_run_change_nothing(
@@ -145,7 +166,7 @@ async def test_rebuilds_while_writers_run_change_nothing(
         await asyncio.gather(tick(engine, settings), asyncio.sleep(0))
     await writers
     await fold_all(engine, settings)
-    assert [row[4:] for row in await rows(engine, volume, ("day",))] == [(80, 80)]
+    assert [row[4:6] for row in await rows(engine, volume, ("day",))] == [(80, 80)]
     assert [row[2] for row in await rows(engine, resident_volume, ("owner_id",))] == [20, 20, 20, 20]
 
 

@@ -47,7 +47,7 @@ DAMAGES = {
     "an event that was changed after it was folded": Damage(
         VOLUMES,
         ("UPDATE weigh_event SET weight_grams = weight_grams + 1 WHERE event_id = 'held'",),
-        {"material_id": "glass", "grams": 1250, "grams_of_events": 1251},
+        {"material_id": "glass", "held_grams": 1250, "held_grams_of_events": 1251},
     ),
     "a resident's grams that are another's": Damage(
         RESIDENTS,
