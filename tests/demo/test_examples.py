@@ -44,7 +44,7 @@ async def test_the_machine_captures_what_it_gave_out_and_voids_what_it_did_not(
     status, _, complaints = await run("machine.py", demo_json)
     assert (status, complaints) == (
         1,
-        "nobody has 100 coins yet: wait for the fleet, or run post_weigh_event.py first\n",
+        "nobody has 100 coins yet: wait for the fleet, or run bin.py first\n",
     )
     card = {"kind": "card", "value": planted.residents[4].card}
     await outcome(demo_client, planted.bins[0], credential=card)
@@ -66,13 +66,22 @@ async def test_the_machine_captures_what_it_gave_out_and_voids_what_it_did_not(
 
 
 async def test_the_bin_is_credited_once_and_contradicts_itself_once(demo_json: Path) -> None:
-    status, out, complaints = await run("post_weigh_event.py", demo_json)
-    assert (status, complaints) == (0, "")
-    outcomes = [json.loads(line.split(": 200 ", 1)[1])["outcomes"][0]["outcome"] for line in out.splitlines()[:3]]
-    assert outcomes == ["credited", "duplicate", "conflict"]
+    for sequence in (1, 4):
+        status, out, complaints = await run("bin.py", demo_json)
+        assert (status, complaints) == (0, "")
+        said = dict(line.split(": ", 1) for line in out.splitlines() if ": " in line)
+        # It goes on counting where it ended.
+        assert f'"sequence":{sequence},' in said[f"kept as {sequence}"]
+        assert names(json.loads(said["after the outage"])) == ["credited", "credited", "unclaimed"]
+        assert names(json.loads(said["same batch again"])["outcomes"]) == ["duplicate"] * 3
+        assert names(json.loads(said["another weight, same id"])["outcomes"]) == ["conflict"]
 
 
-@pytest.mark.parametrize("program", ["machine.py", "post_weigh_event.py"])
+def names(outcomes: list[dict[str, Any]]) -> list[str]:
+    return [outcome["outcome"] for outcome in outcomes]
+
+
+@pytest.mark.parametrize("program", ["machine.py", "bin.py"])
 async def test_where_nothing_listens_is_one_sentence(program: str, planted: Credentials, tmp_path: Path) -> None:
     # Port 1 is nobody's.
     write_demo_file(tmp_path / "demo.json", "http://127.0.0.1:1", planted)

@@ -1,0 +1,141 @@
+"""The reference client in Python: what it keeps, what it sends again, and what it does not."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.db import transaction
+from service.tables import bin_, weigh_event
+from tests.devices.examples import reference_client
+from tests.devices.relay import CUT, OF_OTHERS, PORTAL, relay
+from tests.world import CARD, World
+
+BIN = reference_client()
+SHOWN = {"kind": "card", "value": CARD}
+Client = TestClient[web.Request, web.Application]
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Any:
+    memory = BIN.Memory(tmp_path / "bin.db")
+    yield memory
+    memory.close()
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """How long the bin waited, each time; it waits for nothing."""
+    return []
+
+
+@pytest.fixture
+def bin_at(world: World, memory: Any, waits: list[float]) -> Callable[..., Any]:
+    def make(port: int | None, **changes: Any) -> Any:
+        known = {"bin_id": "NK-0002", "keyid": world.hmac.keyid, "secret": world.hmac.secret, "sleep": waits.append}
+        return BIN.Bin(f"http://127.0.0.1:{port}", memory=memory, **(known | changes))
+
+    return make
+
+
+def names(outcomes: list[dict[str, Any]]) -> list[str]:
+    return [outcome["outcome"] for outcome in outcomes]
+
+
+async def sequences(engine: AsyncEngine) -> list[int]:
+    async with engine.connect() as connection:
+        return list(
+            (await connection.execute(sa.select(weigh_event.c.sequence).order_by(weigh_event.c.sequence))).scalars()
+        )
+
+
+async def test_drops_are_kept_in_an_outage_and_sent_in_one_batch_when_it_is_over(
+    bin_at: Any, memory: Any, waits: list[float], client: Client, engine: AsyncEngine
+) -> None:
+    offline = bin_at(1)
+    for grams in (1250, 430, 2100):
+        offline.weigh("paper", grams, SHOWN, 20_000)
+    assert await asyncio.to_thread(offline.send_waiting) == []
+    # It asks ever more seldom, up to a minute and a little more.
+    assert len(waits) == BIN.ATTEMPTS_MAX
+    assert waits[0] >= 0.5
+    assert 60 <= waits[-1] <= 78
+    assert [event.sequence for event in memory.waiting(10)] == [1, 2, 3]
+    assert names(await asyncio.to_thread(bin_at(client.server.port).send_waiting)) == ["credited"] * 3
+    assert memory.waiting(10) == []
+    assert await sequences(engine) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("answer", [CUT, PORTAL, OF_OTHERS], ids=["none", "a portal's page", "of others"])
+async def test_what_was_not_answered_is_sent_again_and_credited_once(
+    bin_at: Any, client: Client, engine: AsyncEngine, answer: bytes
+) -> None:
+    async with relay(client.server.port or 0, instead=[answer]) as port:
+        smart_bin = bin_at(port)
+        smart_bin.weigh("paper", 1250, SHOWN)
+        assert names(await asyncio.to_thread(smart_bin.send_waiting)) == ["duplicate"]
+    assert await sequences(engine) == [1]
+
+
+async def test_the_count_goes_on_after_a_restart_and_never_back(tmp_path: Path) -> None:
+    path = tmp_path / "bin.db"
+    for expected in (1, 2, 3):
+        memory = BIN.Memory(path)
+        kept = memory.keep(lambda sequence: b"%d" % sequence)
+        assert (kept.sequence, kept.body) == (expected, b"%d" % expected)
+        memory.forget([kept])
+        memory.close()
+
+
+async def test_a_drop_that_cannot_be_written_takes_no_number(memory: Any) -> None:
+    with pytest.raises(ZeroDivisionError):
+        memory.keep(lambda _: 1 // 0)
+    assert memory.keep(lambda _: b"").sequence == 1
+
+
+async def test_a_wrong_clock_is_set_by_the_answer_and_later_drops_have_the_time(
+    bin_at: Any, waits: list[float], client: Client
+) -> None:
+    # A controller without a battery begins in 1970.
+    smart_bin = bin_at(client.server.port, clock=lambda: 86_400.0)
+    smart_bin.weigh("paper", 1250, SHOWN)
+    await asyncio.to_thread(smart_bin.send_waiting)
+    assert waits == []
+    smart_bin.weigh("paper", 1250, SHOWN)
+    assert names(await asyncio.to_thread(smart_bin.send_waiting)) == ["credited"]
+
+
+async def test_one_event_that_is_no_json_is_set_aside_and_holds_up_none(
+    bin_at: Any, memory: Any, client: Client, engine: AsyncEngine
+) -> None:
+    smart_bin = bin_at(client.server.port)
+    for number in range(1, 10):
+        smart_bin.weigh("paper", 100 * number, SHOWN)
+        if number == 6:
+            memory.keep(lambda _: b'{"specversion": "1.0", "ty\x00')
+    assert names(await asyncio.to_thread(smart_bin.send_waiting)) == ["credited"] * 9
+    assert memory.waiting(10) == []
+    assert await sequences(engine) == [1, 2, 3, 4, 5, 6, 8, 9, 10]
+
+
+async def test_a_suspended_bin_keeps_all_and_asks_no_more_for_now(
+    bin_at: Any,
+    memory: Any,
+    waits: list[float],
+    client: Client,
+    admin_engine: AsyncEngine,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with transaction(admin_engine) as connection:
+        await connection.execute(sa.update(bin_).where(bin_.c.id == "NK-0002").values(state="suspended"))
+    smart_bin = bin_at(client.server.port)
+    smart_bin.weigh("paper", 1250, SHOWN)
+    assert await asyncio.to_thread(smart_bin.send_waiting) == []
+    assert (waits, len(memory.waiting(10))) == ([], 1)
+    assert capsys.readouterr().err == "refused: 403 bin_suspended; ask the operator\n"

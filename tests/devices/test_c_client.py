@@ -1,0 +1,308 @@
+"""The reference client in C, against the vectors and the one in Python, in every size of buffer.
+
+What is compiled is compiled with the address sanitizer where there is one: a byte too far ends the program.
+"""
+
+import base64
+import json
+import re
+import subprocess
+from collections.abc import Sequence
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.weigh_events import Outcome
+from tests.devices.compiling import EXAMPLES, LIBRARY, build, compile_alone, needs_compiler
+from tests.devices.vectors import DROPS, event_body, signature_vectors
+from tests.schemas.signing import patiently
+
+pytestmark = needs_compiler
+
+HEADER = (EXAMPLES / "bin_client.h").read_text()
+ACTIONS = ("outcomes", "again", "clock", "split", "wait")
+NOTHING = b""
+# Each example is a program that is started.
+few = settings(patiently, max_examples=25)
+
+
+def limit(name: str) -> int:
+    [value] = re.findall(rf"^#define {name} (\d+)", HEADER, re.MULTILINE)
+    return int(value)
+
+
+def hex_of(field: bytes | str | int) -> str:
+    data = field if isinstance(field, bytes) else str(field).encode()
+    return data.hex() or "-"
+
+
+@pytest.fixture(scope="session")
+def check(tmp_path_factory: pytest.TempPathFactory) -> "Check":
+    return Check(build(Path(__file__).parent / "client_check.c", tmp_path_factory.mktemp("client_check")))
+
+
+class Check:
+    """client_check.c, which calls the library as it is told."""
+
+    def __init__(self, program: Path) -> None:
+        self._program = program
+
+    def __call__(self, commands: Sequence[Sequence[bytes | str | int]]) -> list[list[str]]:
+        said = "".join(" ".join(map(hex_of, command)) + "\n" for command in commands)
+        done = subprocess.run([self._program], input=said, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [line.split() for line in done.stdout.splitlines()]
+
+    def one(self, *command: bytes | str | int) -> list[str]:
+        [answer] = self([command])
+        return answer
+
+    def written(self, *command: bytes | str | int) -> bytes:
+        """What was written into a buffer that was just large enough; every smaller one was refused."""
+        result, data = self.one(*command)
+        assert result == "ok"
+        return bytes.fromhex(data.strip("-"))
+
+
+def event_command(drop: dict[str, Any]) -> list[bytes | str | int]:
+    credential = drop["credential"] or {"kind": NOTHING, "value": NOTHING}
+    box = NOTHING if drop["box_weight_grams"] is None else drop["box_weight_grams"]
+    names = ("bin_id", "id", "time_seconds", "sequence", "material", "weight_grams")
+    return ["event", *(drop[name] for name in names), credential["kind"], credential["value"], box]
+
+
+# -- what is written --------------------------------------------------------------------------------------------------
+
+
+def test_the_library_needs_no_memory_no_files_and_no_clock(tmp_path: Path) -> None:
+    for source in LIBRARY:
+        outside = set(re.findall(r"#include <(.*)>", source.read_text() + HEADER))
+        assert outside <= {"string.h", "stdbool.h", "stddef.h", "stdint.h"}
+        # Signs and widths too: what a small compiler may do otherwise.
+        compile_alone(source, tmp_path, "-Wconversion", "-Wshadow", "-Wcast-qual", "-Wstrict-prototypes", "-O2")
+
+
+@pytest.mark.parametrize("name", DROPS)
+def test_an_event_of_the_vectors_is_written_to_the_byte(check: Check, name: str) -> None:
+    body = event_body(DROPS[name])
+    assert check.written(*event_command(DROPS[name])) == body
+    assert len(body) <= limit("TANBI_EVENT_BYTES_MAX")
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [vector for vector in signature_vectors() if vector["algorithm"] == "hmac-sha256"],
+    ids=lambda vector: vector["name"],
+)
+def test_a_head_of_the_vectors_is_signed_to_the_byte(check: Check, vector: dict[str, Any]) -> None:
+    body, target = vector["body"].encode(), vector["target"]
+    content_type = "application/cloudevents+json" if body else ""
+    secret = base64.b64decode(vector["key_base64"])
+    head = check.written(
+        "head", vector["keyid"], secret, vector["created"], vector["method"], "h:8080", target, content_type, body
+    )
+    length = f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n" if body else ""
+    assert head.decode() == (
+        f"{vector['method']} {target} HTTP/1.1\r\nHost: h:8080\r\n{length}"
+        f"Content-Digest: {vector['content_digest']}\r\nSignature-Input: {vector['signature_input']}\r\n"
+        f"Signature: {vector['signature']}\r\n\r\n"
+    )
+
+
+def test_the_largest_head_fits_the_size_that_is_promised(check: Check) -> None:
+    target = "/" + "t" * 127
+    head = check.written("head", "k" * 128, b"s" * 32, 10**10, "POST", "h" * 128, target, "t" * 40, b"x" * 9999)
+    assert len(head) <= limit("TANBI_HEAD_BYTES_MAX")
+
+
+FIRST = DROPS["with all there is"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"bin_id": ""},
+        {"bin_id": "B" * 65},
+        {"bin_id": 'NK"1'},
+        {"id": ""},
+        {"id": "a b"},
+        {"id": "\\"},
+        {"id": "é"},
+        {"time_seconds": -1},
+        {"time_seconds": 253_402_300_800},
+        {"sequence": 2**53},
+        {"material": ""},
+        {"material": "Paper"},
+        {"material": "_p"},
+        {"material": "m" * 33},
+        {"weight_grams": 0},
+        {"weight_grams": 1_000_000_001},
+        {"credential": {"kind": "face", "value": "0000"}},
+        {"credential": {"kind": "card", "value": "000"}},
+        {"credential": {"kind": "card", "value": "0" * 65}},
+        {"credential": {"kind": "card", "value": "00\r\n"}},
+        {"box_weight_grams": -2},
+        {"box_weight_grams": 1_000_000_001},
+    ],
+    ids=str,
+)
+def test_an_event_that_the_service_would_reject_is_not_written(check: Check, changed: dict[str, Any]) -> None:
+    assert check.one(*event_command(FIRST | changed)) == ["invalid", "-"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {0: 'k"'},
+        {0: ""},
+        {0: "k" * 129},
+        {1: b"s" * 31},
+        {2: -1},
+        {3: "PO ST"},
+        {4: "h\r\nX: 1"},
+        {4: ""},
+        {5: "v1"},
+        {5: "/\r\n"},
+        {6: "a\nb"},
+        {6: ""},
+    ],
+    ids=str,
+)
+def test_a_head_that_would_be_another_request_is_not_written(check: Check, changed: dict[int, Any]) -> None:
+    good: list[bytes | str | int] = ["k", b"s" * 32, 1, "POST", "h", "/", "text/plain", b"{}"]
+    assert check.one("head", *good)[0] == "ok"
+    assert check.one("head", *(changed.get(place, value) for place, value in enumerate(good))) == ["invalid", "-"]
+
+
+# Whatever its name and length, the client's own test decides what may be written: visible ASCII, within the bounds.
+VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
+PLAIN = VISIBLE.filter(lambda letter: letter not in '"\\')
+GRAMS = st.integers(1, 1_000_000_000)
+drops = st.fixed_dictionaries(
+    {
+        "bin_id": st.text(PLAIN, min_size=1, max_size=64),
+        "id": st.text(PLAIN, min_size=1, max_size=64),
+        "time_seconds": st.integers(0, 253_402_300_799),
+        "sequence": st.integers(0, 2**53 - 1),
+        "material": st.from_regex(r"\A[a-z][a-z0-9_]{0,31}\Z"),
+        "weight_grams": GRAMS,
+        "credential": st.none()
+        | st.fixed_dictionaries(
+            {"kind": st.sampled_from(["card", "code"]), "value": st.text(VISIBLE, min_size=4, max_size=64)}
+        ),
+        "box_weight_grams": st.none() | GRAMS,
+    }
+)
+
+
+@few
+@given(st.lists(drops, min_size=20, max_size=50))
+def test_any_drop_is_written_as_the_client_in_python_writes_it(check: Check, drops: list[dict[str, Any]]) -> None:
+    written = check([["event once", *event_command(drop)[1:]] for drop in drops])
+    assert [(result, bytes.fromhex(data)) for result, data in written] == [("ok", event_body(drop)) for drop in drops]
+
+
+def test_a_batch_is_an_array_and_full_before_it_is_overrun(check: Check) -> None:
+    assert check.written("batch", b"{}") == b"[{}]"
+    events = [event_body(drop) for drop in DROPS.values()]
+    assert check.written("batch", *events) == b"[" + b",".join(events) + b"]"
+    assert check.one("batch") == ["invalid", "-"]
+
+
+@few
+@given(st.binary(min_size=1, max_size=100))
+def test_a_secret_is_decoded_as_it_was_issued(check: Check, secret: bytes) -> None:
+    assert check.written("decode", base64.b64encode(secret)) == secret
+
+
+@pytest.mark.parametrize("text", ["", "AAA", "AA=A", "A===", "A-==", "AAAA====", "AA A", "AAA\n"])
+def test_what_is_no_base64_is_no_secret(check: Check, text: str) -> None:
+    assert check.one("decode", text) == ["invalid", "-"]
+
+
+# -- what is answered -------------------------------------------------------------------------------------------------
+
+
+def answer_of(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def test_an_answer_is_read_when_it_is_whole_and_never_before(check: Check) -> None:
+    outcomes = [
+        {"id": "a", "outcome": "credited", "coins": 125, "balance_coins": 310},
+        {"id": 'b"\\', "outcome": "conflict", "coins": 0, "code": "id_reused", "detail": 'a "word", [so] {to} say'},
+        {"id": None, "outcome": "rejected", "code": "invalid_event", "errors": [{"pointer": "/data", "x": [1, {}]}]},
+        {"id": "d", "outcome": "put_aside", "coins": None, "new_member": {"a": [True, None, -1.5e3]}},
+    ]
+    body = json.dumps({"of": {"outcomes": []}, "outcomes": outcomes}, indent=1).encode()
+    received = answer_of(body, date="Fri, 20 Nov 2026 02:00:00 GMT", Connection="close")
+    said = check.one("answer", received)
+    conflict = [str(list(Outcome).index(Outcome.CONFLICT)), "0", "-1", hex_of(r"b\"\\"), hex_of("id_reused")]
+    assert said[:6] == ["ok", str(len(received)), "200", "1795140000", "0", "1"]
+    assert said[7:12] == ["0", "125", "310", hex_of("a"), "-"]
+    assert said[12:17] == conflict
+    assert said[17:22] == [str(list(Outcome).index(Outcome.REJECTED)), "-1", "-1", "-", hex_of("invalid_event")]
+    assert said[22:] == [str(len(Outcome)), "-1", "-1", hex_of("d"), "-", "end"]
+
+
+def test_a_problem_tells_its_code_and_how_long_to_wait(check: Check) -> None:
+    problem = b'{"title": "Queue is full", "errors": [{"code": "no"}], "code" : "queue_full", "status": 503}'
+    received = answer_of(problem, "503 Service Unavailable", retry_after="7")
+    assert check.one("answer", received)[2:7] == ["503", "-1", "7", "0", hex_of("queue_full")]
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 20\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n<html>until the end",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999999999\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno header\r\n\r\n",
+        answer_of(b""),
+        answer_of(b"<html>Log in to this network</html>"),
+        answer_of(b"[]"),
+        answer_of(b'{"outcomes": {}}'),
+        answer_of(b'{"outcomes": ['),
+        answer_of(b'{"outcomes": [1]}'),
+        answer_of(b'{"outcomes": [{"id": "a" "outcome"}]}'),
+        answer_of(b'{"outcomes": [' + b"[" * 100 + b"]" * 100 + b"]}"),
+    ],
+    ids=str,
+)
+def test_what_is_no_answer_of_the_service_settles_nothing(check: Check, received: bytes) -> None:
+    assert check.one("answer", received)[-1] == "malformed"
+
+
+@few
+@given(st.binary(max_size=200), st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8))
+def test_no_answer_makes_the_client_read_too_far(check: Check, noise: bytes, changes: list[tuple[int, int]]) -> None:
+    good = bytearray(answer_of(b'{"outcomes": [{"id": "a", "outcome": "held", "coins": 1}], "code": "x"}', date="x"))
+    for place, value in changes:
+        good[place % len(good)] = value
+    check([("answer", bytes(good) or b"x"), ("answer", b"HTTP/1.1 200 OK\r\n" + noise), ("answer", b"H" + noise)])
+    check([("answer", answer_of(noise)), ("answer", answer_of(b'{"outcomes":[{' + noise))])
+
+
+@few
+@given(st.integers(0, 253_402_300_799))
+def test_the_clock_is_set_by_any_date(check: Check, seconds: int) -> None:
+    date = formatdate(seconds, usegmt=True)
+    # Before the year 1000 email.utils writes fewer digits; a bin is younger.
+    assert check.one("answer", answer_of(b"{}", date=date))[3] == str(seconds)
+
+
+@pytest.mark.parametrize("date", ["Fri, 20 Now 2026 02:00:00 GMT", "Friday, 20-Nov-26 02:00:00 GMT", "", "x" * 29])
+def test_what_is_no_date_sets_no_clock(check: Check, date: str) -> None:
+    assert check.one("answer", answer_of(b"{}", date=date))[3] == "-1"
