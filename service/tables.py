@@ -503,9 +503,11 @@ bin_memory = Table(
     Column("sequence", BigInteger),
     Column("sequence_at", Instant),
     Column("gaps_open", Integer, nullable=False, server_default=text("0")),
-    # By material: what the box weighed after which event. By hour: drops and grams. See plausibility/bin_memory.py.
+    # By material: what the box weighed after which event. By hour: drops and grams. Where the present count begins, and
+    # where those before it ended. See plausibility/bin_memory.py.
     Column("boxes", JSONB, nullable=False, server_default=text("'{}'")),
     Column("hours", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("counts", JSONB, nullable=False, server_default=text("'{}'")),
     CheckConstraint("gaps_open >= 0", name="gaps_open"),
     postgresql_with={"fillfactor": 50},
 )

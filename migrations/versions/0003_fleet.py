@@ -18,7 +18,7 @@ PRIVILEGES = {
     "bin_change": "INSERT",
     "bin_claim": "INSERT, UPDATE (claimed_at, withdrawn_at)",
     "bin_key": "UPDATE (valid_from)",
-    "bin_memory": "INSERT, UPDATE (epoch, sequence, sequence_at, gaps_open, boxes, hours)",
+    "bin_memory": "INSERT, UPDATE (epoch, sequence, sequence_at, gaps_open, boxes, hours, counts)",
     "bin_placement": "INSERT",
     "bin_status": "INSERT, UPDATE",
     "bin_telemetry": "INSERT, DELETE",
@@ -63,8 +63,11 @@ def remember() -> None:
     op.execute("UPDATE bin SET placed_at = created_at")
     op.execute("INSERT INTO bin_placement (bin_id, effective_from, site_id) SELECT id, created_at, site_id FROM bin")
     op.execute(
-        "INSERT INTO bin_memory (bin_id, sequence, sequence_at)"
-        " SELECT bin.id, max(sequence), max(occurred_at)"
+        "INSERT INTO bin_memory (bin_id, sequence, sequence_at, counts)"
+        " SELECT bin.id, max(sequence), max(occurred_at),"
+        "        CASE WHEN count(sequence) = 0 THEN '{}'"
+        "             ELSE jsonb_build_object('first', jsonb_build_array(min(sequence), extract(epoch FROM min(occurred_at))))"
+        "        END"
         " FROM bin LEFT JOIN weigh_event ON weigh_event.bin_id = bin.id GROUP BY bin.id"
     )
     connection.execute(
@@ -311,6 +314,7 @@ def create_plausibility() -> None:
         sa.Column("gaps_open", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("boxes", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("hours", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("counts", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.CheckConstraint("gaps_open >= 0", name=op.f("ck_bin_memory_gaps_open")),
         sa.PrimaryKeyConstraint("bin_id", name=op.f("pk_bin_memory")),
         postgresql_with={"fillfactor": 50},

@@ -1,0 +1,127 @@
+"""What becomes of a drop, or of an emptying: the guards that always hold, and the rules in force. Pure."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from schemas.outcome_codes import OutcomeCode
+from service.plausibility.bin_memory import BinMemory
+from service.plausibility.drop import AccountDay, BinFacts, Drop, Finding, Verdict, verdict_of
+from service.plausibility.permissible import permissible_error
+from service.plausibility.rule_book import RuleSet
+from service.plausibility.rules import Case, Emptying
+
+# Both ends of a skew are told in whole seconds, and a request takes a moment.
+SLACK_SECONDS: Final = 3
+
+NO_TARIFF: Final = Finding(OutcomeCode.NO_TARIFF.value, "hold", {})
+
+
+class Clearance(NamedTuple):
+    """A box was emptied, as the bin told it; as in Drop."""
+
+    sequence: int
+    material_id: str
+    mass_before_grams: int
+    mass_after_grams: int
+    occurred_at: float
+    clock_skew_seconds: int | None
+
+
+class ClearanceVerdict(NamedTuple):
+    """What was found, and what must have been in the box; None where nobody knows."""
+
+    verdict: Verdict
+    expected_grams: int | None
+    permissible_grams: int | None
+
+
+def order(drops: Iterable[Drop]) -> list[Drop]:
+    """The drops of one bin as they are to be judged: as they happened."""
+    return sorted(drops, key=lambda drop: (drop.occurred_at, drop.sequence))
+
+
+def judge(
+    drop: Drop, now: float, facts: BinFacts, memory: BinMemory, day: AccountDay | None, rules: RuleSet
+) -> Verdict:
+    """What is to be done with a drop that is told at `now`, in Unix seconds.
+
+    `rules` are those of the drop's own time. `day` is the business day of the account it would be credited to, and is
+    raised where it is to be credited; None where it is nobody's. `memory` learns the drop in any case.
+    """
+    findings: list[Finding] = []
+    trusted = _trust(drop.occurred_at, drop.clock_skew_seconds or 0, now, facts, findings)
+    epoch = _place(drop.sequence, drop.occurred_at if trusted else None, now, memory, findings)
+    if not drop.has_tariff:
+        findings.append(NO_TARIFF)
+    material_id, weight_grams, box_weight_grams = drop.material_id, drop.weight_grams, drop.box_weight_grams
+    case = Case(
+        drop,
+        facts,
+        day if trusted else None,
+        None if epoch is None or box_weight_grams is None else memory.mass_before(material_id, epoch, drop.sequence),
+        memory.hour(drop.occurred_at) if trusted else None,
+    )
+    for code, action, check, parameters in rules.of_drops:
+        figures = check(case, parameters)
+        if figures is not None:
+            findings.append(Finding(code, action, figures))
+    if trusted:
+        memory.count_hour(drop.occurred_at, weight_grams)
+    if epoch is None:
+        memory.mistrust(material_id)
+        epoch = memory.sequences.epoch
+    else:
+        error_grams = permissible_error(weight_grams, facts.interval_grams)
+        memory.dropped(material_id, epoch, drop.sequence, weight_grams, box_weight_grams, error_grams)
+    verdict = verdict_of(findings, epoch)
+    if day is not None and verdict.action == "credit":
+        day.drops += 1
+        day.grams += weight_grams
+        day.coins += drop.coins
+    return verdict
+
+
+def judge_clearance(
+    clearance: Clearance, now: float, facts: BinFacts, memory: BinMemory, rules: RuleSet
+) -> ClearanceVerdict:
+    """As `judge`, of an emptying: it takes the next number of the bin's count, closes the box's account and begins
+    another."""
+    findings: list[Finding] = []
+    trusted = _trust(clearance.occurred_at, clearance.clock_skew_seconds or 0, now, facts, findings)
+    epoch = _place(clearance.sequence, clearance.occurred_at if trusted else None, now, memory, findings)
+    if epoch is None:
+        memory.mistrust(clearance.material_id)
+        return ClearanceVerdict(verdict_of(findings, memory.sequences.epoch), None, None)
+    content = memory.content(clearance.material_id, epoch, clearance.sequence)
+    if content is not None:
+        emptying = Emptying(facts, clearance.mass_before_grams, *content)
+        for code, action, check, parameters in rules.of_clearances:
+            figures = check(emptying, parameters)
+            if figures is not None:
+                findings.append(Finding(code, action, figures))
+    error_grams = permissible_error(clearance.mass_after_grams, facts.interval_grams)
+    memory.emptied(clearance.material_id, epoch, clearance.sequence, clearance.mass_after_grams, error_grams)
+    return ClearanceVerdict(verdict_of(findings, epoch), *(content or (None, None)))
+
+
+def _trust(at: float, skew_seconds: int, now: float, facts: BinFacts, findings: list[Finding]) -> bool:
+    """Whether the event's own time can be true, as far as the skew of its request explains it; otherwise a finding."""
+    if at > now + max(0, -skew_seconds) + SLACK_SECONDS:
+        figures = {"seconds_ahead": int(at - now), "skew_seconds": skew_seconds}
+        findings.append(Finding(OutcomeCode.TIME_IN_FUTURE.value, "hold", figures))
+        return False
+    if at < facts.serviced_at - max(0, skew_seconds) - SLACK_SECONDS:
+        figures = {"seconds_before": int(facts.serviced_at - at), "skew_seconds": skew_seconds}
+        findings.append(Finding(OutcomeCode.TIME_BEFORE_VISIT.value, "hold", figures))
+        return False
+    return True
+
+
+def _place(number: int, at: float | None, now: float, memory: BinMemory, findings: list[Finding]) -> int | None:
+    """The epoch of the event; None, with a finding, where its number was used. `at` None: its clock is doubted."""
+    sequences = memory.sequences
+    epoch = sequences.place_without_time(number, now) if at is None else sequences.place(number, at, now)
+    if epoch is None:
+        figures = {"sequence": number, "highest": sequences.highest or 0}
+        findings.append(Finding(OutcomeCode.SEQUENCE_REUSED.value, "hold", figures))
+    return epoch
