@@ -14,7 +14,7 @@ from service.db import DatabaseNotConfigured, is_lost_connection
 from service.errors import TanbiError
 from service.field_words import in_plain_words
 from service.installation import installation
-from service.managing import adjustments, city, ledger, offers, partners, settlement, wallets, webhooks
+from service.managing import adjustments, bridge, city, ledger, offers, partners, settlement, wallets, webhooks
 from service.managing.running import DataOption, console, errors
 from service.migrating import head_revision, upgrade
 from service.postgres_programs import EmbeddedPostgresError
@@ -52,6 +52,7 @@ for name, commands in (
 ):
     app.add_typer(commands, name=name)
 app.command("settle")(settlement.settle_command)
+app.command("bridge")(bridge.bridge_command)
 
 
 def main() -> None:

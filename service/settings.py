@@ -1,6 +1,7 @@
 """Everything an operator can set, read once at start and passed on as an argument."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DRIVER = "postgresql+asyncpg"
 POSTGRESQL = ("postgresql", "postgres", DRIVER)
+HOST_AND_PORT = r"([\w.\-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?"
+BROKER_URL = re.compile(rf"mqtts?://{HOST_AND_PORT}", re.ASCII)
+SERVICE_URL = re.compile(rf"https?://{HOST_AND_PORT}/?", re.ASCII)
 
 
 def default_data_dir() -> Path:
@@ -126,6 +130,26 @@ class Settings(BaseSettings):
     wechat_secret: SecretStr = Field(SecretStr(""), description="AppSecret of the mini-program")
     wechat_timeout_seconds: float = Field(5.0, gt=0, description="How long WeChat may take")
 
+    bridge_broker_url: str = Field(
+        "", description="The MQTT broker of `tanbi bridge`: mqtts://host:8883, or mqtt://host:1883 without TLS"
+    )
+    bridge_username: str = Field("", description="Who the bridge is to the broker; without it, nobody")
+    bridge_password: SecretStr = Field(SecretStr(""), description="Its password")
+    bridge_ca_file: Path | None = Field(
+        None, description="PEM of who may certify the broker; none: whom the system trusts"
+    )
+    bridge_client_id: str = Field(
+        "", description="The name of the bridge's session, one for each bridge; none: tanbi-bridge- and the host's name"
+    )
+    bridge_session_seconds: int = Field(
+        3600, ge=1, le=2**32 - 1, description="How long the broker keeps messages for a bridge that is away"
+    )
+    bridge_messages_max: int = Field(200, ge=1, le=65535, description="Messages under way at once, per bridge")
+    bridge_service_url: str = Field("http://127.0.0.1:8080", description="The service that the bridge posts to")
+    bridge_port: int = Field(
+        0, ge=0, le=65535, description="Port of the bridge's own /metrics and /readyz, on TANBI_HOST; 0: none"
+    )
+
     co2e_factor_set: str = Field(
         "uk.desnz.2025", description="Factors by which residents are told the CO2e they avoided"
     )
@@ -146,6 +170,22 @@ class Settings(BaseSettings):
         if parsed.drivername == DRIVER:
             return url
         return parsed.set(drivername=DRIVER).render_as_string(hide_password=False)
+
+    @field_validator("bridge_broker_url")
+    @classmethod
+    def point_at_a_broker(cls, url: str) -> str:
+        """No name or password in it: what is wrong with a URL is shown with the URL."""
+        if url and not BROKER_URL.fullmatch(url):
+            raise ValueError("write it as mqtts://host:8883 or mqtt://host:1883; name and password are other settings")
+        return url
+
+    @field_validator("bridge_service_url")
+    @classmethod
+    def point_at_a_service(cls, url: str) -> str:
+        """No path in it: bins sign the path that the service sees."""
+        if not SERVICE_URL.fullmatch(url):
+            raise ValueError("write it as http://host:8080 or https://host, without a path")
+        return url
 
 
 def read_settings(data_dir: Path | None, **given: Any) -> Settings:

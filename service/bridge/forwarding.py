@@ -1,0 +1,98 @@
+"""The bridge as a client of the service: a request is sent until the service has decided."""
+
+import logging
+import time
+from typing import Final
+
+import aiohttp
+from aiohttp import hdrs
+from yarl import URL
+
+from service.backoff import Backoff
+from service.bridge.messages import TOLD_FIELDS, Answer, Request, problem_answer
+from service.bridge.metrics import BridgeMetrics
+from service.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+FIRST_SECONDS: Final = 0.2
+SECONDS_MAX: Final = 5.0
+RETRY_AFTER_SECONDS_MAX: Final = 60.0
+PATIENCE_SECONDS: Final = 10.0
+WARNING_SECONDS: Final = 60.0
+NO_ANSWER: Final = "no_answer"
+
+
+class Service:
+    """The service behind `url`; what comes after a redirect, or with a cookie, is none of ours."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        metrics: BridgeMetrics,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+        self._metrics = metrics
+        self._patience_seconds = patience_seconds
+        self._answered_at = self._warned_at = -WARNING_SECONDS
+
+    async def decide(self, request: Request) -> Answer:
+        """The service's decision: 2xx, or 4xx that no retry would mend; whatever else it says is tried again.
+
+        A request that it fails for `patience_seconds` in which it decided others is given back undecided: messages are
+        acknowledged in order, and one that cannot be decided would keep all others from coming. Its bin has it still.
+        """
+        backoff = Backoff(first_seconds=FIRST_SECONDS, seconds_max=SECONDS_MAX)
+        began = time.monotonic()
+        while True:
+            answer = await self._post(request)
+            now = time.monotonic()
+            if answer is not None and answer.is_final:
+                self._answered_at = now
+                return answer
+            self._note_failure(answer, now)
+            if self._answered_at <= began:
+                began = now
+            elif now - began >= self._patience_seconds:
+                return answer or problem_answer(Unavailable())
+            await backoff.wait(min(answer.retry_after_seconds if answer else 0.0, RETRY_AFTER_SECONDS_MAX))
+
+    async def _post(self, request: Request) -> Answer | None:
+        """None where no whole answer came."""
+        try:
+            async with self._session.post(
+                URL(self._url + request.path, encoded=True),
+                data=request.body,
+                headers=request.headers,
+                allow_redirects=False,
+            ) as response:
+                return Answer(
+                    response.status,
+                    response.content_type,
+                    await response.read(),
+                    {name: response.headers[name] for name in TOLD_FIELDS if name in response.headers},
+                )
+        except (aiohttp.ClientError, OSError) as error:
+            logger.debug("no answer: %s", type(error).__name__)
+            return None
+
+    def _note_failure(self, answer: Answer | None, now: float) -> None:
+        reason = NO_ANSWER if answer is None else str(answer.status)
+        self._metrics.count_retry(reason)
+        if now - self._warned_at >= WARNING_SECONDS:
+            self._warned_at = now
+            logger.warning("the service at %s does not decide (%s); messages are sent again", self._url, reason)
+
+
+def open_session(messages_max: int, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
+    """For requests to the service only: a connection for each message that may be under way, no cookies, no proxy."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=messages_max),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=timeout,
+        headers={hdrs.USER_AGENT: "tanbi-bridge"},
+    )
