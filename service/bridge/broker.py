@@ -36,8 +36,9 @@ class Broker(aiomqtt.Client):
     """A connection to the broker that acknowledges a message when told to.
 
     The session outlives it: what was not acknowledged comes again on the next connection under the same client id. The
-    broker sends at most `bridge_messages_max` ahead of acknowledgements. Raises CannotBridge where `bridge_ca_file` is no
-    such file.
+    broker sends at most `bridge_messages_max` ahead of acknowledgements.
+
+    Raises CannotBridge where `bridge_ca_file` is no such file.
     """
 
     def __init__(self, settings: Settings) -> None:
