@@ -54,10 +54,10 @@ class Device:
         body = json.dumps(document).encode()
         signed = sign_request(self._key, method="POST", target=PATH, body=body, created=int(time.time()))
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        given = {"ContentType": "application/json", "UserProperty": list(signed.items())} | changes
+        given: dict[str, Any] = {"ContentType": "application/json", "UserProperty": list(signed.items())} | changes
         for name in given.keys() & PROPERTIES:
             setattr(properties, name, given.pop(name))
-        published = {"topic": self.topic, "payload": body, "qos": 1} | given
+        published: dict[str, Any] = {"topic": self.topic, "payload": body, "qos": 1} | given
         await self._client.publish(**published, properties=properties)
 
     async def told(self) -> Told:
