@@ -24,6 +24,28 @@ EVENT_OF_NOBODY: dict[str, Any] = {
     "data": {"sequence": 1043, "material": "plastic", "weight_grams": 480},
 }
 
+TELEMETRY: dict[str, Any] = {
+    "specversion": "1.0",
+    "type": "tanbi.telemetry.v1",
+    "source": "/bins/NK-0001",
+    "id": "01939c1a-9c00-7a11-8c2d-4b5a69788712",
+    "time": "2026-11-20T10:02:00+08:00",
+    "data": {
+        "firmware": "2.4.1",
+        "boxes": [{"material": "paper", "fill_percent": 64, "mass_grams": 20310}],
+        "temperature_celsius": 18.5,
+        "smoke": False,
+        "door": "closed",
+        "scale_zero_grams": -2,
+        "battery_percent": 91,
+    },
+}
+HEARTBEAT: dict[str, Any] = {
+    **{name: value for name, value in TELEMETRY.items() if name != "data"},
+    "id": "01939c1a-9d30-7e42-b7a1-0c1d2e3f4a5b",
+    "time": "2026-11-20T10:02:30+08:00",
+}
+
 EXAMPLES: dict[str, Any] = {
     "WeighEvent": EVENT,
     "WeighEventBatch": [EVENT, EVENT_OF_NOBODY],
@@ -31,6 +53,14 @@ EXAMPLES: dict[str, Any] = {
         "outcomes": [
             {"id": EVENT["id"], "outcome": "credited", "coins": 125, "balance_coins": 310},
             {"id": EVENT_OF_NOBODY["id"], "outcome": "unclaimed", "coins": 0},
+        ]
+    },
+    "Telemetry": TELEMETRY,
+    "TelemetryBatch": [TELEMETRY, HEARTBEAT],
+    "TelemetryOutcomes": {
+        "outcomes": [
+            {"id": TELEMETRY["id"], "outcome": "recorded"},
+            {"id": HEARTBEAT["id"], "outcome": "recorded"},
         ]
     },
     "LogIn": {"wechat_code": "0e3xK1ll2WqJ5e4Sgrnl2kVjQK3xK1lW"},

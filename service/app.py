@@ -15,6 +15,12 @@ from service.adjustments import routes as adjustments
 from service.answering import add_endpoints
 from service.db import Writers, create_engine, engine_use, is_poison, is_retryable
 from service.docs import routes as documents
+from service.fleet import telemetry_routes
+from service.fleet.alarms import Thresholds
+from service.fleet.telemetry import TelemetryIntake
+from service.fleet.telemetry_recording import Recording
+from service.fleet.telemetry_retention import forget_forever
+from service.fleet.telemetry_rules import Told
 from service.folding.worker import fold_forever
 from service.groupcommit import GroupCommit, Limits
 from service.indicator import routes as indicator
@@ -43,6 +49,7 @@ from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
 GC_ALLOCATIONS = 50_000
 ROUTES = (
     weighing.routes,
+    telemetry_routes.routes,
     residents.routes,
     redemption.routes,
     offer_routes.routes,
@@ -89,6 +96,10 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         )
         commands = await stack.enter_async_context(_group_commit_of_commands(app, settings, redeeming))
         app[redemption.COMMANDS] = commands
+        telemetry = await stack.enter_async_context(_group_commit_of_telemetry(app, settings, command_writers))
+        app[telemetry_routes.TELEMETRY] = TelemetryIntake(
+            telemetry, settings.event_future_seconds_max, settings.telemetry_retention_days
+        )
         app[adjustments.RELEASE] = redeeming.release_due
         app[settlement.WRITING] = asyncio.Semaphore(settlement.WRITING_MAX)
         app[settlement.REPORTING] = asyncio.Semaphore(settlement.REPORTING_MAX)
@@ -114,6 +125,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         queues: dict[str, Callable[[], int]] = {
             "weigh_events": lambda: events.queued_items,
             "redemptions": lambda: commands.queued_items,
+            "telemetry": lambda: telemetry.queued_items,
         }
         pools: dict[str, Callable[[], tuple[int, int]]] = {
             "engine": lambda: engine_use(engine),
@@ -168,6 +180,28 @@ def _group_commit_of_commands(
     )
 
 
+def _group_commit_of_telemetry(app: web.Application, settings: Settings, writers: Writers) -> GroupCommit[Told, bool]:
+    thresholds = Thresholds(
+        heat_celsius=settings.alarm_heat_celsius,
+        scale_zero_intervals=settings.alarm_scale_zero_intervals,
+        battery_percent=settings.alarm_battery_percent,
+    )
+    return GroupCommit(
+        Recording(writers, thresholds, settings.telemetry_history_seconds).commit,
+        limits=Limits(
+            # One: no person waits, and two would wait for each other's bins.
+            writers=1,
+            batch_items_max=settings.telemetry_batch_items_max,
+            queue_items_max=settings.telemetry_queue_items_max,
+            retry_seconds_max=settings.groupcommit_retry_seconds_max,
+            gather_seconds=settings.telemetry_gather_seconds,
+        ),
+        is_poison=is_poison,
+        is_retryable=is_retryable,
+        observer=app[keys.METRICS].group_commit("telemetry"),
+    )
+
+
 def _workers(
     app: web.Application, settings: Settings, redeeming: committing.Committing, to_merchants: ClientSession
 ) -> Iterator[Coroutine[Any, Any, None]]:
@@ -185,6 +219,7 @@ def _workers(
     )
     yield expire_forever(engine, settings)
     yield deliver_forever(engine, settings, app[keys.KEYRING], to_merchants, metrics)
+    yield forget_forever(engine, retention=timedelta(days=settings.telemetry_retention_days))
     yield app[keys.REFERENCE].refresh_forever(settings.reference_poll_seconds)
 
 

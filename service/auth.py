@@ -79,9 +79,15 @@ async def authenticate_bin(
 
     Raises SignatureRefused with the profile's code, KeyUnknown, KeyUnreadable or BinSuspended.
     """
-    signer, created = await _signer(request, body, reference.bins, tolerance_seconds)
-    if signer.suspended:
+    signed = await identify_bin(request, body, reference, tolerance_seconds)
+    if signed.signer.suspended:
         raise BinSuspended
+    return signed
+
+
+async def identify_bin(request: web.Request, body: bytes, reference: Reference, tolerance_seconds: int) -> SignedBin:
+    """As authenticate_bin, of whatever state the bin is in. Raises SignatureRefused, KeyUnknown or KeyUnreadable."""
+    signer, created = await _signer(request, body, reference.bins, tolerance_seconds)
     return SignedBin(signer, int(time.time()) - created)
 
 

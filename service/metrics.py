@@ -20,6 +20,8 @@ from prometheus_client.registry import Collector
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 250, 500)
+# Below 0 the clock is ahead. Beyond the tolerance of signatures nothing is accepted.
+SKEW_BUCKETS = (-240.0, -60.0, -15.0, -5.0, -1.0, 1.0, 5.0, 15.0, 60.0, 240.0)
 SAMPLE_INTERVAL_SECONDS = 0.25
 UNMATCHED = "unmatched"
 
@@ -43,6 +45,15 @@ class Metrics:
         )
         self._weigh_events = Counter(
             "tanbi_weigh_events", "Weigh events answered, by outcome", ["outcome"], registry=self.registry
+        )
+        self._telemetry = Counter(
+            "tanbi_telemetry_events", "Telemetry events answered, by outcome", ["outcome"], registry=self.registry
+        )
+        self._skew = Histogram(
+            "tanbi_bin_clock_skew_seconds",
+            "How far bins' clocks are behind the service's when they sign; below 0 they are ahead",
+            buckets=SKEW_BUCKETS,
+            registry=self.registry,
         )
         self._redemptions = Counter(
             "tanbi_redemptions", "Redemptions answered, by outcome", ["outcome"], registry=self.registry
@@ -78,6 +89,8 @@ class Metrics:
             outcome: self._weigh_events.labels(outcome)
             for outcome in ("credited", "unclaimed", "duplicate", "conflict", "held", "rejected")
         }
+        for outcome in ("recorded", "rejected"):
+            self._telemetry.labels(outcome)
         # From 0 on: a rate does not see the step to a first value.
         self._redemptions.labels("captured")
         for outcome in ("failed", "gone"):
@@ -85,6 +98,7 @@ class Metrics:
         # Noted while a request runs and counted four times a second, all at once: counting one by one costs each weigh
         # event three times as much, and more where processes share their counts through a file.
         self._noted_outcomes: Counts[str] = Counts()
+        self._noted_skews: dict[str, int] = {}
         self._noted_answers: defaultdict[tuple[str, str, int], list[float]] = defaultdict(list)
 
     def _gauge(self) -> None:
@@ -113,6 +127,17 @@ class Metrics:
         for outcome in outcomes:
             self._noted_outcomes[outcome["outcome"]] += 1
 
+    def count_telemetry(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
+        for outcome, times in Counts(outcome["outcome"] for outcome in outcomes).items():
+            self._telemetry.labels(outcome).inc(times)
+
+    def note_skew(self, bin_id: str, seconds: int) -> None:
+        """How far a bin's clock was behind when it signed a request that was accepted; below 0 is ahead.
+
+        What one bin signs within a quarter of a second counts once.
+        """
+        self._noted_skews[bin_id] = seconds
+
     def count_redemption(self, outcome: str) -> None:
         """`authorised`, `captured`, `voided` or `refunded`, or the code of the problem it was declined with."""
         self._redemptions.labels(outcome).inc()
@@ -139,6 +164,9 @@ class Metrics:
         for outcome, times in self._noted_outcomes.items():
             self._outcomes[outcome].inc(times)
         self._noted_outcomes.clear()
+        for skew_seconds in self._noted_skews.values():
+            self._skew.observe(skew_seconds)
+        self._noted_skews.clear()
         for (route, method, status_class), latencies in self._noted_answers.items():
             self._requests.labels(route, method, f"{status_class}xx").inc(len(latencies))
             observe = self._latency.labels(route, method).observe

@@ -23,7 +23,8 @@ bin and id, a redemption by its `Idempotency-Key`.
 """
 
 TAGS: Final[list[dict[str, Any]]] = [
-    {"name": "weighing", "description": "Bins 回收箱"},
+    {"name": "weighing", "description": "Bins' drops 回收箱投放"},
+    {"name": "fleet", "description": "Bins in the field: telemetry, states and alarms 设备运行"},
     {"name": "residents", "description": "The mini-program 小程序"},
     {"name": "redemption", "description": "Coins spent at merchants and machines 兑换"},
     {"name": "indicator", "description": "The recycling rate 城市生活垃圾回收利用率"},

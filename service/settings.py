@@ -77,6 +77,26 @@ class Settings(BaseSettings):
         10_000, ge=1, description="Weigh events that wait, per process; more are answered 503 `queue_full`"
     )
     groupcommit_retry_seconds_max: float = Field(10.0, ge=0, description="How long a lost database is waited for")
+    telemetry_gather_seconds: float = Field(
+        0.25, ge=0, le=5, description="How long telemetry waits for more, to be written in one transaction"
+    )
+    telemetry_batch_items_max: int = Field(1000, ge=1, le=5000, description="Telemetry events of one transaction")
+    telemetry_queue_items_max: int = Field(
+        10_000, ge=1, description="Telemetry events that wait, per process; more are answered 503 `queue_full`"
+    )
+    telemetry_history_seconds: int = Field(
+        300, ge=1, description="Of what a bin tells in so long, one event is kept; and each that changes an alarm"
+    )
+    telemetry_retention_days: int = Field(
+        30, ge=1, description="Age of telemetry that is deleted; what is older when it comes is rejected"
+    )
+    bin_offline_seconds: int = Field(900, ge=1, description="A bin that was not heard of for so long is offline")
+    bin_emptying_percent: int = Field(80, ge=1, le=100, description="A bin with a box so full wants emptying")
+    alarm_heat_celsius: float = Field(60.0, description="Above this temperature there is an alarm")
+    alarm_scale_zero_intervals: float = Field(
+        1.0, gt=0, description="How far a scale's zero may be off before there is an alarm, in its e"
+    )
+    alarm_battery_percent: int = Field(20, ge=0, le=100, description="Below this charge there is an alarm")
     database_pool_size: int = Field(
         10, ge=1, description="Connections kept, per process, besides the writers'; twice as many where they are needed"
     )

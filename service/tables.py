@@ -193,11 +193,12 @@ bin_status = Table(
     Column("door_open", Boolean),
     Column("scale_zero_grams", Integer),
     Column("battery_percent", SmallInteger),
-    # By material: fill_percent and mass_grams.
-    Column("boxes", JSONB, nullable=False, server_default=text("'{}'")),
+    # Of each: material, fill_percent and mass_grams.
+    Column("boxes", JSONB),
     Column("fill_percent_max", SmallInteger),
-    # When a row was last added to `bin_telemetry`.
+    # The time of what was last added to `bin_telemetry`.
     Column("kept_at", Instant),
+    # Room on each page for the new version of a row, and no other index: each heartbeat is an update.
     postgresql_with={"fillfactor": 50},
 )
 
@@ -213,8 +214,9 @@ bin_telemetry = Table(
     Column("door_open", Boolean),
     Column("scale_zero_grams", Integer),
     Column("battery_percent", SmallInteger),
-    Column("boxes", JSONB, nullable=False, server_default=text("'{}'")),
-    Index(None, "received_at", postgresql_using="brin"),
+    Column("boxes", JSONB),
+    # For what is not kept any longer.
+    Index(None, "occurred_at"),
 )
 
 # What somebody has to look at: open until the bin says otherwise.
@@ -224,7 +226,7 @@ bin_alarm = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("bin_id", Text(collation="C"), nullable=False),
     Column("kind", Text, nullable=False),
-    # What was measured: degrees, grams or percent, by kind.
+    # What was measured when it opened: degrees, grams or percent, by kind.
     Column("value", REAL),
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
@@ -503,6 +505,8 @@ bin_memory = Table(
     Column("sequence", BigInteger),
     Column("sequence_at", Instant),
     Column("gaps_open", Integer, nullable=False, server_default=text("0")),
+    # When an event of it was last stored.
+    Column("heard_at", Instant),
     # By material: what the box weighed after which event. By hour: drops and grams. Where the present count begins, and
     # where those before it ended. See plausibility/bin_memory.py.
     Column("boxes", JSONB, nullable=False, server_default=text("'{}'")),

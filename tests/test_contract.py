@@ -103,8 +103,9 @@ def of_this_world(body: Any, live: Live) -> Any:
         known = {
             "source": "/bins/NK-0001",
             "time": datetime.now(UTC).isoformat(),
-            "data": {**body["data"], "material": "paper"},
         }
+        if "weight_grams" in body.get("data", {}):
+            known["data"] = {**body["data"], "material": "paper"}
     elif "pay_code" in body:
         known = {"pay_code": live.pay_code()}
     elif {"id", "unit"} <= body.keys():

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.metrics import Metrics
 from service.secrets import Keyring
 from service.settings import Settings
+from tests.fleet.telling import telemetry, tell
 from tests.world import CARD, World, add_shop, build_world, open_session, post, weigh_event
 
 Client = TestClient[Any, Any]
@@ -73,6 +75,20 @@ async def test_events_are_counted_by_outcome(world: World, client: Client) -> No
         if sample.name == "tanbi_weigh_events_total"
     } == {"credited": 1, "duplicate": 1, "unclaimed": 1, "rejected": 1, "conflict": 0, "held": 0}
     assert sampled(families, "tanbi_groupcommit_batch_size_sum", queue="weigh_events") == 3
+
+
+async def test_telemetry_and_the_skew_of_bins_clocks_are_counted(world: World, client: Client) -> None:
+    await tell(client, world.hmac, [telemetry("NK-0002"), {}], created=int(time.time()) - 100)
+    await post(client, world.ed25519, weigh_event("NK-0001"), created=int(time.time()) + 30)
+    families = await scrape(client)
+    name = "tanbi_telemetry_events_total"
+    assert [sampled(families, name, outcome=outcome) for outcome in ("recorded", "rejected")] == [1, 1]
+    below = {
+        float(sample.labels["le"]): sample.value
+        for sample in families["tanbi_bin_clock_skew_seconds"].samples
+        if sample.name.endswith("_bucket")
+    }
+    assert [below[bound] for bound in (-60, -15, 60, 240)] == [0, 1, 1, 2]
 
 
 async def test_a_redemption_is_counted_once_however_often_it_is_sent(
@@ -145,7 +161,7 @@ async def test_no_bin_resident_merchant_or_card_is_a_label(world: World, client:
     assert not [value for value in values if any(known in value for known in ids)]
     assert str(world.resident_id) not in values
     # Whatever a label may say is in a short list of words, templates and bucket bounds.
-    assert all(re.fullmatch(r"[a-z_]+|[A-Z]+|[1-5]xx|/[a-z0-9/_.{}-]*|[0-9.]+|\+Inf", value) for value in values)
+    assert all(re.fullmatch(r"[a-z_]+|[A-Z]+|[1-5]xx|/[a-z0-9/_.{}-]*|-?[0-9.]+|\+Inf", value) for value in values)
 
 
 async def test_every_metric_is_documented_and_every_documented_metric_exists(world: World, client: Client) -> None:

@@ -14,11 +14,11 @@ depends_on = None
 # What the application may do beyond SELECT, and beyond what it may since 0001 and 0002.
 PRIVILEGES = {
     "bin": "UPDATE (site_id, placed_at, model, verification_interval_grams, capacity_grams, box_capacity_grams, certificate_expires_on, serviced_at)",
-    "bin_alarm": "INSERT, UPDATE (value, closed_at)",
+    "bin_alarm": "INSERT, UPDATE (closed_at)",
     "bin_change": "INSERT",
     "bin_claim": "INSERT, UPDATE (claimed_at, withdrawn_at)",
     "bin_key": "UPDATE (valid_from)",
-    "bin_memory": "INSERT, UPDATE (epoch, sequence, sequence_at, gaps_open, boxes, hours, counts)",
+    "bin_memory": "INSERT, UPDATE (epoch, sequence, sequence_at, gaps_open, heard_at, boxes, hours, counts)",
     "bin_placement": "INSERT",
     "bin_status": "INSERT, UPDATE",
     "bin_telemetry": "INSERT, DELETE",
@@ -63,8 +63,8 @@ def remember() -> None:
     op.execute("UPDATE bin SET placed_at = created_at")
     op.execute("INSERT INTO bin_placement (bin_id, effective_from, site_id) SELECT id, created_at, site_id FROM bin")
     op.execute(
-        "INSERT INTO bin_memory (bin_id, sequence, sequence_at, counts)"
-        " SELECT bin.id, max(sequence), max(occurred_at),"
+        "INSERT INTO bin_memory (bin_id, sequence, sequence_at, heard_at, counts)"
+        " SELECT bin.id, max(sequence), max(occurred_at), max(received_at),"
         "        CASE WHEN count(sequence) = 0 THEN '{}'"
         "             ELSE jsonb_build_object('first', jsonb_build_array(min(sequence), extract(epoch FROM min(occurred_at))))"
         "        END"
@@ -251,7 +251,7 @@ def create_telemetry() -> None:
         sa.Column("door_open", sa.Boolean(), nullable=True),
         sa.Column("scale_zero_grams", sa.Integer(), nullable=True),
         sa.Column("battery_percent", sa.SmallInteger(), nullable=True),
-        sa.Column("boxes", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("boxes", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("fill_percent_max", sa.SmallInteger(), nullable=True),
         sa.Column("kept_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("bin_id", name=op.f("pk_bin_status")),
@@ -267,12 +267,10 @@ def create_telemetry() -> None:
         sa.Column("door_open", sa.Boolean(), nullable=True),
         sa.Column("scale_zero_grams", sa.Integer(), nullable=True),
         sa.Column("battery_percent", sa.SmallInteger(), nullable=True),
-        sa.Column("boxes", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("boxes", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.PrimaryKeyConstraint("bin_id", "occurred_at", name=op.f("pk_bin_telemetry")),
     )
-    op.create_index(
-        op.f("ix_bin_telemetry_received_at"), "bin_telemetry", ["received_at"], unique=False, postgresql_using="brin"
-    )
+    op.create_index(op.f("ix_bin_telemetry_occurred_at"), "bin_telemetry", ["occurred_at"], unique=False)
     op.create_table(
         "bin_alarm",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -312,6 +310,7 @@ def create_plausibility() -> None:
         sa.Column("sequence", sa.BigInteger(), nullable=True),
         sa.Column("sequence_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("gaps_open", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("boxes", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("hours", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("counts", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
