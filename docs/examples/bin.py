@@ -165,6 +165,12 @@ class Answer(NamedTuple):
     def code(self) -> str:
         return str(self.document.get("code", "")) if isinstance(self.document, dict) else ""
 
+    @property
+    def service_seconds(self) -> float | None:
+        """The service's clock: what it says, or else the Date, which a proxy may have written."""
+        said = self.document.get("server_unix_seconds") if isinstance(self.document, dict) else None
+        return said if isinstance(said, int) else self.date_seconds
+
     def outcomes(self, count: int) -> list[dict[str, Any]] | None:
         """One of each event; None where it was not the service that answered, but a portal's page, say."""
         found = self.document.get("outcomes") if isinstance(self.document, dict) else None
@@ -227,8 +233,8 @@ class Bin:
                 told += outcomes
                 # What was refused is behind: larger batches again.
                 count, pause_seconds, attempts = min(2 * count, BATCH_EVENTS_MAX), PAUSE_SECONDS_MIN, 0
-            elif do == CLOCK and answer.date_seconds is not None and not clock_was_set:
-                self._behind_seconds = answer.date_seconds - self._clock()
+            elif do == CLOCK and answer.service_seconds is not None and not clock_was_set:
+                self._behind_seconds = answer.service_seconds - self._clock()
                 clock_was_set = True
             elif do == SPLIT and len(events) > 1:
                 count = len(events) // 2

@@ -251,7 +251,7 @@ static tanbi_result next_member(tanbi_text json, size_t *at, tanbi_text *name, t
                                                                                                   : TANBI_MALFORMED;
 }
 
-/* The value of a member of the body, which is an object; and where it begins. */
+/* The value of a member of the body, which is an object. */
 static bool find_member(tanbi_text json, const char *wanted, tanbi_text *value)
 {
     tanbi_text name;
@@ -271,6 +271,16 @@ tanbi_text tanbi_problem_code(const tanbi_answer *answer)
     tanbi_text code;
 
     return find_member(answer->body, "code", &code) ? code : none;
+}
+
+int64_t tanbi_service_time(const tanbi_answer *answer)
+{
+    tanbi_text said;
+    int64_t seconds = TANBI_ABSENT;
+
+    if (find_member(answer->body, "server_unix_seconds", &said))
+        seconds = number_of(said);
+    return seconds == TANBI_ABSENT ? answer->date : seconds;
 }
 
 static tanbi_outcome_kind kind_of(tanbi_text name)

@@ -107,7 +107,7 @@ tanbi_result tanbi_base64_decode(const char *text, size_t text_bytes, uint8_t *b
 
 typedef struct {
     int status;
-    int64_t date;                /* of the Date header, Unix seconds: sets the clock; or TANBI_ABSENT */
+    int64_t date;                /* of the Date header, Unix seconds; or TANBI_ABSENT */
     int32_t retry_after_seconds; /* 0 where the service asks for nothing */
     bool closes;                 /* the service closes the connection after this answer */
     tanbi_text body;             /* points into what was received */
@@ -119,11 +119,15 @@ tanbi_result tanbi_read_answer(const char *received, size_t length, tanbi_answer
 /* The problem's `code`; empty where the body has none. */
 tanbi_text tanbi_problem_code(const tanbi_answer *answer);
 
+/* The service's clock, Unix seconds: what its answer says, or else the Date, which a proxy may have written; or
+ * TANBI_ABSENT. Believe it over TLS alone. */
+int64_t tanbi_service_time(const tanbi_answer *answer);
+
 /* What the table in docs/devices.md says to do. */
 typedef enum {
     TANBI_DO_OUTCOMES, /* 200: every event is settled; forget it after its outcome was read */
     TANBI_DO_AGAIN,    /* the same bytes, signed anew, after a pause that doubles */
-    TANBI_DO_CLOCK,    /* set the clock by `date`, sign anew, send at once */
+    TANBI_DO_CLOCK,    /* set the clock by tanbi_service_time, sign anew, send at once */
     TANBI_DO_SPLIT,    /* send each half alone; an event that is refused alone is set aside and reported */
     TANBI_DO_WAIT      /* keep everything, tell the operator, ask again every ten minutes */
 } tanbi_action;

@@ -127,8 +127,8 @@ static int post(size_t body_bytes, unsigned events)
                 return 1;
             }
         }
-        if (action == TANBI_DO_CLOCK && answer.date != TANBI_ABSENT) {
-            clock_error_seconds += answer.date - now();
+        if (action == TANBI_DO_CLOCK && tanbi_service_time(&answer) != TANBI_ABSENT) {
+            clock_error_seconds += tanbi_service_time(&answer) - now();
             (void)fprintf(stderr, "clock set\n");
             continue;
         }

@@ -173,7 +173,7 @@ static void read_answer(void)
         result = tanbi_read_answer(received, length, &answer);
         if (result == TANBI_OK) {
             code = tanbi_problem_code(&answer);
-            (void)printf("ok %zu %d %lld %d %d", length, answer.status, (long long)answer.date,
+            (void)printf("ok %zu %d %lld %d %d", length, answer.status, (long long)tanbi_service_time(&answer),
                          (int)answer.retry_after_seconds, (int)answer.closes);
             print_hex(code.at, code.length);
             result = tanbi_outcomes_begin(&answer, &outcomes);

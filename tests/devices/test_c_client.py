@@ -303,6 +303,12 @@ def test_the_clock_is_set_by_any_date(check: Check, seconds: int) -> None:
     assert check.one("answer", answer_of(b"{}", date=date))[3] == str(seconds)
 
 
+def test_the_clock_that_the_service_says_counts_before_the_date_of_a_proxy(check: Check) -> None:
+    problem = b'{"code": "signature_stale", "server_unix_seconds": 1795140007}'
+    received = answer_of(problem, "401 Unauthorized", date="Fri, 20 Nov 2026 02:00:00 GMT")
+    assert check.one("answer", received)[2:4] == ["401", "1795140007"]
+
+
 @pytest.mark.parametrize("date", ["Fri, 20 Now 2026 02:00:00 GMT", "Friday, 20-Nov-26 02:00:00 GMT", "", "x" * 29])
 def test_what_is_no_date_sets_no_clock(check: Check, date: str) -> None:
     assert check.one("answer", answer_of(b"{}", date=date))[3] == "-1"
