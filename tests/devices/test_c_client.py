@@ -6,8 +6,6 @@ What is compiled is compiled with the address sanitizer where there is one: a by
 import base64
 import json
 import re
-import subprocess
-from collections.abc import Sequence
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.weigh_events import Outcome
-from tests.devices.compiling import EXAMPLES, LIBRARY, build, compile_alone, needs_compiler
+from tests.devices.checking import Check, hex_of
+from tests.devices.compiling import EXAMPLES, LIBRARY, compile_alone, needs_compiler
 from tests.devices.vectors import DROPS, event_body, signature_vectors
 from tests.schemas.signing import patiently
 
@@ -33,39 +32,6 @@ few = settings(patiently, max_examples=25)
 def limit(name: str) -> int:
     [value] = re.findall(rf"^#define {name} (\d+)", HEADER, re.MULTILINE)
     return int(value)
-
-
-def hex_of(field: bytes | str | int) -> str:
-    data = field if isinstance(field, bytes) else str(field).encode()
-    return data.hex() or "-"
-
-
-@pytest.fixture(scope="session")
-def check(tmp_path_factory: pytest.TempPathFactory) -> "Check":
-    return Check(build(Path(__file__).parent / "client_check.c", tmp_path_factory.mktemp("client_check")))
-
-
-class Check:
-    """client_check.c, which calls the library as it is told."""
-
-    def __init__(self, program: Path) -> None:
-        self._program = program
-
-    def __call__(self, commands: Sequence[Sequence[bytes | str | int]]) -> list[list[str]]:
-        said = "".join(" ".join(map(hex_of, command)) + "\n" for command in commands)
-        done = subprocess.run([self._program], input=said, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
-        return [line.split() for line in done.stdout.splitlines()]
-
-    def one(self, *command: bytes | str | int) -> list[str]:
-        [answer] = self([command])
-        return answer
-
-    def written(self, *command: bytes | str | int) -> bytes:
-        """What was written into a buffer that was just large enough; every smaller one was refused."""
-        result, data = self.one(*command)
-        assert result == "ok"
-        return bytes.fromhex(data.strip("-"))
 
 
 def event_command(drop: dict[str, Any]) -> list[bytes | str | int]:

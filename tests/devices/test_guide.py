@@ -1,0 +1,110 @@
+"""docs/devices.md tells of every code that a bin can receive, and the reference clients do what it says."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from schemas.outcome_codes import OutcomeCode
+from schemas.signatures import TOLERANCE_SECONDS
+from schemas.weigh_events import BATCH_EVENTS_MAX, Outcome
+from service.app import ENDPOINTS
+from service.docs.routes import application_document
+from service.errors import MethodNotAllowed, NotFound
+from service.problem_kinds import every_problem_kind
+from service.routing import Endpoint
+from service.settings import Settings
+from tests.devices.checking import Check
+from tests.devices.compiling import needs_compiler
+from tests.devices.examples import reference_client
+
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "devices.md").read_text()
+CLIENT = reference_client()
+DOCUMENT = application_document(ENDPOINTS)
+STATUS = {kind.code: kind.status for kind in every_problem_kind()}
+BINS = [endpoint for endpoint in ENDPOINTS if "bin" in endpoint.callers]
+# Of any path, so of none in the document.
+OF_ANY_PATH = {NotFound.code, MethodNotAllowed.code}
+
+
+class Row(NamedTuple):
+    """A row of a table of the page: what its first cell says, the codes in its second, what to do."""
+
+    first: str
+    codes: list[str]
+    do: str
+
+
+def rows(heading: str) -> Iterator[Row]:
+    """Of the first table under this heading."""
+    [text] = re.findall(rf"^### {re.escape(heading)}\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    for line in re.findall(r"^\| (?!-)(.*) \|$", text, re.MULTILINE)[1:]:
+        first, codes, do, *_ = [cell.strip() for cell in f"{line} |".split("|")]
+        yield Row(first, re.findall(r"`([a-z_]+)`", codes), do)
+
+
+def codes_of(endpoint: Endpoint) -> set[str]:
+    """Of every problem that this endpoint answers, as the API's document names them."""
+    responses = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]["responses"].values()
+    return set(re.findall(r"^- `([a-z_]+)`", "\n".join(map(description, responses)), re.MULTILINE))
+
+
+def description(response: dict[str, Any]) -> str:
+    if "$ref" in response:
+        response = DOCUMENT["components"]["responses"][response["$ref"].rsplit("/", 1)[1]]
+    return str(response["description"])
+
+
+REQUESTS = list(rows("To a request"))
+EVENTS = list(rows("To an event"))
+
+
+def test_the_page_tells_of_every_problem_of_a_bins_request_and_of_no_other() -> None:
+    told = [code for row in REQUESTS for code in row.codes]
+    assert len(told) == len(set(told))
+    assert set(told) == OF_ANY_PATH.union(*map(codes_of, BINS))
+
+
+@pytest.mark.parametrize("row", [row for row in REQUESTS if row.codes], ids=lambda row: row.codes[0])
+def test_a_problem_is_told_with_its_status(row: Row) -> None:
+    assert {STATUS[code] for code in row.codes} == {int(status) for status in row.first.split(", ")}
+
+
+def answers() -> Iterator[tuple[int, str, str]]:
+    """Status, code and what to do: of each code of the page, and of answers without one or with one from later on."""
+    for row in REQUESTS:
+        yield from ((STATUS[code], code, row.do.strip("*")) for code in row.codes)
+    yield 200, "", "outcomes"
+    for code in ("", "not_known_yet"):
+        yield from ((status, code, "again") for status in (408, 425, 429, 500, 502, 503, 504))
+        yield from ((status, code, "wait") for status in (301, 400, 401, 403, 404, 409, 422))
+        yield 413, code, "split"
+
+
+def test_the_client_in_python_does_what_the_page_says() -> None:
+    assert [(status, code, CLIENT.action(status, code)) for status, code, _ in answers()] == list(answers())
+    [do] = [row.do for row in REQUESTS if row.first == "none"]
+    assert do == f"**{CLIENT.action(0, '')}**"
+
+
+@needs_compiler
+def test_the_client_in_c_does_what_the_page_says(check: Check) -> None:
+    said = check([("action", status, code) for status, code, _ in answers()])
+    assert [do for [do] in said] == [do for _, _, do in answers()]
+
+
+def test_the_page_tells_of_every_outcome_and_its_codes() -> None:
+    told = {(row.first.strip("`"), code) for row in EVENTS for code in row.codes}
+    assert told == {(code.outcome, code.value) for code in OutcomeCode}
+    assert {row.first.strip("`") for row in EVENTS} == {outcome.value for outcome in Outcome}
+
+
+def test_the_figures_of_the_page_are_the_services() -> None:
+    assert f"may be {TOLERANCE_SECONDS} s off" in PAGE
+    assert Settings.model_fields["signature_tolerance_seconds"].default == TOLERANCE_SECONDS
+    assert f"2 to {BATCH_EVENTS_MAX} in an array" in PAGE
+    assert BATCH_EVENTS_MAX == CLIENT.BATCH_EVENTS_MAX
+    assert Settings.model_fields["body_bytes_max"].default == 1024 * 1024
+    assert "at most 1 MiB" in PAGE
