@@ -133,18 +133,12 @@ class BinMemory:
             # A late one: which of the drops that were counted came before it, nobody knows.
             box[CONTENT] = box[PERMISSIBLE] = box[EMPTIED] = None
 
-    def hour(self, at: float) -> tuple[int, int]:
-        """Drops and grams that are known of the hour of `at`."""
-        known = self.hours.get(str(int(at) // HOUR_SECONDS))
-        return (0, 0) if known is None else (known[0], known[1])
-
-    def count_hour(self, at: float, weight_grams: int) -> None:
+    def hour(self, at: float) -> list[int]:
+        """[drops, grams] of the hour of `at`, to be raised; of one before the newest 72 nothing is remembered."""
         hour = str(int(at) // HOUR_SECONDS)
         known = self.hours.get(hour)
-        if known is not None:
-            known[0] += 1
-            known[1] += weight_grams
-            return
-        self.hours[hour] = [1, weight_grams]
-        if len(self.hours) > HOURS_MAX:
-            del self.hours[min(self.hours, key=int)]
+        if known is None:
+            known = self.hours[hour] = [0, 0]
+            if len(self.hours) > HOURS_MAX:
+                del self.hours[min(self.hours, key=int)]
+        return known

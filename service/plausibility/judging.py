@@ -48,36 +48,37 @@ def judge(
     `rules` are those of the drop's own time. `day` is the business day of the account it would be credited to, and is
     raised where it is to be credited; None where it is nobody's. `memory` learns the drop in any case.
     """
+    sequence, material_id, weight_grams, box_weight_grams, occurred_at, skew_seconds, coins, has_tariff = drop
     findings: list[Finding] = []
-    trusted = _trust(drop.occurred_at, drop.clock_skew_seconds or 0, now, facts, findings)
-    epoch = _place(drop.sequence, drop.occurred_at if trusted else None, now, memory, findings)
-    if not drop.has_tariff:
+    trusted = _trust(occurred_at, skew_seconds, now, facts, findings)
+    epoch = _place(sequence, occurred_at if trusted else None, now, memory, findings)
+    if not has_tariff:
         findings.append(NO_TARIFF)
-    material_id, weight_grams, box_weight_grams = drop.material_id, drop.weight_grams, drop.box_weight_grams
+    hour = memory.hour(occurred_at) if trusted else None
     case = Case(
         drop,
         facts,
         day if trusted else None,
-        None if epoch is None or box_weight_grams is None else memory.mass_before(material_id, epoch, drop.sequence),
-        memory.hour(drop.occurred_at) if trusted else None,
+        None if epoch is None or box_weight_grams is None else memory.mass_before(material_id, epoch, sequence),
+        hour,
     )
     for code, action, check, parameters in rules.of_drops:
         figures = check(case, parameters)
         if figures is not None:
             findings.append(Finding(code, action, figures))
-    if trusted:
-        memory.count_hour(drop.occurred_at, weight_grams)
+    if hour is not None:
+        hour[0] += 1
+        hour[1] += weight_grams
     if epoch is None:
         memory.mistrust(material_id)
-        epoch = memory.sequences.epoch
-    else:
-        error_grams = permissible_error(weight_grams, facts.interval_grams)
-        memory.dropped(material_id, epoch, drop.sequence, weight_grams, box_weight_grams, error_grams)
+        return verdict_of(findings, memory.sequences.epoch)
+    error_grams = permissible_error(weight_grams, facts.interval_grams)
+    memory.dropped(material_id, epoch, sequence, weight_grams, box_weight_grams, error_grams)
     verdict = verdict_of(findings, epoch)
     if day is not None and verdict.action == "credit":
         day.drops += 1
         day.grams += weight_grams
-        day.coins += drop.coins
+        day.coins += coins
     return verdict
 
 
@@ -87,7 +88,7 @@ def judge_clearance(
     """As `judge`, of an emptying: it takes the next number of the bin's count, closes the box's account and begins
     another."""
     findings: list[Finding] = []
-    trusted = _trust(clearance.occurred_at, clearance.clock_skew_seconds or 0, now, facts, findings)
+    trusted = _trust(clearance.occurred_at, clearance.clock_skew_seconds, now, facts, findings)
     epoch = _place(clearance.sequence, clearance.occurred_at if trusted else None, now, memory, findings)
     if epoch is None:
         memory.mistrust(clearance.material_id)
@@ -104,8 +105,11 @@ def judge_clearance(
     return ClearanceVerdict(verdict_of(findings, epoch), *(content or (None, None)))
 
 
-def _trust(at: float, skew_seconds: int, now: float, facts: BinFacts, findings: list[Finding]) -> bool:
+def _trust(at: float, skew: int | None, now: float, facts: BinFacts, findings: list[Finding]) -> bool:
     """Whether the event's own time can be true, as far as the skew of its request explains it; otherwise a finding."""
+    if facts.serviced_at <= at <= now:
+        return True
+    skew_seconds = skew or 0
     if at > now + max(0, -skew_seconds) + SLACK_SECONDS:
         figures = {"seconds_ahead": int(at - now), "skew_seconds": skew_seconds}
         findings.append(Finding(OutcomeCode.TIME_IN_FUTURE.value, "hold", figures))

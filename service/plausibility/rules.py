@@ -31,8 +31,8 @@ class Case(NamedTuple):
     day: AccountDay | None
     # What the box weighed before; None where it is not known for certain.
     box_grams_before: int | None
-    # Of the same bin in the hour of the drop; None where its time is doubted.
-    hour: tuple[int, int] | None
+    # Drops and grams of the bin in the same hour, without this one; None where its time is doubted.
+    hour: list[int] | None
 
 
 class Emptying(NamedTuple):
