@@ -9,7 +9,8 @@ import pytest
 
 from schemas.outcome_codes import OutcomeCode
 from schemas.signatures import TOLERANCE_SECONDS
-from schemas.weigh_events import BATCH_EVENTS_MAX, Outcome
+from schemas.telemetry import TelemetryCode, TelemetryData, TelemetryOutcome, telemetry_adapter
+from schemas.weigh_events import BATCH_EVENTS_MAX, Outcome, WeighEventData, weigh_event_adapter
 from service.app import ENDPOINTS
 from service.docs.routes import application_document
 from service.errors import MethodNotAllowed, NotFound
@@ -58,7 +59,6 @@ def description(response: dict[str, Any]) -> str:
 
 
 REQUESTS = list(rows("To a request"))
-EVENTS = list(rows("To an event"))
 
 
 def test_the_page_tells_of_every_problem_of_a_bins_request_and_of_no_other() -> None:
@@ -95,10 +95,27 @@ def test_the_client_in_c_does_what_the_page_says(check: Check) -> None:
     assert [do for [do] in said] == [do for _, _, do in answers()]
 
 
-def test_the_page_tells_of_every_outcome_and_its_codes() -> None:
-    told = {(row.first.strip("`"), code) for row in EVENTS for code in row.codes}
-    assert told == {(code.outcome, code.value) for code in OutcomeCode}
-    assert {row.first.strip("`") for row in EVENTS} == {outcome.value for outcome in Outcome}
+def outcomes(heading: str) -> tuple[set[str], list[tuple[str, str]]]:
+    """The outcomes of a table, and each of its codes with its outcome."""
+    table = [(row.first.strip("`"), row.codes) for row in rows(heading)]
+    return {outcome for outcome, _ in table}, sorted((outcome, code) for outcome, codes in table for code in codes)
+
+
+def test_the_page_tells_of_every_outcome_of_a_weigh_event_and_its_codes() -> None:
+    assert outcomes("To a weigh event") == (set(Outcome), sorted((code.outcome, code.value) for code in OutcomeCode))
+
+
+def test_the_page_tells_of_every_outcome_of_telemetry_and_its_codes() -> None:
+    assert outcomes("To telemetry") == (
+        set(TelemetryOutcome),
+        sorted(("rejected", code.value) for code in TelemetryCode),
+    )
+
+
+def test_the_events_of_the_page_are_events() -> None:
+    drop, telemetry = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert set(weigh_event_adapter.validate_json(drop)["data"]) == set(WeighEventData.__annotations__)
+    assert set(telemetry_adapter.validate_json(telemetry)["data"]) == set(TelemetryData.__annotations__)
 
 
 def test_the_figures_of_the_page_are_the_services() -> None:
@@ -108,3 +125,5 @@ def test_the_figures_of_the_page_are_the_services() -> None:
     assert BATCH_EVENTS_MAX == CLIENT.BATCH_EVENTS_MAX
     assert Settings.model_fields["body_bytes_max"].default == 1024 * 1024
     assert "at most 1 MiB" in PAGE
+    assert f"Every {Settings.model_fields['telemetry_interval_seconds'].default} s" in PAGE
+    assert f"not heard of for {Settings.model_fields['bin_offline_seconds'].default // 60} minutes" in PAGE
