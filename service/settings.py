@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,9 @@ class Settings(BaseSettings):
         None, description="PEM of who may certify the broker; none: whom the system trusts"
     )
     bridge_client_id: str = Field(
-        "", description="The name of the bridge's session, one for each bridge; none: tanbi-bridge- and the host's name"
+        default_factory=lambda: f"tanbi-bridge-{socket.gethostname()}",
+        min_length=1,
+        description="The name of a bridge's session, one for each; tanbi-bridge- and the host's name unless it is set",
     )
     bridge_session_seconds: int = Field(
         3600, ge=1, le=2**32 - 1, description="How long the broker keeps messages for a bridge that is away"

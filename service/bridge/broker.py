@@ -1,7 +1,6 @@
 """The bridge as a client of the broker."""
 
 import logging
-import socket
 import ssl
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,6 @@ import aiomqtt
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from yarl import URL
 
@@ -52,7 +50,7 @@ class Broker(aiomqtt.Client):
             url.port or PORTS[url.scheme],
             username=settings.bridge_username or None,
             password=settings.bridge_password.get_secret_value() or None,
-            identifier=settings.bridge_client_id or f"tanbi-bridge-{socket.gethostname()}",
+            identifier=settings.bridge_client_id,
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=False,
             properties=properties,
@@ -84,13 +82,3 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         raise CannotBridge(f"TANBI_BRIDGE_CA_FILE {ca_file} cannot be used: {error}") from None
-
-
-def is_taken_over(error: BaseException | None) -> bool:
-    """Whether a connection ended because another began under the same client id."""
-    while error is not None:
-        reason = error.rc if isinstance(error, aiomqtt.MqttCodeError) else None
-        if isinstance(reason, ReasonCode) and reason.getName() == "Session taken over":
-            return True
-        error = error.__cause__
-    return False

@@ -32,11 +32,14 @@ class Service:
         url: str,
         metrics: BridgeMetrics,
         *,
+        first_seconds: float = FIRST_SECONDS,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
+        """`first_seconds` is what the first retry waits where the service does not say how long."""
         self._session = session
         self._url = url.rstrip("/")
         self._metrics = metrics
+        self._first_seconds = first_seconds
         self._patience_seconds = patience_seconds
         self._answered_at = self._warned_at = -WARNING_SECONDS
 
@@ -46,7 +49,7 @@ class Service:
         A request that it fails for `patience_seconds` in which it decided others is given back undecided: messages are
         acknowledged in order, and one that cannot be decided would keep all others from coming. Its bin has it still.
         """
-        backoff = Backoff(first_seconds=FIRST_SECONDS, seconds_max=SECONDS_MAX)
+        backoff = Backoff(first_seconds=self._first_seconds, seconds_max=SECONDS_MAX)
         began = time.monotonic()
         while True:
             answer = await self._post(request)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -12,7 +13,7 @@ from aiomqtt import MqttError
 
 from schemas.common import Check, Health
 from service.backoff import TIMEOUT, Backoff
-from service.bridge.broker import Broker, CannotBridge, is_taken_over
+from service.bridge.broker import Broker, CannotBridge
 from service.bridge.carrying import Carrier
 from service.bridge.forwarding import Service, open_session
 from service.bridge.metrics import BridgeMetrics
@@ -23,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_SECONDS: Final = 0.2
 SECONDS_MAX: Final = 10.0
-TAKEN_OVER: Final = "another bridge has connected under this client id: give each its own TANBI_BRIDGE_CLIENT_ID"
+# A connection that lasts so long is no sign of trouble when it ends.
+SETTLED_SECONDS: Final = 30.0
 
 
 async def run_bridge(settings: Settings, stop: asyncio.Event, announce: Callable[[], None]) -> None:
@@ -37,29 +39,46 @@ async def run_bridge(settings: Settings, stop: asyncio.Event, announce: Callable
         backoff = _backoff()
         said = ""
         while not stop.is_set():
-            lost: list[BaseException] = []
+            subscribed_at: float | None = None
+            lost = ""
             try:
                 async with Broker(settings) as broker:
                     await broker.subscribe_to_bins()
+                    subscribed_at = time.monotonic()
                     announce()
-                    backoff, said = _backoff(), ""
-                    carrier = Carrier(
-                        broker,
-                        service,
-                        metrics,
-                        messages_max=settings.bridge_messages_max,
-                        body_bytes_max=settings.body_bytes_max,
-                    )
+                    carrier = _carrier(broker, service, metrics, settings)
                     with metrics.connected():
                         await carrier.run(stop, finish_seconds=settings.shutdown_seconds)
             except* MqttError as group:
-                lost.extend(group.exceptions)
-            if any(map(is_taken_over, lost)):
-                raise CannotBridge(TAKEN_OVER)
-            if lost and said != str(lost[0]):
-                said = str(lost[0])
+                lost = _cause(group)
+            if subscribed_at is not None:
+                if time.monotonic() - subscribed_at > SETTLED_SECONDS:
+                    backoff, said = _backoff(), ""
+                elif lost:
+                    lost += f" (does another bridge use the client id {settings.bridge_client_id}?)"
+            if lost and lost != said:
+                said = lost
                 logger.warning("no connection to the broker: %s; it is tried again", said)
             await _first_of(stop.wait(), backoff.wait(0))
+
+
+def _carrier(broker: Broker, service: Service, metrics: BridgeMetrics, settings: Settings) -> Carrier:
+    return Carrier(
+        broker,
+        service,
+        metrics,
+        messages_max=settings.bridge_messages_max,
+        body_bytes_max=settings.body_bytes_max,
+    )
+
+
+def _cause(error: BaseException) -> str:
+    """In the words of what began it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
 
 
 def _backoff() -> Backoff:
