@@ -1,6 +1,7 @@
 /* What a bin's controller needs to post weigh events: events and signed requests into the caller's buffers, and what
  * the answer says. C99, no allocation, no stdio, no global state, nothing but <string.h>; sockets, TLS and flash are
- * the caller's. Built of bin_client.c, bin_answer.c and bin_sha256.c; docs/devices.md explains the protocol.
+ * the caller's. Built of bin_events.c, bin_client.c, bin_writer.c, bin_answer.c and bin_sha256.c; docs/devices.md explains
+ * the protocol.
  *
  * Texts that are written are not closed with a NUL: their length is told. A buffer that is too small is told
  * (TANBI_TOO_SMALL) and never overrun; what was written into it until then is of no use.
@@ -14,9 +15,12 @@
 
 #define TANBI_ABSENT (-1)          /* of a mass, a number of coins or a time that there is none of */
 #define TANBI_BATCH_EVENTS_MAX 500
-#define TANBI_EVENT_BYTES_MAX 640u /* no event is longer: a buffer of this size is never too small */
+#define TANBI_EVENT_BYTES_MAX 640u /* no drop's event is longer: a buffer of this size is never too small */
 #define TANBI_HEAD_BYTES_MAX 1024u /* the same of a head, while host and target have 256 bytes together */
+#define TANBI_BOXES_MAX 16u
+#define TANBI_UNKNOWN INT32_MIN    /* of what a bin does not measure, or has not to tell again */
 #define TANBI_WEIGH_EVENTS "/v1/weigh-events"
+#define TANBI_TELEMETRY "/v1/telemetry"
 #define TANBI_EVENT_TYPE "application/cloudevents+json"
 #define TANBI_BATCH_TYPE "application/cloudevents-batch+json"
 
@@ -55,7 +59,7 @@ void tanbi_hmac_add(tanbi_hmac *hmac, const void *data, size_t bytes);
 void tanbi_hmac_end(tanbi_hmac *hmac, uint8_t mac[32]);
 void tanbi_wipe(void *memory, size_t bytes);
 
-/* -- bin_client.c: what is sent ------------------------------------------------------------------------------------- */
+/* -- bin_events.c: what is told ------------------------------------------------------------------------------------- */
 
 /* One drop. Texts are visible ASCII, closed with a NUL. */
 typedef struct {
@@ -74,10 +78,36 @@ typedef struct {
  * flash, and send these very bytes until there is an outcome. */
 tanbi_result tanbi_write_event(const tanbi_weigh_event *event, char *buffer, size_t size, size_t *length);
 
+typedef struct {
+    const char *material;
+    int32_t fill_percent; /* 0 to 100, or TANBI_UNKNOWN */
+    int32_t mass_grams;   /* the same: whichever the bin can measure, or both */
+} tanbi_box;
+
+/* How the bin is. What is TANBI_UNKNOWN or NULL is left out, and stays as it was told before; with all of it left out
+ * this is a heartbeat. */
+typedef struct {
+    const char *bin_id; /* these three as of a drop */
+    const char *id;
+    int64_t time;
+    const char *firmware;       /* 1 to 64 characters */
+    int32_t temperature_tenths; /* of a degree Celsius: 215 is 21.5 */
+    int32_t smoke;              /* 0 or 1 */
+    int32_t door_open;          /* 0 or 1 */
+    int32_t scale_zero_grams;   /* what the scale shows with nothing on it */
+    int32_t battery_percent;
+    const tanbi_box *boxes; /* all boxes of the bin, at most TANBI_BOXES_MAX */
+    size_t box_count;
+} tanbi_telemetry;
+
+tanbi_result tanbi_write_telemetry(const tanbi_telemetry *told, char *buffer, size_t size, size_t *length);
+
 /* Collect events that were kept into one body: begin with *length = 0, add until TANBI_TOO_SMALL (the batch is as it was
  * before, and full) or TANBI_BATCH_EVENTS_MAX, then end. */
 tanbi_result tanbi_batch_add(char *buffer, size_t size, size_t *length, const char *event, size_t event_bytes);
 tanbi_result tanbi_batch_end(char *buffer, size_t size, size_t *length);
+
+/* -- bin_client.c: what is sent ------------------------------------------------------------------------------------- */
 
 typedef struct {
     const char *method;       /* "POST" or "GET" */

@@ -1,6 +1,6 @@
 /* Posts drops as a bin with a network does, over a plain socket to 127.0.0.1; a real bin speaks TLS.
  *
- *     cc -std=c99 -o bin_post bin_post.c bin_client.c bin_answer.c bin_sha256.c
+ *     cc -std=c99 -o bin_post bin_post.c bin_events.c bin_client.c bin_writer.c bin_answer.c bin_sha256.c
  *     TANBI_BIN_SECRET=… ./bin_post 8080 NK-0002 NK-0002 [seconds] < drops.txt
  *
  * Arguments: port, bin, keyid, and by how much this machine's clock is behind (to see it being set). Each line of the

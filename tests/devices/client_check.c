@@ -83,6 +83,40 @@ static tanbi_result write_event(void *buffer, size_t size, size_t *length)
     return tanbi_write_event(&event, buffer, size, length);
 }
 
+static int32_t known(unsigned field)
+{
+    return lengths[field] == 0 ? TANBI_UNKNOWN : (int32_t)strtol(fields[field], NULL, 10);
+}
+
+/* The boxes are one field, each of them as material,percent,grams; */
+static tanbi_result write_telemetry(void *buffer, size_t size, size_t *length)
+{
+    static char materials[TANBI_BOXES_MAX + 1][64];
+    tanbi_box boxes[TANBI_BOXES_MAX + 1];
+    tanbi_telemetry told = {0};
+    const char *at = fields[10];
+    int read = 0, percent, grams;
+
+    told.bin_id = fields[1];
+    told.id = fields[2];
+    told.time = strtoll(fields[3], NULL, 10);
+    told.firmware = lengths[4] == 0 ? NULL : fields[4];
+    told.temperature_tenths = known(5);
+    told.smoke = known(6);
+    told.door_open = known(7);
+    told.scale_zero_grams = known(8);
+    told.battery_percent = known(9);
+    for (; told.box_count <= TANBI_BOXES_MAX && *at != '\0'; told.box_count++, at += read) {
+        if (sscanf(at, "%63[^,],%d,%d;%n", materials[told.box_count], &percent, &grams, &read) != 3)
+            die("no box");
+        boxes[told.box_count].material = materials[told.box_count];
+        boxes[told.box_count].fill_percent = percent;
+        boxes[told.box_count].mass_grams = grams;
+    }
+    told.boxes = told.box_count == 0 ? NULL : boxes;
+    return tanbi_write_telemetry(&told, buffer, size, length);
+}
+
 static tanbi_result write_head(void *buffer, size_t size, size_t *length)
 {
     tanbi_request request = {0};
@@ -210,6 +244,8 @@ int main(void)
             every_size(write_event);
         else if (strcmp(fields[0], "event once") == 0)
             promised_size();
+        else if (strcmp(fields[0], "telemetry") == 0)
+            every_size(write_telemetry);
         else if (strcmp(fields[0], "head") == 0)
             every_size(write_head);
         else if (strcmp(fields[0], "decode") == 0)

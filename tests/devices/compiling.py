@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent.parent / "docs" / "examples"
-LIBRARY = [EXAMPLES / name for name in ("bin_client.c", "bin_answer.c", "bin_sha256.c")]
+LIBRARY = [EXAMPLES / f"bin_{name}.c" for name in ("events", "client", "writer", "answer", "sha256")]
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 SANITIZERS = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 

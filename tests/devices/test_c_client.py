@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.telemetry import telemetry_adapter
 from schemas.weigh_events import Outcome
 from tests.devices.checking import Check, hex_of
 from tests.devices.compiling import EXAMPLES, LIBRARY, compile_alone, needs_compiler
@@ -170,6 +171,70 @@ drops = st.fixed_dictionaries(
 def test_any_drop_is_written_as_the_client_in_python_writes_it(check: Check, drops: list[dict[str, Any]]) -> None:
     written = check([["event once", *event_command(drop)[1:]] for drop in drops])
     assert [(result, bytes.fromhex(data)) for result, data in written] == [("ok", event_body(drop)) for drop in drops]
+
+
+UNKNOWN = str(-(2**31))
+conditions = st.fixed_dictionaries(
+    {},
+    optional={
+        "firmware": st.text(PLAIN, min_size=1, max_size=64),
+        "temperature_celsius": st.integers(-1000, 20_000).map(lambda tenths: tenths / 10),
+        "smoke": st.booleans(),
+        "door": st.sampled_from(["open", "closed"]),
+        "scale_zero_grams": st.integers(-1_000_000_000, 1_000_000_000),
+        "battery_percent": st.integers(0, 100),
+        "boxes": st.lists(
+            st.fixed_dictionaries(
+                {"material": st.from_regex(r"\A[a-z][a-z0-9_]{0,31}\Z")},
+                optional={"fill_percent": st.integers(0, 100), "mass_grams": st.integers(-(10**9), 10**9)},
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+    },
+)
+
+
+def telemetry_command(data: dict[str, Any]) -> list[bytes | str | int]:
+    celsius = data.get("temperature_celsius")
+    boxes = [
+        f"{box['material']},{box.get('fill_percent', UNKNOWN)},{box.get('mass_grams', UNKNOWN)};"
+        for box in data.get("boxes", [])
+    ]
+    return [
+        *("telemetry", "NK-0001", "t-1", 1_795_140_000, data.get("firmware", "")),
+        "" if celsius is None else round(celsius * 10),
+        *(int(data["smoke"]) if "smoke" in data else "", int(data["door"] == "open") if "door" in data else ""),
+        *(data.get("scale_zero_grams", ""), data.get("battery_percent", ""), "".join(boxes)),
+    ]
+
+
+@few
+@given(st.lists(conditions, min_size=5, max_size=10))
+def test_any_condition_is_told_as_it_is_and_nothing_else(check: Check, conditions: list[dict[str, Any]]) -> None:
+    said = check([telemetry_command(condition) for condition in conditions])
+    told = [telemetry_adapter.validate_json(bytes.fromhex(data)) for _, data in said]
+    assert [event["data"] for event in told] == conditions
+    assert {(event["source"], event["time"].timestamp()) for event in told} == {("/bins/NK-0001", 1_795_140_000)}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"firmware": "two words"},
+        {"firmware": "f" * 65},
+        {"temperature_celsius": -100.1},
+        {"temperature_celsius": 2000.1},
+        {"scale_zero_grams": 1_000_000_001},
+        {"battery_percent": 101},
+        {"boxes": [{"material": "paper", "fill_percent": -1}]},
+        {"boxes": [{"material": "Paper"}]},
+        {"boxes": [{"material": "paper"}] * 17},
+    ],
+    ids=str,
+)
+def test_a_condition_that_the_service_would_reject_is_not_written(check: Check, changed: dict[str, Any]) -> None:
+    assert check.one(*telemetry_command(changed)) == ["invalid", "-"]
 
 
 def test_a_batch_is_an_array_and_full_before_it_is_overrun(check: Check) -> None:

@@ -12,6 +12,7 @@ from schemas.signatures import TOLERANCE_SECONDS
 from schemas.telemetry import TelemetryCode, TelemetryData, TelemetryOutcome, telemetry_adapter
 from schemas.weigh_events import BATCH_EVENTS_MAX, Outcome, WeighEventData, weigh_event_adapter
 from service.app import ENDPOINTS
+from service.bridge.topics import PATHS, ROOT
 from service.docs.routes import application_document
 from service.errors import MethodNotAllowed, NotFound
 from service.problem_kinds import every_problem_kind
@@ -116,6 +117,11 @@ def test_the_events_of_the_page_are_events() -> None:
     drop, telemetry = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     assert set(weigh_event_adapter.validate_json(drop)["data"]) == set(WeighEventData.__annotations__)
     assert set(telemetry_adapter.validate_json(telemetry)["data"]) == set(TelemetryData.__annotations__)
+
+
+def test_the_page_tells_of_every_topic_and_of_no_other() -> None:
+    topics = set(re.findall(rf"`{ROOT}/<bin id>/([a-z/-]+)`", PAGE))
+    assert topics == set(PATHS) | {f"{kind}/outcomes" for kind in PATHS}
 
 
 def test_the_figures_of_the_page_are_the_services() -> None:
