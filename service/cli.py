@@ -14,7 +14,7 @@ from service.db import DatabaseNotConfigured, is_lost_connection
 from service.errors import TanbiError
 from service.field_words import in_plain_words
 from service.installation import installation
-from service.managing import adjustments, bridge, city, ledger, offers, partners, settlement, wallets, webhooks
+from service.managing import adjustments, bridge, city, ledger, offers, partners, rules, settlement, wallets, webhooks
 from service.managing.running import DataOption, console, errors
 from service.migrating import head_revision, upgrade
 from service.postgres_programs import EmbeddedPostgresError
@@ -41,6 +41,7 @@ for name, commands in (
     ("key", partners.key_app),
     ("offer", offers.offer_app),
     ("limit", offers.limit_app),
+    ("rules", rules.rules_app),
     ("rate", settlement.rate_app),
     ("statement", settlement.statement_app),
     ("report", settlement.report_app),

@@ -212,6 +212,14 @@ class MaterialUnknown(NotFound):
     title_zh = "品类不存在"
 
 
+class RuleUnknown(NotFound):
+    """There is no rule of plausibility of this name."""
+
+    code = "rule_unknown"
+    title = "Rule not known"
+    title_zh = "规则不存在"
+
+
 class MerchantUnknown(NotFound):
     """No merchant has this id."""
 
@@ -397,6 +405,15 @@ class TariffExists(Conflict):
     code = "tariff_exists"
     title = "Tariff exists"
     title_zh = "该时刻已有价格"
+
+
+class RuleInThePast(Conflict):
+    """A rule of plausibility takes effect at least a minute from now: drops are judged by the rules of their own
+    time."""
+
+    code = "rule_in_the_past"
+    title = "Rule would reach into the past"
+    title_zh = "规则不能追溯生效"
 
 
 class LimitInThePast(Conflict):

@@ -1,9 +1,8 @@
 """Which limit on spending was in force when: pure, so that rules can use it."""
 
 import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from itertools import zip_longest
 from typing import Literal, NamedTuple, TypeAlias
 
 LimitKind: TypeAlias = Literal["redemption", "resident_day", "merchant_day"]
@@ -16,9 +15,6 @@ class LimitRow(NamedTuple):
     merchant_id: str | None
     effective_from: datetime
     coins: int | None
-
-
-Standing: TypeAlias = Literal["over", "in force", "to come", "replaced"]
 
 
 class Limits:
@@ -49,23 +45,6 @@ class Limits:
         periods = self._rows.get((kind, merchant_id), [])
         found = bisect.bisect_right(periods, at, key=_begins)
         return periods[found - 1] if found else None
-
-
-def standings(rows: Sequence[LimitRow], at: datetime) -> list[Standing]:
-    """What each limit is at the moment `at`; of two that begin at the same moment the earlier written is replaced.
-
-    `rows` by kind and merchant in the order of time, and of writing.
-    """
-    found: list[Standing] = []
-    for row, after in zip_longest(rows, rows[1:]):
-        superseded_at = after.effective_from if after is not None and after[:2] == row[:2] else None
-        if superseded_at == row.effective_from:
-            found.append("replaced")
-        elif row.effective_from > at:
-            found.append("to come")
-        else:
-            found.append("in force" if superseded_at is None or superseded_at > at else "over")
-    return found
 
 
 def _begins(row: LimitRow) -> datetime:

@@ -1,4 +1,4 @@
-"""Devices' keys, materials, tariffs and limits as each process remembers them, and how it learns that they changed."""
+"""Devices' keys, materials, tariffs, limits and rules as each process remembers them, and how it hears of changes."""
 
 import asyncio
 import contextlib
@@ -18,8 +18,19 @@ from schemas.signatures import Algorithm, VerifyKey
 from service.db import is_retryable
 from service.errors import KeyUnreadable
 from service.limits import LimitRow, Limits
+from service.plausibility.rule_book import RuleBook, RuleRow
 from service.secrets import Device, Keyring
-from service.tables import bin_, bin_key, machine, machine_key, material, reference_revision, spending_limit, tariff
+from service.tables import (
+    bin_,
+    bin_key,
+    machine,
+    machine_key,
+    material,
+    plausibility_rule,
+    reference_revision,
+    spending_limit,
+    tariff,
+)
 from service.tariffs import Tariffs
 
 logger = logging.getLogger(__name__)
@@ -111,7 +122,7 @@ class Reference:
     """Remembers reference data and forgets it when `reference_revision` has risen.
 
     What it says may be `reference_poll_seconds` old. Nothing depends on that: whether a bin is active is decided in the
-    statement that credits, and a tariff or a limit takes effect later than it is written.
+    statement that credits, and a tariff, a limit or a rule takes effect later than it is written.
     """
 
     def __init__(self, engine: AsyncEngine, keyring: Keyring, *, demo: bool) -> None:
@@ -123,14 +134,16 @@ class Reference:
         self._revision = -1
         self.tariffs = Tariffs({})
         self.limits = Limits(())
+        self.rules = RuleBook()
 
     async def refresh(self) -> None:
-        """Read the revision, and the tariffs and limits where it has risen."""
+        """Read the revision, and the tariffs, limits and rules where it has risen."""
         async with self._engine.connect() as connection:
             revision = (await connection.execute(sa.select(reference_revision.c.revision))).scalar_one()
             if revision != self._revision:
                 self.tariffs = await read_tariffs(connection)
                 self.limits = await read_limits(connection)
+                self.rules = await read_rules(connection)
                 self.bins.forget()
                 self.machines.forget()
                 self._revision = revision
@@ -218,6 +231,15 @@ async def read_limits(connection: AsyncConnection) -> Limits:
     return Limits(LimitRow(*row) for row in await connection.execute(written))
 
 
+async def read_rules(connection: AsyncConnection) -> RuleBook:
+    rows = plausibility_rule.c
+    written = sa.select(rows.id, rows.code, rows.effective_from, rows.action, rows.parameters)
+    book = RuleBook([RuleRow(*row) for row in await connection.execute(written)])
+    for row in book.unreadable:
+        logger.warning("rule %s of %s is of another release, and is passed over", row.code, row.effective_from)
+    return book
+
+
 async def raise_revision(connection: AsyncConnection) -> None:
-    """To be called in each transaction that changes bins, keys, materials, tariffs or limits."""
+    """To be called in each transaction that changes bins, keys, materials, tariffs, limits or rules."""
     await connection.execute(sa.update(reference_revision).values(revision=reference_revision.c.revision + 1))

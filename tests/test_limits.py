@@ -6,7 +6,7 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.limits import LimitKind, LimitRow, Limits, standings
+from service.limits import LimitKind, LimitRow, Limits
 
 
 def at(seconds: float) -> datetime:
@@ -69,9 +69,3 @@ def test_what_is_in_force_is_the_last_that_has_begun_and_does_not_depend_on_what
         expected = own[-1].coins if own else expected
     assert Limits(written).coins_max(kind, "M1", moment) == expected
     assert Limits(begun).coins_max(kind, "M1", moment) == expected
-
-
-def test_each_limit_stands_somewhere_in_time() -> None:
-    rows = [LimitRow("redemption", None, at(begins), 1) for begins in (1, 2, 9, 9)]
-    rows.append(LimitRow("redemption", "M1", at(5), None))
-    assert standings(rows, at(5)) == ["over", "in force", "replaced", "to come", "in force"]

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.business_days import business_day, day_begins_at, next_day_begins_at
 from service.db import database_now, violated_constraint
 from service.errors import LimitInThePast, MerchantUnknown, ValidationFailed
-from service.limits import LimitKind, LimitRow, Standing, standings
+from service.limits import LimitKind, LimitRow
 from service.moments import by_the_clock, whole_second
 from service.reference import raise_revision
+from service.standings import Standing, standings
 from service.tables import spending_limit
 
 # Every process has read a new limit by then: none decides by the old one after the new one holds.
@@ -92,4 +93,5 @@ async def list_limits(connection: AsyncConnection) -> list[tuple[LimitRow, Stand
             )
         )
     ]
-    return list(zip(found, standings(found, await database_now(connection)), strict=True))
+    at = await database_now(connection)
+    return list(zip(found, standings([(row[:2], row.effective_from) for row in found], at), strict=True))
