@@ -19,8 +19,7 @@ from loadtest.drops import Drop, Drops
 from loadtest.generator import Load, Watch, quiet_collector
 from loadtest.result import was_the_limit
 
-# The service's own statement, read as data: it takes eleven arrays, and whether the demo's credentials count.
-CREDIT_SQL = Path(__file__).parent.parent / "service" / "ledger" / "credit_weigh_events.sql"
+CREDIT_SQL = Path(__file__).parent / "credit_alone.sql"
 
 CONNECTIONS = 16
 CARDS_MAX = 100_000

@@ -51,10 +51,17 @@ class OutcomeCode(StrEnum):
     )
     TIME_TOO_OLD = (
         "time_too_old",
-        "rejected",
+        "held",
         "Time too long ago",
         "时间过早",
-        "The event is older than the service takes. Check the bin's clock.",
+        "The event is older than the service credits unasked. Check the bin's clock; an operator decides.",
+    )
+    TIME_OUT_OF_RANGE = (
+        "time_out_of_range",
+        "rejected",
+        "Not a time of this system",
+        "时间超出范围",
+        "The time is before 1970 or after 2199. Set the bin's clock.",
     )
     UNSTORABLE = (
         "unstorable",

@@ -44,7 +44,7 @@ from service.webhooks.delivering import deliver_forever
 from service.webhooks.sending import DELIVERY_THREADS, REGISTRATION_THREADS, Resolver, open_session
 from service.weighing import crediting, intake, rules
 from service.weighing import routes as weighing
-from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
+from service.weighing.pending import NotActive, PendingEvent, Settled
 
 GC_ALLOCATIONS = 50_000
 ROUTES = (
@@ -87,10 +87,11 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         app[keys.KEYRING] = Keyring.of(settings)
         reference = app[keys.REFERENCE] = Reference(engine, app[keys.KEYRING], demo=settings.demo)
         await reference.refresh_at_start(settings.statement_timeout_seconds)
-        writers, command_writers = Writers(settings), Writers(settings, by_key=True)
+        writers, command_writers = Writers(settings, by_key=True), Writers(settings, by_key=True)
         stack.callback(writers.close)
         stack.callback(command_writers.close)
-        events = await stack.enter_async_context(_group_commit_of_events(app, settings, writers))
+        credit = crediting.Crediting(lambda: reference.rules, settings.business_timezone, settings.demo)
+        events = await stack.enter_async_context(_group_commit_of_events(app, settings, writers, credit))
         redeeming = committing.Committing(
             command_writers, reference, zone=settings.business_timezone, demo=settings.demo
         )
@@ -98,16 +99,12 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         app[redemption.COMMANDS] = commands
         telemetry = await stack.enter_async_context(_group_commit_of_telemetry(app, settings, command_writers))
         app[telemetry_routes.TELEMETRY] = TelemetryIntake(
-            telemetry, settings.event_future_seconds_max, settings.telemetry_retention_days
+            telemetry, settings.telemetry_future_seconds_max, settings.telemetry_retention_days
         )
         app[adjustments.RELEASE] = redeeming.release_due
         app[settlement.WRITING] = asyncio.Semaphore(settlement.WRITING_MAX)
         app[settlement.REPORTING] = asyncio.Semaphore(settlement.REPORTING_MAX)
-        bounds = rules.Bounds(
-            future_seconds_max=settings.event_future_seconds_max,
-            age_days_max=settings.event_age_days_max,
-            weight_grams_max=settings.weight_grams_max,
-        )
+        bounds = rules.Bounds(age_days_max=settings.event_age_days_max, weight_grams_max=settings.weight_grams_max)
         app[weighing.INTAKE] = intake.Intake(events, reference, app[keys.KEYRING], bounds)
         app[webhooks.RESOLVER] = registering = Resolver(REGISTRATION_THREADS)
         stack.push_async_callback(registering.close)
@@ -145,10 +142,10 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
 
 
 def _group_commit_of_events(
-    app: web.Application, settings: Settings, writers: Writers
-) -> GroupCommit[PendingEvent, Settled | NotActive | Unsettled]:
+    app: web.Application, settings: Settings, writers: Writers, credit: crediting.Crediting
+) -> GroupCommit[PendingEvent, Settled | NotActive]:
     return GroupCommit(
-        partial(crediting.credit, writers, demo=settings.demo),
+        partial(credit.commit, writers),
         limits=Limits(
             writers=settings.groupcommit_writers,
             batch_items_max=settings.groupcommit_batch_items_max,

@@ -61,8 +61,7 @@ class Settings(BaseSettings):
     signature_tolerance_seconds: int = Field(
         300, ge=1, description="How far a signature's `created` may be from the service's clock, either way"
     )
-    event_future_seconds_max: int = Field(300, ge=0, description="How far ahead of the service's clock a drop may be")
-    event_age_days_max: int = Field(400, ge=1, description="Age of a drop that is still taken")
+    event_age_days_max: int = Field(400, ge=1, description="Age of a drop that is credited without a question")
     weight_grams_max: int = Field(
         150_000, ge=1, description="Weight of one drop; more is rejected, as no bin's scale can weigh it"
     )
@@ -87,6 +86,9 @@ class Settings(BaseSettings):
     )
     telemetry_history_seconds: int = Field(
         300, ge=1, description="Of what a bin tells in so long, one event is kept; and each that changes an alarm"
+    )
+    telemetry_future_seconds_max: int = Field(
+        300, ge=0, description="How far ahead of the service's clock telemetry may be"
     )
     telemetry_retention_days: int = Field(
         30, ge=1, description="Age of telemetry that is deleted; what is older when it comes is rejected"

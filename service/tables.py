@@ -464,8 +464,6 @@ weigh_event = Table(
         " WHEN 'reject' THEN code IS NOT NULL AND outcome = 'rejected' ELSE false END",
         name="verdict",
     ),
-    # A bin's events in the order of their own time: the neighbours of one, the sum between two emptyings.
-    Index(None, "bin_id", "occurred_at"),
     Index(
         "ix_weigh_event_waiting",
         "credential_digest",

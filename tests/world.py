@@ -1,5 +1,6 @@
 """A small piece of a city for tests, made with the service's own use cases."""
 
+import itertools
 import json
 import time
 import uuid
@@ -20,6 +21,7 @@ from service.ledger.adjusting import post_adjustment
 from service.ledger.book import Wallet
 from service.ledger.queries import insert_transfer, lock_wallets, move_posted, open_wallet
 from service.ledger.queries import post as post_book
+from service.plausibility.rule_book import RuleBook
 from service.redemption.merchants import add_merchant
 from service.residents import sessions
 from service.secrets import Keyring
@@ -35,10 +37,15 @@ from service.tables import (
     tariff,
     wallet,
 )
+from service.weighing.crediting import Crediting
 
 PATH = "/v1/weigh-events"
 CARD = "04A224B15C6180"
 COINS_PER_KG = {"paper": 100, "plastic": 120, "metal": 150}
+# As a city that has adopted no rules.
+NO_RULES = Crediting(lambda: RuleBook([]), "Asia/Shanghai", demo=False)
+# Bins count their events; those of the tests share one count.
+SEQUENCE = itertools.count(1)
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -179,7 +186,7 @@ async def earn(client: TestClient[Any, Any], world: World, coins: int) -> None:
 def weigh_event(bin_id: str, **changes: Any) -> dict[str, Any]:
     """A good event of a bin: 1 250 g of paper by the known card. `changes` replace members of the event or its data."""
     data: dict[str, Any] = {
-        "sequence": 1,
+        "sequence": next(SEQUENCE),
         "material": "paper",
         "weight_grams": 1250,
         "credential": {"kind": "card", "value": CARD},

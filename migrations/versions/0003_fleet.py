@@ -139,7 +139,6 @@ def alter_weigh_events() -> None:
     op.add_column("weigh_event", sa.Column("code", sa.Text(), nullable=True))
     op.add_column("weigh_event", sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.add_column("weigh_event", sa.Column("clock_skew_seconds", sa.Integer(), nullable=True))
-    op.create_index(op.f("ix_weigh_event_bin_id_occurred_at"), "weigh_event", ["bin_id", "occurred_at"], unique=False)
     op.create_index(
         "ix_weigh_event_held_for",
         "weigh_event",

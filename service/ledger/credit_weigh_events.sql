@@ -1,68 +1,55 @@
--- Claim weigh events by inserting them, credit the wallets of those that are new, and post one transfer for each credit.
--- One statement and one round trip: committed whole or not at all. Arrays, one element an event; no (bin, id) twice.
---   $1 bin_id  $2 event_id  $3 content_digest  $4 sequence  $5 material_id  $6 weight_grams  $7 box_weight_grams
---   $8 credential_digest  $9 occurred_at, Unix seconds  $10 coins_per_kg  $11 coins
---   $12 whether credentials made by the demo count
--- Gives the events that were new with their resident, then the credited wallets with their balance after it all and what
--- is held of it. An event that is missing was there before, or its bin is not active; and of what is held, something may
--- be free by now: the next statement tells, never this one, whose snapshot is older than what another transaction has
--- committed meanwhile.
+-- Store weigh events as they were decided, credit the wallets, post one transfer for each credit, and write down what is
+-- remembered of their bins and days. The caller's transaction has the bins and the wallets locked, so no (bin, id) is
+-- stored yet and nothing that is written here has changed since it was decided.
+-- Arrays, one element an event:
+--   $1 bin_id  $2 event_id  $3 content_digest  $4 site_id  $5 epoch  $6 sequence  $7 material_id  $8 weight_grams
+--   $9 box_weight_grams  $10 credential_digest  $11 resident_id, where it is credited  $12 verdict  $13 code  $14 outcome
+--   $15 clock_skew_seconds  $16 coins_per_kg  $17 coins  $18 occurred_at, Unix seconds
+-- one a wallet:   $19 owner_id  $20 coins, all that is credited to it
+-- one a day:      $21 owner_id  $22 day  $23 drops  $24 grams  $25 coins, as they are now
+-- one a bin:      $26 bin_id  $27 epoch  $28 sequence  $29 sequence_at, Unix seconds  $30 gaps_open  $31 boxes  $32 hours
+--   $33 counts
+-- Gives the credited wallets with their balance after it all and what is held of it.
 WITH event AS (
     SELECT *
-    FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::int[], $7::int[], $8::bytea[],
-                $9::float8[], $10::int[], $11::bigint[])
-      AS event (bin_id, event_id, content_digest, sequence, material_id, weight_grams, box_weight_grams,
-                credential_digest, occurred_at, coins_per_kg, coins)
-), claimed AS (
-    INSERT INTO weigh_event (bin_id, event_id, content_digest, site_id, sequence, material_id, weight_grams,
-                             box_weight_grams, credential_digest, resident_id, outcome, verdict, code,
-                             coins_per_kg, coins, occurred_at, received_at)
-    SELECT event.bin_id, event.event_id, event.content_digest, bin.site_id, event.sequence, event.material_id,
-           event.weight_grams, event.box_weight_grams, event.credential_digest,
-           CASE WHEN event.coins_per_kg IS NOT NULL THEN credential.resident_id END,
-           CASE WHEN event.coins_per_kg IS NULL THEN 'held'
-                WHEN credential.resident_id IS NULL THEN 'unclaimed'
-                ELSE 'credited' END,
-           CASE WHEN event.coins_per_kg IS NULL THEN 'hold' ELSE 'credit' END,
-           CASE WHEN event.coins_per_kg IS NULL THEN 'no_tariff' END,
-           event.coins_per_kg, event.coins, to_timestamp(event.occurred_at), now()
+    FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::int[], $6::bigint[], $7::text[], $8::int[],
+                $9::int[], $10::bytea[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::int[], $16::int[],
+                $17::bigint[], $18::float8[])
+      AS event (bin_id, event_id, content_digest, site_id, epoch, sequence, material_id, weight_grams,
+                box_weight_grams, credential_digest, resident_id, verdict, code, outcome, clock_skew_seconds,
+                coins_per_kg, coins, occurred_at)
+), stored AS (
+    INSERT INTO weigh_event (bin_id, event_id, content_digest, site_id, epoch, sequence, material_id, weight_grams,
+                             box_weight_grams, credential_digest, resident_id, verdict, code, outcome,
+                             clock_skew_seconds, coins_per_kg, coins, occurred_at, received_at)
+    SELECT bin_id, event_id, content_digest, site_id, epoch, sequence, material_id, weight_grams, box_weight_grams,
+           credential_digest, resident_id, verdict, code, outcome, clock_skew_seconds, coins_per_kg, coins,
+           to_timestamp(occurred_at), now()
     FROM event
-    JOIN bin ON bin.id = event.bin_id AND bin.state = 'active'
-    LEFT JOIN credential
-      ON credential.digest = event.credential_digest
-     AND to_timestamp(event.occurred_at) >= credential.counts_from
-     AND (NOT credential.demo OR $12)
-    -- Sorted, so that two batches with the same events wait for each other instead of deadlocking.
-    ORDER BY event.bin_id, event.event_id
-    ON CONFLICT (bin_id, event_id) DO NOTHING
-    RETURNING bin_id, event_id, resident_id, coins
-), credit AS (
-    SELECT resident_id AS owner_id, sum(coins)::bigint AS coins
-    FROM claimed
-    WHERE resident_id IS NOT NULL
-    GROUP BY resident_id
-), locked AS (
-    -- Sorted for the same reason; wallets are the only rows of the ledger that are ever locked.
-    SELECT wallet.owner_id, credit.coins
-    FROM wallet
-    JOIN credit ON credit.owner_id = wallet.owner_id
-    ORDER BY wallet.owner_id
-    FOR NO KEY UPDATE OF wallet
-), credited AS (
-    UPDATE wallet
-    SET posted = wallet.posted + locked.coins
-    FROM locked
-    WHERE wallet.owner_id = locked.owner_id
-    RETURNING wallet.owner_id, wallet.posted - wallet.held AS balance, wallet.held
 ), posted AS (
     INSERT INTO transfer (owner_id, kind, debit_account_id, credit_account_id, coins, bin_id, event_id)
     SELECT resident_id, 'credit', 1, resident_id, coins, bin_id, event_id
-    FROM claimed
+    FROM event
     WHERE resident_id IS NOT NULL AND coins > 0
+), counted AS (
+    INSERT INTO resident_day (owner_id, day, drops, grams, coins)
+    SELECT *
+    FROM unnest($21::bigint[], $22::date[], $23::int[], $24::bigint[], $25::bigint[])
+      AS day (owner_id, day, drops, grams, coins)
+    ON CONFLICT (owner_id, day)
+    DO UPDATE SET drops = excluded.drops, grams = excluded.grams, coins = excluded.coins
+), remembered AS (
+    UPDATE bin_memory
+    SET epoch = memory.epoch, sequence = memory.sequence, sequence_at = to_timestamp(memory.sequence_at),
+        gaps_open = memory.gaps_open, heard_at = now(), boxes = memory.boxes::jsonb, hours = memory.hours::jsonb,
+        counts = memory.counts::jsonb
+    FROM unnest($26::text[], $27::int[], $28::bigint[], $29::float8[], $30::int[], $31::text[], $32::text[],
+                $33::text[])
+      AS memory (bin_id, epoch, sequence, sequence_at, gaps_open, boxes, hours, counts)
+    WHERE bin_memory.bin_id = memory.bin_id
 )
-SELECT bin_id, event_id, resident_id, NULL::bigint AS balance, NULL::bigint AS held
-FROM claimed
-UNION ALL
--- Not joined: the planner cannot know how many events a batch has, and would compare each with each.
-SELECT NULL, NULL, owner_id, balance, held
-FROM credited
+UPDATE wallet
+SET posted = wallet.posted + credit.coins
+FROM unnest($19::bigint[], $20::bigint[]) AS credit (owner_id, coins)
+WHERE wallet.owner_id = credit.owner_id
+RETURNING wallet.owner_id, wallet.posted - wallet.held AS balance, wallet.held

@@ -80,11 +80,9 @@ AVAILABLE_COINS = f"SELECT owner_id, {AVAILABLE} AS available FROM wallet WHERE 
 OPEN_HOLDS = "SELECT owner_id, redemption_id, coins, held_at, expires_at FROM hold WHERE owner_id = ANY($1)"
 
 
-async def credit_weigh_events(
-    connection: DriverConnection, columns: Sequence[Sequence[Any]], *, demo: bool
-) -> list[asyncpg.Record]:
-    """Claim events and credit the new ones; see credit_weigh_events.sql for the twelve columns and what comes back."""
-    return await connection.fetch(CREDIT_WEIGH_EVENTS, *columns, demo)
+async def credit_weigh_events(connection: DriverConnection, *columns: Sequence[Any]) -> list[asyncpg.Record]:
+    """Store and credit events as they were decided; see credit_weigh_events.sql for the columns and what comes back."""
+    return await connection.fetch(CREDIT_WEIGH_EVENTS, *columns)
 
 
 async def available_coins(connection: DriverConnection, owner_ids: Sequence[int]) -> dict[int, int]:

@@ -1,106 +1,192 @@
 """Credit a batch of weigh events: what the group commit does in its one transaction."""
 
-import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final
 
 import asyncpg
+from pydantic_core import to_json
 
-from schemas.weigh_events import Outcome
+from service.business_days import day_begins_at
 from service.db import DriverConnection, Writers
 from service.ledger.queries import available_coins, credit_weigh_events
+from service.plausibility.drop import AccountDay
+from service.plausibility.rule_book import RuleBook
+from service.plausibility.sequences import Gap
 from service.weighing import queries
-from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
+from service.weighing.deciding import Deciding, Decisions, Told
+from service.weighing.facts import Days, Facts, Shown, Stored, bin_state
+from service.weighing.pending import NotActive, PendingEvent, Settled
 
-logger = logging.getLogger(__name__)
-
-Key = tuple[str, str]
-Outcomes = list[Settled | NotActive | Unsettled]
-
-
-async def credit(writers: Writers, events: list[PendingEvent], *, demo: bool) -> Outcomes:
-    """One result an event, in order; committed when this returns.
-
-    The claim is by insertion, so crediting the same events again changes nothing and tells that they are duplicates.
-    What is new is committed by the first statement; when a later one fails, only those whose id was there before hear
-    of it.
-    """
-    # The same id twice in one batch: the first is claimed, the others are told apart by what is stored then.
-    firsts: dict[Key, PendingEvent] = {}
-    for event in events:
-        firsts.setdefault(event[:2], event)
-    async with writers.connection() as connection:
-        columns = list(zip(*firsts.values(), strict=True))
-        records = await credit_weigh_events(connection, columns, demo=demo)
-        balances = {owner_id: balance for bin_id, _, owner_id, balance, _ in records if bin_id is None}
-        if holding := [owner_id for _, _, owner_id, _, held in records if held]:
-            balances |= await _available_if_possible(connection, holding)
-        results = _settle_claimed(events, firsts, records, balances)
-        echoes = [event for event, result in zip(events, results, strict=True) if result is None]
-        settled_echoes = iter(await _settle_echoes_if_possible(connection, echoes) if echoes else ())
-    return [next(settled_echoes) if result is None else result for result in results]
+FOR_EVER: Final = float("inf")
 
 
-async def _available_if_possible(connection: DriverConnection, owner_ids: list[int]) -> dict[int, int]:
-    """What residents with holds have by now: those whose time is over hold nothing, written down yet or not."""
-    try:
-        return await available_coins(connection, owner_ids)
-    except Exception as error:  # noqa: BLE001  # whatever it is, the new events of this batch are committed
-        logger.warning("%d wallets with holds could not be looked up: %s", len(owner_ids), type(error).__name__)
-        return {}
+@dataclass
+class Crediting:
+    """`rules` gives those that are known now; `zone` is where business days begin, as Asia/Shanghai; `demo`: whether
+    credentials made by the demo count."""
+
+    rules: Callable[[], RuleBook]
+    zone: str
+    demo: bool
+
+    def __post_init__(self) -> None:
+        self._days = Days(self.zone)
+
+    async def commit(self, writers: Writers, events: list[PendingEvent]) -> list[Settled | NotActive]:
+        """One result an event, in order; committed when this returns.
+
+        An event that is stored already is told apart under its bin's lock, so crediting the same again changes nothing.
+        """
+        async with writers.connection() as connection, connection.transaction():
+            return await self.credit(connection, events)
+
+    async def credit(self, connection: DriverConnection, events: Sequence[PendingEvent]) -> list[Settled | NotActive]:
+        """As commit, in the caller's transaction, which is READ COMMITTED and has locked no wallet yet."""
+        bin_ids, digests = _asked(events)
+        rows = await queries.lock(connection, bin_ids, digests, demo=self.demo)
+        facts = await self._facts(connection, events, rows)
+        made = Deciding(facts, self.rules(), self._days).decide(events)
+        return _with_balances(made.told, await self._write(connection, made))
+
+    async def price(self, connection: DriverConnection, events: Sequence[PendingEvent]) -> Decisions:
+        """What `commit` would decide now. Nothing is locked and nothing written."""
+        bin_ids, digests = _asked(events)
+        rows = await queries.look(connection, bin_ids, digests, demo=self.demo)
+        facts = await self._facts(connection, events, rows)
+        return Deciding(facts, self.rules(), self._days).decide(events)
+
+    async def _facts(
+        self, connection: DriverConnection, events: Sequence[PendingEvent], rows: Sequence[asyncpg.Record]
+    ) -> Facts:
+        shown = {
+            row["digest"]: Shown(row["resident_id"], row["kind"], row["counts_from"])
+            for row in rows
+            if row["bin_id"] is None
+        }
+        of_bins = {row["bin_id"]: row for row in rows if row["bin_id"] is not None}
+        gaps = await self._gaps(connection, [bin_id for bin_id, row in of_bins.items() if row["gaps_open"]])
+        facts = Facts(
+            now=time.time(),
+            bins={
+                bin_id: bin_state(row, gaps[bin_id], self._ends_at(row["certificate_expires_on"]))
+                for bin_id, row in of_bins.items()
+            },
+            shown=shown,
+        )
+        await self._read_placements(connection, facts, events)
+        days = {
+            (owner.resident_id, self._days.of(event.occurred_at))
+            for event in events
+            if (owner := facts.owner_of(event.credential_digest, event.occurred_at)) is not None
+        }
+        kinds = {each.resident_id: each.kind for each in shown.values()}
+        for row in await queries.read_facts(connection, [event[:2] for event in events], list(days)):
+            if row["bin_id"] is None:
+                counted = AccountDay(kinds[row["owner_id"]], row["drops"], row["grams"], row["coins"])
+                facts.days[row["owner_id"], row["day"]] = counted
+            else:
+                facts.stored[row["bin_id"], row["event_id"]] = Stored(
+                    *(row[name] for name in ("content_digest", "outcome", "code", "coins", "owner_id", "balance"))
+                )
+        return facts
+
+    async def _gaps(self, connection: DriverConnection, bin_ids: Sequence[str]) -> dict[str, list[Gap]]:
+        gaps: dict[str, list[Gap]] = defaultdict(list)
+        if bin_ids:
+            for row in await queries.read_gaps(connection, bin_ids):
+                gaps[row["bin_id"]].append(
+                    Gap(*(row[name] for name in ("epoch", "first_sequence", "last_sequence", "before_at", "id")))
+                )
+        return gaps
+
+    async def _read_placements(
+        self, connection: DriverConnection, facts: Facts, events: Sequence[PendingEvent]
+    ) -> None:
+        """Where bins stood before, for drops of that time."""
+        moved = {
+            event.bin_id
+            for event in events
+            if event.bin_id in facts.bins and event.occurred_at < facts.bins[event.bin_id].placed_at
+        }
+        if not moved:
+            return
+        sites: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        for row in await queries.read_placements(connection, sorted(moved)):
+            sites[row["bin_id"]].append((row["since"], row["site_id"]))
+        for bin_id in moved:
+            facts.bins[bin_id].sites = sites[bin_id]
+
+    def _ends_at(self, expires_on: date | None) -> float:
+        """When a certificate is no longer good, in Unix seconds: at the end of its last day."""
+        if expires_on is None:
+            return FOR_EVER
+        return day_begins_at(expires_on + timedelta(days=1), self.zone).timestamp()
+
+    async def _write(self, connection: DriverConnection, made: Decisions) -> dict[int, int]:
+        """What the credited residents can spend after it all."""
+        if made.conflicts:
+            await queries.record_conflicts(connection, made.conflicts)
+        if not made.rows:
+            return {}
+        rows = await credit_weigh_events(connection, *_columns(made))
+        balances: dict[int, int] = {row["owner_id"]: row["balance"] for row in rows}
+        if holding := [row["owner_id"] for row in rows if row["held"]]:
+            # Those whose time is over hold nothing, written down yet or not.
+            balances |= await available_coins(connection, holding)
+        if made.held:
+            await queries.hold_events(connection, made.held)
+        await _write_gaps(connection, made)
+        return balances
 
 
-def _settle_claimed(
-    events: list[PendingEvent],
-    firsts: dict[Key, PendingEvent],
-    records: list[asyncpg.Record],
-    balances: dict[int, int],
-) -> list[Settled | NotActive | None]:
-    """The events that were new; None for the rest.
-
-    `balances` are each wallet's after the whole batch; walking back from it gives that after each event.
-    """
-    owners: dict[Key, int | None] = {
-        (bin_id, event_id): owner_id for bin_id, event_id, owner_id, _, _ in records if bin_id is not None
-    }
-    results: list[Settled | NotActive | None] = [None] * len(events)
-    for position in range(len(events) - 1, -1, -1):
-        event = events[position]
-        key = event[:2]
-        if key not in owners or firsts[key] is not event:
-            continue
-        owner_id = owners[key]
-        if owner_id is not None:
-            results[position] = Settled(Outcome.CREDITED, event.coins, balances[owner_id])
-            balances[owner_id] -= event.coins
-        elif event.coins_per_kg is None:
-            results[position] = Settled(Outcome.HELD, 0, None)
-        else:
-            results[position] = Settled(Outcome.UNCLAIMED, 0, None)
-    return results
+def _asked(events: Sequence[PendingEvent]) -> tuple[list[str], list[bytes]]:
+    bin_ids = {event.bin_id for event in events}
+    digests = {event.credential_digest for event in events if event.credential_digest is not None}
+    return list(bin_ids), list(digests)
 
 
-async def _settle_echoes_if_possible(connection: DriverConnection, echoes: list[PendingEvent]) -> Outcomes:
-    try:
-        return [*await _settle_echoes(connection, echoes)]
-    except Exception as error:  # noqa: BLE001  # whatever it is, the new events of this batch are committed
-        logger.warning("%d events that were there before could not be looked up: %s", len(echoes), type(error).__name__)
-        return [Unsettled() for _ in echoes]
-
-
-async def _settle_echoes(connection: DriverConnection, echoes: list[PendingEvent]) -> list[Settled | NotActive]:
-    """Events whose id was there before: the same content is a duplicate, another a conflict, and recorded."""
-    stored = {(record[0], record[1]): record for record in await queries.find_weigh_events(connection, echoes)}
-    conflicts = [
-        event for event in echoes if event[:2] in stored and stored[event[:2]]["content_digest"] != event.content_digest
+def _columns(made: Decisions) -> list[Sequence[Any]]:
+    days = [(*key, day.drops, day.grams, day.coins) for key, day in made.days.items()]
+    memories = [(bin_id, state.memory.as_columns()) for bin_id, state in made.bins.items()]
+    bins = [(bin_id, *memory[:4], *(to_json(each).decode() for each in memory[4:])) for bin_id, memory in memories]
+    return [
+        *zip(*made.rows, strict=True),
+        list(made.credited),
+        list(made.credited.values()),
+        *(zip(*days, strict=True) if days else [()] * 5),
+        *zip(*bins, strict=True),
     ]
-    if conflicts:
-        await queries.record_conflicts(connection, conflicts)
-    return [_settle_echo(event, stored.get(event[:2])) for event in echoes]
 
 
-def _settle_echo(event: PendingEvent, record: asyncpg.Record | None) -> Settled | NotActive:
-    if record is None:
-        return NotActive()
-    if record["content_digest"] != event.content_digest:
-        return Settled(Outcome.CONFLICT, 0, None)
-    coins = record["coins"] if record["outcome"] == "credited" else 0
-    return Settled(Outcome.DUPLICATE, coins, record["balance"])
+async def _write_gaps(connection: DriverConnection, made: Decisions) -> None:
+    memories = [(bin_id, state.memory) for bin_id, state in made.bins.items()]
+    if opened := [(bin_id, *gap) for bin_id, memory in memories for gap in memory.opened]:
+        await queries.open_gaps(connection, opened)
+    if closed := [(bin_id, gap_id) for bin_id, memory in memories for gap_id in memory.closed]:
+        await queries.close_gaps(connection, closed)
+    if shortened := [(bin_id, *gap) for bin_id, memory in memories for gap in memory.shortened]:
+        await queries.shorten_gaps(connection, shortened)
+
+
+def _with_balances(told: Sequence[Told | NotActive], balances: dict[int, int]) -> list[Settled | NotActive]:
+    """`balances` are each wallet's after the whole batch; walking back from it gives that after each event."""
+    after = dict(balances)
+    results: list[Settled | NotActive] = []
+    for each in reversed(told):
+        if isinstance(each, NotActive):
+            results.append(each)
+            continue
+        balance = each.balance_coins
+        if each.resident_id is not None:
+            if each.fresh:
+                balance = after[each.resident_id]
+                after[each.resident_id] -= each.coins
+            else:
+                balance = balances.get(each.resident_id, balance)
+        results.append(Settled(each.outcome, each.coins, balance, each.code))
+    results.reverse()
+    return results

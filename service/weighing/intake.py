@@ -7,12 +7,12 @@ from typing import Any
 from schemas.outcome_codes import OutcomeCode
 from schemas.weigh_events import Outcome, WeighEvent, weigh_event_adapter, weigh_event_batch_adapter
 from service.cloud_events import EventReader, Invalid
-from service.errors import BinSuspended, DatabaseUnavailable, SourceMismatch
+from service.errors import BinSuspended, SourceMismatch
 from service.groupcommit import GroupCommit, Poisoned
 from service.reference import Reference
 from service.secrets import Keyring
-from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
-from service.weighing.rules import Bounds, Rejection, coins_for, content_digest, rejection_of
+from service.weighing.pending import NotActive, PendingEvent, Settled
+from service.weighing.rules import EARLIEST, LATEST, POINTERS, Bounds, coins_for, content_digest, doubt_of
 
 parse_events = EventReader(weigh_event_adapter, weigh_event_batch_adapter).read
 
@@ -25,7 +25,7 @@ class Intake:
 
     def __init__(
         self,
-        group_commit: GroupCommit[PendingEvent, Settled | NotActive | Unsettled],
+        group_commit: GroupCommit[PendingEvent, Settled | NotActive],
         reference: Reference,
         keyring: Keyring,
         bounds: Bounds,
@@ -35,10 +35,25 @@ class Intake:
         self._keyring = keyring
         self._bounds = bounds
 
-    async def take(self, bin_id: str, events: Sequence[WeighEvent | Invalid]) -> list[OutcomeJson]:
+    async def take(
+        self, bin_id: str, events: Sequence[WeighEvent | Invalid], clock_skew_seconds: int
+    ) -> list[OutcomeJson]:
         """One outcome an event, in order; what is credited is committed.
 
         Raises SourceMismatch or BinSuspended with nothing stored, and what GroupCommit.submit raises.
+        """
+        pending, outcomes = self.prepare(bin_id, events, clock_skew_seconds)
+        if not pending:
+            return [outcome for outcome in outcomes if outcome is not None]
+        results = iter(zip(pending, await self._group_commit.submit(pending), strict=True))
+        return [_settled(*next(results)) if outcome is None else outcome for outcome in outcomes]
+
+    def prepare(
+        self, bin_id: str, events: Sequence[WeighEvent | Invalid], clock_skew_seconds: int
+    ) -> tuple[list[PendingEvent], list[OutcomeJson | None]]:
+        """The events that the database is to see, and the outcomes of the others: None where one of the first belongs.
+
+        Raises SourceMismatch.
         """
         now = time.time()
         source = f"/bins/{bin_id}"
@@ -50,25 +65,20 @@ class Intake:
                 continue
             if event["source"] != source:
                 raise SourceMismatch
-            occurred_at = event["time"].timestamp()
-            rejection = rejection_of(event, occurred_at, now, self._bounds, self._reference.tariffs)
-            if rejection is None:
-                pending.append(self._pending(bin_id, event, occurred_at))
-                outcomes.append(None)
-            else:
-                outcomes.append(_rejected(event["id"], rejection))
-        if not pending:
-            return [outcome for outcome in outcomes if outcome is not None]
-        results = iter(zip(pending, await self._group_commit.submit(pending), strict=True))
-        return [_settled(*next(results)) if outcome is None else outcome for outcome in outcomes]
+            pending.append(self._pending(bin_id, event, now, clock_skew_seconds))
+            outcomes.append(None)
+        return pending, outcomes
 
-    def _pending(self, bin_id: str, event: WeighEvent, occurred_at: float) -> PendingEvent:
+    def _pending(self, bin_id: str, event: WeighEvent, now: float, clock_skew_seconds: int) -> PendingEvent:
         data = event["data"]
+        occurred_at = event["time"].timestamp()
+        doubt = doubt_of(data, occurred_at, now, self._bounds, self._reference.tariffs)
         credential = data.get("credential")
         digest = (
             None if credential is None else self._keyring.credential_digest(credential["kind"], credential["value"])
         )
-        coins_per_kg = self._reference.tariffs.coins_per_kg(data["material"], occurred_at)
+        unknown = doubt is OutcomeCode.UNKNOWN_MATERIAL
+        coins_per_kg = None if unknown else self._reference.tariffs.coins_per_kg(data["material"], occurred_at)
         return PendingEvent(
             bin_id,
             event["id"],
@@ -78,9 +88,12 @@ class Intake:
             data["weight_grams"],
             data.get("box_weight_grams"),
             digest,
-            occurred_at,
+            # What cannot be a time is rejected, and stored as the nearest that can.
+            min(max(occurred_at, EARLIEST), LATEST),
             coins_per_kg,
             0 if coins_per_kg is None else coins_for(data["weight_grams"], coins_per_kg),
+            clock_skew_seconds,
+            doubt,
         )
 
 
@@ -93,30 +106,21 @@ def _invalid(event: Invalid) -> OutcomeJson:
     }
 
 
-def _rejected(event_id: str, rejection: Rejection) -> OutcomeJson:
-    return {
-        "id": event_id,
-        "outcome": Outcome.REJECTED.value,
-        "code": rejection.code.value,
-        "errors": [{"pointer": rejection.pointer, "code": rejection.code.value, "detail": rejection.detail}],
-    }
-
-
-def _settled(event: PendingEvent, result: Settled | NotActive | Unsettled | Poisoned) -> OutcomeJson:
-    if isinstance(result, Settled):
-        outcome: OutcomeJson = {"id": event.event_id, "outcome": result.outcome.value, "coins": result.coins}
-        if result.balance_coins is not None:
-            outcome["balance_coins"] = result.balance_coins
-        if result.outcome is Outcome.CONFLICT:
-            outcome |= _reason(OutcomeCode.ID_REUSED)
-        elif result.outcome is Outcome.HELD:
-            outcome |= _reason(OutcomeCode.NO_TARIFF)
-        return outcome
+def _settled(event: PendingEvent, result: Settled | NotActive | Poisoned) -> OutcomeJson:
     if isinstance(result, NotActive):
         raise BinSuspended
-    if isinstance(result, Unsettled):
-        raise DatabaseUnavailable
-    return {"id": event.event_id, "outcome": Outcome.REJECTED.value, **_reason(OutcomeCode.UNSTORABLE)}
+    if isinstance(result, Poisoned):
+        return {"id": event.event_id, "outcome": Outcome.REJECTED.value, **_reason(OutcomeCode.UNSTORABLE)}
+    outcome: OutcomeJson = {"id": event.event_id, "outcome": result.outcome.value}
+    if result.outcome is not Outcome.REJECTED:
+        outcome["coins"] = result.coins
+    if result.balance_coins is not None:
+        outcome["balance_coins"] = result.balance_coins
+    if result.code is not None:
+        outcome |= _reason(result.code)
+        if (pointer := POINTERS.get(result.code)) is not None and result.outcome is Outcome.REJECTED:
+            outcome["errors"] = [{"pointer": pointer, **_reason(result.code)}]
+    return outcome
 
 
 def _reason(code: OutcomeCode) -> dict[str, str]:

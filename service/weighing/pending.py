@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
+from schemas.outcome_codes import OutcomeCode
 from schemas.weigh_events import Outcome
 
 
 class PendingEvent(NamedTuple):
-    """One row of credit_weigh_events.sql: the fields are its columns, in its order."""
+    """What a bin says of one drop, with what the reference data adds to it."""
 
     bin_id: str
     event_id: str
@@ -21,19 +22,20 @@ class PendingEvent(NamedTuple):
     # None where no tariff was in force: the event is held.
     coins_per_kg: int | None
     coins: int
+    # How far the bin's clock was behind the service's when it signed, in seconds.
+    clock_skew_seconds: int | None = None
+    # What is wrong with it whatever the rules say: it is rejected or held, as the code says.
+    doubt: OutcomeCode | None = None
 
 
 class Settled(NamedTuple):
-    """What the database made of an event; `balance_coins` is None where no resident is known."""
+    """What became of an event; `balance_coins` is None where no resident is known, `code` says why."""
 
     outcome: Outcome
     coins: int
     balance_coins: int | None
-
-
-class Unsettled(NamedTuple):
-    """The event's id was there before, and what is stored under it could not be read: to be sent again."""
+    code: OutcomeCode | None = None
 
 
 class NotActive(NamedTuple):
-    """The event's bin is suspended or gone: nothing was stored."""
+    """The event's bin is not active or gone: nothing was stored."""

@@ -69,7 +69,7 @@ async def post_weigh_events(request: web.Request) -> web.Response:
     settings = app[SETTINGS]
     body = await read_body(request, CONTENT_TYPES, settings)
     signed = await authenticate_bin(request, body, app[REFERENCE], settings.signature_tolerance_seconds)
-    outcomes = await app[INTAKE].take(signed.signer.bin_id, parse_events(body))
+    outcomes = await app[INTAKE].take(signed.signer.bin_id, parse_events(body), signed.clock_skew_seconds)
     app[METRICS].count_outcomes(outcomes)
     app[METRICS].note_skew(signed.signer.bin_id, signed.clock_skew_seconds)
     return web.Response(body=pydantic_core.to_json({"outcomes": outcomes}), headers=JSON_HEADERS)

@@ -2,30 +2,33 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 
 from schemas.outcome_codes import OutcomeCode
-from schemas.weigh_events import WeighEvent
+from schemas.weigh_events import WeighEvent, WeighEventData
 from service.tariffs import Tariffs
 
 DAY_SECONDS = 86_400
+
+
+# Earlier no bin was built; later, and no calendar in the service could be relied on.
+EARLIEST: Final = 0.0
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
+# The field that is to blame where an event is rejected.
+POINTERS: Final = {
+    OutcomeCode.UNKNOWN_MATERIAL: "/data/material",
+    OutcomeCode.WEIGHT_OUT_OF_RANGE: "/data/weight_grams",
+    OutcomeCode.TIME_OUT_OF_RANGE: "/time",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What an event may claim before the service calls it absurd."""
 
-    future_seconds_max: int
     age_days_max: int
     weight_grams_max: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """An event that will never be taken, with the field that is to blame."""
-
-    code: OutcomeCode
-    pointer: str
-    detail: str
 
 
 def coins_for(weight_grams: int, coins_per_kg: int) -> int:
@@ -33,22 +36,18 @@ def coins_for(weight_grams: int, coins_per_kg: int) -> int:
     return weight_grams * coins_per_kg // 1000
 
 
-def rejection_of(
-    event: WeighEvent, occurred_at: float, now: float, bounds: Bounds, tariffs: Tariffs
-) -> Rejection | None:
-    """Why this event cannot be stored; None for one that can. Times are Unix seconds."""
-    data = event["data"]
+def doubt_of(
+    data: WeighEventData, occurred_at: float, now: float, bounds: Bounds, tariffs: Tariffs
+) -> OutcomeCode | None:
+    """What is wrong with an event whatever the rules say; None for nothing. Times are Unix seconds."""
     if not tariffs.knows(data["material"]):
-        return Rejection(OutcomeCode.UNKNOWN_MATERIAL, "/data/material", OutcomeCode.UNKNOWN_MATERIAL.meaning)
+        return OutcomeCode.UNKNOWN_MATERIAL
     if data["weight_grams"] > bounds.weight_grams_max:
-        detail = f"More than {bounds.weight_grams_max} g cannot be one drop; check the scale and its unit."
-        return Rejection(OutcomeCode.WEIGHT_OUT_OF_RANGE, "/data/weight_grams", detail)
-    if occurred_at > now + bounds.future_seconds_max:
-        detail = f"More than {bounds.future_seconds_max} s ahead of the service; set the bin's clock."
-        return Rejection(OutcomeCode.TIME_IN_FUTURE, "/time", detail)
+        return OutcomeCode.WEIGHT_OUT_OF_RANGE
+    if not EARLIEST <= occurred_at < LATEST:
+        return OutcomeCode.TIME_OUT_OF_RANGE
     if occurred_at < now - bounds.age_days_max * DAY_SECONDS:
-        detail = f"Older than {bounds.age_days_max} days; check the bin's clock."
-        return Rejection(OutcomeCode.TIME_TOO_OLD, "/time", detail)
+        return OutcomeCode.TIME_TOO_OLD
     return None
 
 

@@ -14,11 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from service.db import transaction
 from service.folding import queries
 from service.folding.worker import tick
-from service.ledger.queries import credit_waiting, credit_weigh_events, open_wallet
+from service.ledger.queries import credit_waiting, open_wallet
 from service.settings import Settings
-from service.tables import credential, resident
+from service.tables import bin_, bin_memory, credential, resident
 from service.weighing.pending import PendingEvent
 from service.weighing.rules import coins_for
+from tests.world import NO_RULES, SEQUENCE
 
 NOON = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 
@@ -39,13 +40,15 @@ def drop(
     card: bytes | None = None,
     occurred_at: datetime = NOON,
     coins_per_kg: int | None = 100,
+    bin_id: str = "NK-0001",
+    sequence: int | None = None,
 ) -> PendingEvent:
     """A validated drop; `card` is a credential's digest, and no tariff (None) leaves the drop held."""
     return PendingEvent(
-        bin_id="NK-0001",
+        bin_id=bin_id,
         event_id=str(uuid.uuid4()),
         content_digest=os.urandom(32),
-        sequence=1,
+        sequence=next(SEQUENCE) if sequence is None else sequence,
         material_id=material,
         weight_grams=grams,
         box_weight_grams=None,
@@ -61,12 +64,22 @@ async def write(connection: AsyncConnection, *events: PendingEvent) -> None:
     # The driver's transaction begins with the first statement that goes through SQLAlchemy.
     await connection.execute(sa.select(1))
     raw: Any = (await connection.get_raw_connection()).driver_connection
-    await credit_weigh_events(raw, list(zip(*sorted(events), strict=True)), demo=False)
+    await NO_RULES.credit(raw, events)
 
 
 async def commit_drops(engine: AsyncEngine, *events: PendingEvent) -> None:
     async with transaction(engine) as connection:
         await write(connection, *events)
+
+
+async def new_bin(engine: AsyncEngine) -> str:
+    """A bin of its own, for whose transaction stays open."""
+    bin_id = f"NK-{next(SEQUENCE):06}"
+    async with transaction(engine) as connection:
+        scale = {"verification_interval_grams": 10, "capacity_grams": 60_000}
+        await connection.execute(sa.insert(bin_).values(id=bin_id, site_id="site-1", **scale))
+        await connection.execute(sa.insert(bin_memory).values(bin_id=bin_id))
+    return bin_id
 
 
 async def new_resident(engine: AsyncEngine) -> int:

@@ -28,6 +28,7 @@ from tests.folding.drops import (
     credit_waiting_for,
     drop,
     fold_all,
+    new_bin,
     new_resident,
     rows,
     write,
@@ -35,6 +36,8 @@ from tests.folding.drops import (
 from tests.world import spend
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+# Of one writer.
+DROPS_MAX = 83
 MATERIALS = ("paper", "plastic", "metal")
 
 
@@ -58,31 +61,38 @@ class Model:
 
 @dataclass
 class Writer:
-    """A connection with a transaction open, a resident of its own, and what its commit adds to the model.
+    """A connection with a transaction open, a bin and a resident of its own, and what its commit adds to the model.
 
-    Wallets are its own, so that transactions which stay open never wait for each other.
+    Bins and wallets are its own, so that transactions which stay open never wait for each other.
     """
 
     connection: AsyncConnection
+    bin_id: str
     resident_id: int
     own_card: bytes
     unbound: list[bytes]
     bound: list[bytes] = field(default_factory=list)
     pending: list[Callable[[Model], None]] = field(default_factory=list)
+    drops: int = 0
 
     async def drop(self, pick: random.Random, all_unbound: list[bytes]) -> None:
         cards = [self.own_card, None, *all_unbound]
-        events = [
-            drop(
-                grams=pick.randrange(1, 5000),
-                material=pick.choice(MATERIALS),
-                card=pick.choice(cards),
-                occurred_at=NOON + timedelta(hours=pick.randrange(-60, 60)),
-            )
-            for _ in range(pick.randrange(1, 4))
-        ]
+        events = [self._drop(pick, pick.choice(cards)) for _ in range(pick.randrange(1, 4))]
         await write(self.connection, *events)
         self.pending.append(lambda model: model.drops.extend(events))
+
+    def _drop(self, pick: random.Random, card: bytes | None) -> PendingEvent:
+        """Numbered as its bin would have: what happened later has a higher number, however late it is told."""
+        hour = pick.randrange(-60, 60)
+        self.drops += 1
+        return drop(
+            grams=pick.randrange(1, 5000),
+            material=pick.choice(MATERIALS),
+            card=card,
+            occurred_at=NOON + timedelta(hours=hour),
+            bin_id=self.bin_id,
+            sequence=(hour + 60) * DROPS_MAX + self.drops,
+        )
 
     async def bind(self) -> None:
         if self.unbound:
@@ -160,7 +170,9 @@ async def new_writer(engine: AsyncEngine, model: Model) -> Writer:
     async with transaction(engine) as connection:
         await bind(connection, own_card, resident_id)
     model.owners[own_card] = resident_id
-    return Writer(await engine.connect(), resident_id, own_card, [os.urandom(32) for _ in range(3)])
+    return Writer(
+        await engine.connect(), await new_bin(engine), resident_id, own_card, [os.urandom(32) for _ in range(3)]
+    )
 
 
 async def assert_folded(engine: AsyncEngine, model: Model, settings: Settings) -> None:

@@ -25,6 +25,7 @@ from tests.folding.drops import (
     credit_waiting_for,
     drop,
     fold_all,
+    new_bin,
     rows,
     until,
     write,
@@ -143,7 +144,7 @@ async def test_a_rolled_back_drop_is_never_counted(place: Place, engine: AsyncEn
 
 async def test_a_late_commit_is_not_skipped(place: Place, engine: AsyncEngine, settings: Settings) -> None:
     async with engine.connect() as late:
-        await write(late, drop(grams=1000))
+        await write(late, drop(grams=1000, bin_id=await new_bin(engine)))
         await commit_drops(engine, drop(grams=1))
         for _ in range(3):
             await tick(engine, settings)

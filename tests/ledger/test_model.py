@@ -25,9 +25,8 @@ from service.residents.residents import register_resident
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import ISSUER_ACCOUNT_ID, transfer
-from service.weighing.crediting import credit
 from service.weighing.pending import PendingEvent, Settled
-from tests.world import adjust, build_world, spend
+from tests.world import NO_RULES, SEQUENCE, adjust, build_world, spend
 
 Value = TypeVar("Value")
 
@@ -70,7 +69,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(batch=st.lists(drops, min_size=1, max_size=5))
     def drop(self, batch: list[tuple[int, int, int | None]]) -> None:
-        results = self.run(credit(self.writers, [self._pending(*drop) for drop in batch], demo=False))
+        results = self.run(NO_RULES.commit(self.writers, [self._pending(*drop) for drop in batch]))
         for (event, grams, card), result in zip(batch, results, strict=True):
             assert isinstance(result, Settled)
             if event in self.events:
@@ -89,7 +88,17 @@ class Ledger(RuleBasedStateMachine):
         event_id = f"{self.number}-{event}"
         digest = self.digest(card)
         return PendingEvent(
-            "NK-0001", event_id, content, 1, "paper", grams, None, digest, 1_790_000_000.0, 100, grams // 10
+            "NK-0001",
+            event_id,
+            content,
+            next(SEQUENCE),
+            "paper",
+            grams,
+            None,
+            digest,
+            1_790_000_000.0,
+            100,
+            grams // 10,
         )
 
     @rule(resident=residents, card=st.integers(0, CARDS - 1))

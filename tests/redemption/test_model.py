@@ -46,10 +46,9 @@ from service.tables import (
     spending_limit,
     transfer,
 )
-from service.weighing.crediting import credit
 from service.weighing.pending import PendingEvent, Settled
 from tests.redemption.batches import noon_zone
-from tests.world import EPOCH, add_shop, adjust, build_world
+from tests.world import EPOCH, NO_RULES, SEQUENCE, add_shop, adjust, build_world
 
 Value = TypeVar("Value")
 
@@ -186,8 +185,8 @@ class Redemptions(RuleBasedStateMachine):
             return
         event_id = f"event-{next(self.numbers)}"
         weighed = ("paper", amount * 10, None, self.card(owner), 1_790_000_000.0, 100, amount)
-        event = PendingEvent("NK-0001", event_id, event_id.encode().ljust(32), 1, *weighed)
-        [credited] = self.run(credit(self.weighing, [event], demo=False))
+        event = PendingEvent("NK-0001", event_id, event_id.encode().ljust(32), next(SEQUENCE), *weighed)
+        [credited] = self.run(NO_RULES.commit(self.weighing, [event]))
         assert credited == Settled(Outcome.CREDITED, amount, self.available(owner))
 
     @rule(owner=owners, amount=st.integers(1, 200))

@@ -5,12 +5,15 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.outcome_codes import OutcomeCode
 from schemas.weigh_events import Outcome
 from service.db import Writers, transaction
 from service.fleet.bins import suspend_bin
@@ -18,13 +21,22 @@ from service.ledger.queries import open_wallet
 from service.redemption.merchants import add_merchant
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import bin_, credential, hold, resident, transfer, wallet, weigh_event, weigh_event_conflict
-from service.weighing.crediting import credit
-from service.weighing.pending import NotActive, PendingEvent, Settled, Unsettled
+from service.tables import (
+    bin_,
+    bin_placement,
+    credential,
+    hold,
+    resident,
+    transfer,
+    wallet,
+    weigh_event,
+    weigh_event_conflict,
+)
+from service.weighing.pending import NotActive, PendingEvent, Settled
 from tests.blocking import until_blocked
-from tests.world import CARD, EPOCH, World, add_due_hold
+from tests.world import CARD, EPOCH, NO_RULES, SEQUENCE, World, add_due_hold
 
-Credit = Callable[..., Awaitable[list[Settled | NotActive | Unsettled]]]
+Credit = Callable[..., Awaitable[list[Settled | NotActive]]]
 
 OCCURRED_AT = 1_790_000_000.125
 CONCURRENT_TASKS = 8
@@ -35,8 +47,8 @@ async def credited(settings: Settings) -> AsyncIterator[Credit]:
     """Credit a batch, as a service that does not run as a demo unless told so."""
     writers = Writers(settings)
 
-    async def credit_events(*events: PendingEvent, demo: bool = False) -> list[Settled | NotActive | Unsettled]:
-        return await credit(writers, list(events), demo=demo)
+    async def credit_events(*events: PendingEvent, demo: bool = False) -> list[Settled | NotActive]:
+        return await replace(NO_RULES, demo=demo).commit(writers, list(events))
 
     yield credit_events
     writers.close()
@@ -60,7 +72,7 @@ def pending(
         bin_id=bin_id,
         event_id=event_id,
         content_digest=hashlib.sha256(f"{weight_grams}".encode() + (credential_digest or b"")).digest(),
-        sequence=1,
+        sequence=next(SEQUENCE),
         material_id="paper",
         weight_grams=weight_grams,
         box_weight_grams=None,
@@ -130,7 +142,7 @@ async def test_the_second_of_two_contents_under_one_id_in_one_batch_is_a_conflic
     world: World, engine: AsyncEngine, credited: Credit, card: bytes
 ) -> None:
     results = await credited(pending("a", card), pending("a", card, weight_grams=9000))
-    assert results == [Settled(Outcome.CREDITED, 125, 125), Settled(Outcome.CONFLICT, 0, None)]
+    assert results == [Settled(Outcome.CREDITED, 125, 125), Settled(Outcome.CONFLICT, 0, None, OutcomeCode.ID_REUSED)]
     assert await rows(engine, weigh_event.c.weight_grams) == [(1250,)]
     assert await rows(engine, weigh_event_conflict.c.event_id, weigh_event_conflict.c.weight_grams) == [("a", 9000)]
     assert await rows(engine, wallet.c.posted) == [(125,)]
@@ -141,7 +153,9 @@ async def test_a_conflict_across_batches_is_recorded_once_and_never_credited(
 ) -> None:
     await credited(pending("a", card))
     for _ in range(3):
-        assert await credited(pending("a", card, weight_grams=9000)) == [Settled(Outcome.CONFLICT, 0, None)]
+        assert await credited(pending("a", card, weight_grams=9000)) == [
+            Settled(Outcome.CONFLICT, 0, None, OutcomeCode.ID_REUSED)
+        ]
     assert await credited(pending("a", card)) == [Settled(Outcome.DUPLICATE, 125, 125)]
     assert len(await rows(engine, weigh_event_conflict.c.event_id)) == 1
     assert await rows(engine, transfer.c.coins) == [(125,)]
@@ -231,7 +245,9 @@ async def test_an_event_of_nobody_waits_with_its_coins(
 async def test_an_event_without_a_tariff_is_held_though_its_card_is_known(
     world: World, engine: AsyncEngine, credited: Credit, card: bytes
 ) -> None:
-    assert await credited(pending("a", card, coins_per_kg=None)) == [Settled(Outcome.HELD, 0, None)]
+    assert await credited(pending("a", card, coins_per_kg=None)) == [
+        Settled(Outcome.HELD, 0, None, OutcomeCode.NO_TARIFF)
+    ]
     assert await credited(pending("a", card, coins_per_kg=None)) == [Settled(Outcome.DUPLICATE, 0, None)]
     assert await rows(engine, weigh_event.c.outcome, weigh_event.c.coins) == [("held", 0)]
     assert await rows(engine, transfer.c.id) == []
@@ -269,15 +285,24 @@ async def test_nothing_of_a_suspended_bin_is_stored_from_its_commit_on(
     assert await rows(engine, weigh_event.c.event_id) == [("before",), ("other",)]
 
 
-async def test_an_event_keeps_the_site_where_its_bin_stood(
+async def test_an_event_is_at_the_site_where_its_bin_stood_at_the_events_own_time(
     world: World, engine: AsyncEngine, admin_engine: AsyncEngine, credited: Credit, card: bytes
 ) -> None:
-    await credited(pending("a", card))
+    moved_at = sa.func.to_timestamp(OCCURRED_AT + 10)
     async with transaction(admin_engine) as connection:
         await connection.execute(sa.text("INSERT INTO site SELECT 'site-2', area_id, kind, name, name_en FROM site"))
-        await connection.execute(sa.update(bin_).values(site_id="site-2"))
-    await credited(pending("b", card))
-    assert await rows(engine, weigh_event.c.event_id, weigh_event.c.site_id) == [("a", "site-1"), ("b", "site-2")]
+        await connection.execute(sa.update(bin_placement).values(effective_from=EPOCH))
+        await connection.execute(sa.update(bin_).values(site_id="site-2", placed_at=moved_at))
+        await connection.execute(
+            sa.insert(bin_placement).values(bin_id="NK-0001", effective_from=moved_at, site_id="site-2")
+        )
+    late = [pending("late", card), pending("before the first", card)._replace(occurred_at=1.0)]
+    await credited(pending("after", card)._replace(occurred_at=OCCURRED_AT + 10), *late)
+    assert await rows(engine, weigh_event.c.event_id, weigh_event.c.site_id) == [
+        ("after", "site-2"),
+        ("before the first", "site-1"),
+        ("late", "site-1"),
+    ]
 
 
 # -- many at once ---------------------------------------------------------------------------------------------------
@@ -301,10 +326,10 @@ async def test_batches_with_the_same_events_at_once_credit_each_exactly_once(
         for number in range(600)
     ]
 
-    async def write_all(seed: int) -> list[tuple[str, Settled | NotActive | Unsettled]]:
+    async def write_all(seed: int) -> list[tuple[str, Settled | NotActive]]:
         order = random.Random(seed)  # noqa: S311  # no secret hangs on it
         shuffled = order.sample(events, len(events))
-        outcomes: list[tuple[str, Settled | NotActive | Unsettled]] = []
+        outcomes: list[tuple[str, Settled | NotActive]] = []
         while shuffled:
             size = order.randint(1, 60)
             batch, shuffled = shuffled[:size], shuffled[size:]
@@ -333,18 +358,16 @@ async def test_batches_with_the_same_events_at_once_credit_each_exactly_once(
     assert await rows(engine, weigh_event_conflict.c.event_id) == []
 
 
-async def test_events_that_cannot_be_looked_up_do_not_take_the_new_ones_along(
-    credited: Credit, world: World, card: bytes, admin_engine: AsyncEngine
+async def test_a_batch_that_cannot_be_written_whole_is_not_written_at_all(
+    credited: Credit, world: World, card: bytes, engine: AsyncEngine, admin_engine: AsyncEngine
 ) -> None:
-    """The new event is committed by the first statement: its bin must hear so, whatever becomes of the second."""
     await credited(pending("old", card))
     async with transaction(admin_engine) as connection:
         await connection.execute(sa.text("REVOKE INSERT ON weigh_event_conflict FROM tanbi_app"))
-    conflicting = pending("old", card, weight_grams=9999)
-    assert await credited(conflicting, pending("new", card)) == [
-        Unsettled(),
-        Settled(Outcome.CREDITED, 125, 250),
-    ]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await credited(pending("old", card, weight_grams=9999), pending("new", card))
+    assert await rows(engine, weigh_event.c.event_id) == [("old",)]
+    assert await rows(engine, wallet.c.posted) == [(125,)]
 
 
 async def test_a_drop_of_before_the_cards_owner_is_not_theirs_however_late_it_arrives(

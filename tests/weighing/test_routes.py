@@ -125,23 +125,34 @@ async def test_everything_that_can_happen_happens_in_one_batch_in_order(
         ("negative", "rejected", None, None, "invalid_event"),
         ("gold", "rejected", None, None, "unknown_material"),
         ("elephant", "rejected", None, None, "weight_out_of_range"),
-        ("tomorrow", "rejected", None, None, "time_in_future"),
-        ("last-century", "rejected", None, None, "time_too_old"),
+        ("tomorrow", "held", 0, None, "time_in_future"),
+        ("last-century", "held", 0, None, "time_too_old"),
         (None, "rejected", None, None, "invalid_event"),
         ("plastic", "credited", 120, 245, None),
     ]
     pointers = [error["pointer"] for outcome in answered for error in outcome.get("errors", [])]
-    assert pointers == ["/id", "/data/weight_grams", "/data/material", "/data/weight_grams", "/time", "/time", ""]
-    assert await stored(engine) == ["anonymous", "first", "plastic", "unknown-card"]
+    assert pointers == ["/id", "/data/weight_grams", "/data/material", "/data/weight_grams", ""]
+    kept = ["anonymous", "elephant", "first", "gold", "last-century", "plastic", "tomorrow", "unknown-card"]
+    assert await stored(engine) == kept
 
 
-async def test_a_batch_of_rejected_events_is_answered_without_the_database(
+async def test_a_batch_of_events_without_their_form_is_answered_without_the_database(
     world: World, client: Client, engine: AsyncEngine
 ) -> None:
-    batch = [weigh_event("NK-0001", weight_grams=0), weigh_event("NK-0001", material="gold")]
+    batch = [weigh_event("NK-0001", weight_grams=0), weigh_event("NK-0001", material="")]
     answered = await outcomes(await post(client, world.ed25519, batch))
-    assert [outcome["code"] for outcome in answered] == ["invalid_event", "unknown_material"]
+    assert [outcome["code"] for outcome in answered] == ["invalid_event", "invalid_event"]
     assert await stored(engine) == []
+
+
+async def test_a_rejected_event_is_kept_and_hears_the_same_again(
+    world: World, client: Client, engine: AsyncEngine
+) -> None:
+    event = weigh_event("NK-0002", id="gold", material="gold")
+    first = await outcomes(await post(client, world.hmac, event))
+    assert await outcomes(await post(client, world.hmac, event)) == first
+    assert first[0]["errors"][0]["pointer"] == "/data/material"
+    assert await stored(engine) == ["gold"]
 
 
 async def test_five_hundred_events_are_credited_at_once(world: World, client: Client, engine: AsyncEngine) -> None:

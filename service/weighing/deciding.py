@@ -1,0 +1,171 @@
+"""What becomes of a batch of weigh events: rules over facts, in the order in which each bin's drops happened. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final, NamedTuple
+
+from schemas.outcome_codes import OutcomeCode
+from schemas.weigh_events import Outcome
+from service.plausibility.drop import AccountDay, Action, Drop, Finding, Verdict, verdict_of
+from service.plausibility.judging import judge
+from service.plausibility.rule_book import RuleBook
+from service.weighing.facts import BinState, Days, Facts, Key, Shown, Stored
+from service.weighing.pending import NotActive, PendingEvent
+
+CREDIT: Final = "credit"
+HOLD: Final = "hold"
+# What a verdict makes of an event; what is credited and somebody's is `credited`.
+OUTCOME: Final = {CREDIT: "unclaimed", HOLD: "held", "reject": "rejected"}
+CREDITED: Final = "credited"
+REJECTED: Final = "rejected"
+# What a code does that stands whatever the rules say.
+ACTION: Final[dict[str, Action]] = {"held": "hold", "rejected": "reject"}
+CODES: Final = {code.value: code for code in OutcomeCode}
+
+Row = tuple[Any, ...]
+
+
+class Told(NamedTuple):
+    """What an event hears. `resident_id` is whose coins they are; `fresh`: it was credited by this batch."""
+
+    outcome: Outcome
+    coins: int
+    code: OutcomeCode | None = None
+    resident_id: int | None = None
+    balance_coins: int | None = None
+    fresh: bool = False
+
+
+@dataclass(slots=True)
+class Decisions:
+    """What is to be written, and what each event of the batch hears. `rows` are columns $1 to $18 of
+    ledger/credit_weigh_events.sql, `held` the arguments of queries.hold_events."""
+
+    told: list[Told | NotActive] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    credited: dict[int, int] = field(default_factory=dict)
+    days: dict[tuple[int, date], AccountDay] = field(default_factory=dict)
+    bins: dict[str, BinState] = field(default_factory=dict)
+    held: list[tuple[str, str, int | None, list[dict[str, Any]]]] = field(default_factory=list)
+    conflicts: list[PendingEvent] = field(default_factory=list)
+
+
+class Deciding:
+    """Decides one batch. Changes the facts as it goes: each drop is judged with all before it."""
+
+    def __init__(self, facts: Facts, rules: RuleBook, days: Days) -> None:
+        self._facts = facts
+        self._rules = rules
+        self._days = days
+        self._made = Decisions()
+        self._firsts: dict[Key, PendingEvent] = {}
+
+    def decide(self, events: Sequence[PendingEvent]) -> Decisions:
+        """One word an event, in order. Of the same id twice, the first decides and the other is its echo."""
+        fresh: dict[str, list[PendingEvent]] = {}
+        for event in events:
+            key = event[:2]
+            state = self._facts.bins.get(event.bin_id)
+            if key in self._facts.stored or key in self._firsts or state is None or not state.active:
+                continue
+            self._firsts[key] = event
+            fresh.setdefault(event.bin_id, []).append(event)
+        for bin_id, of_bin in fresh.items():
+            of_bin.sort(key=_as_it_happened)
+            self._decide_bin(self._facts.bins[bin_id], of_bin)
+        self._made.told = [self._tell(event) for event in events]
+        return self._made
+
+    def _decide_bin(self, state: BinState, events: Sequence[PendingEvent]) -> None:
+        made = self._made
+        made.bins[events[0].bin_id] = state
+        for event in events:
+            shown = self._facts.owner_of(event.credential_digest, event.occurred_at)
+            day = None if shown is None else (shown.resident_id, self._days.of(event.occurred_at))
+            verdict = self._judge(event, state, shown, day)
+            outcome, resident_id = OUTCOME[verdict.action], None
+            if verdict.action == CREDIT and day is not None:
+                outcome, resident_id = CREDITED, day[0]
+                made.credited[resident_id] = made.credited.get(resident_id, 0) + event.coins
+                made.days[day] = self._facts.days[day]
+            elif verdict.action == HOLD:
+                findings = [{"code": each.code, "figures": each.figures} for each in verdict.findings]
+                made.held.append((event.bin_id, event.event_id, None if shown is None else shown.resident_id, findings))
+            self._store(event, state, verdict, outcome, resident_id)
+
+    def _judge(
+        self, event: PendingEvent, state: BinState, shown: Shown | None, day: tuple[int, date] | None
+    ) -> Verdict:
+        drop = Drop(
+            event.sequence,
+            event.material_id,
+            event.weight_grams,
+            event.box_weight_grams,
+            event.occurred_at,
+            event.clock_skew_seconds,
+            event.coins,
+            # What is unknown as a whole has no tariff either, and that is not what is wrong with it.
+            event.coins_per_kg is not None or event.doubt is not None,
+        )
+        rules = self._rules.at(event.occurred_at)
+        now = self._facts.now
+        if event.doubt is not None:
+            verdict = judge(drop, now, state.scale, state.memory, None, rules)
+            doubt = Finding(event.doubt.value, ACTION[event.doubt.outcome], {})
+            return verdict_of([doubt, *verdict.findings], verdict.epoch)
+        account = None
+        if shown is not None and day is not None:
+            account = self._facts.days.get(day)
+            if account is None:
+                account = self._facts.days[day] = AccountDay(shown.kind, 0, 0, 0)
+        return judge(drop, now, state.scale, state.memory, account, rules)
+
+    def _store(
+        self, event: PendingEvent, state: BinState, verdict: Verdict, outcome: str, resident_id: int | None
+    ) -> None:
+        key = event[:2]
+        self._made.rows.append(
+            (
+                event.bin_id,
+                event.event_id,
+                event.content_digest,
+                state.site_at(event.occurred_at),
+                verdict.epoch,
+                event.sequence,
+                event.material_id,
+                event.weight_grams,
+                event.box_weight_grams,
+                event.credential_digest,
+                resident_id,
+                verdict.action,
+                verdict.code,
+                outcome,
+                event.clock_skew_seconds,
+                event.coins_per_kg,
+                event.coins,
+                event.occurred_at,
+            )
+        )
+        coins = event.coins if resident_id is not None else 0
+        self._facts.stored[key] = Stored(event.content_digest, outcome, verdict.code, coins, resident_id, None)
+
+    def _tell(self, event: PendingEvent) -> Told | NotActive:
+        key = event[:2]
+        stored = self._facts.stored.get(key)
+        if stored is None:
+            return NotActive()
+        if stored.content_digest != event.content_digest:
+            self._made.conflicts.append(event)
+            return Told(Outcome.CONFLICT, 0, OutcomeCode.ID_REUSED)
+        code = None if stored.code is None else CODES[stored.code]
+        if self._firsts.get(key) is event:
+            return Told(Outcome(stored.outcome), stored.coins, code, stored.resident_id, fresh=True)
+        # Nothing ever becomes of what was rejected: it hears the same again.
+        if stored.outcome == REJECTED:
+            return Told(Outcome.REJECTED, 0, code)
+        return Told(Outcome.DUPLICATE, stored.coins, None, stored.resident_id, stored.balance_coins)
+
+
+def _as_it_happened(event: PendingEvent) -> tuple[float, int]:
+    return event.occurred_at, event.sequence
