@@ -18,6 +18,12 @@ PARTNER_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,62}$"
 # A merchant's id and a month: NK-M-01-202611.
 STATEMENT_NUMBER: Final = PARTNER_ID.removesuffix("$") + r"-[0-9]{6}$"
 BIN_SOURCE: Final = r"^/bins/[\x21-\x7e]{1,64}$"
+# The same form, with words of its own.
+BIN_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+KEYID: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-:]{0,79}$"
+# Crockford's alphabet, and what people take for its letters.
+CLAIM_CODE: Final = r"^([0-9A-TV-Za-tv-z][ -]{0,2}){25}$"
+SHA256: Final = r"^[0-9a-fA-F]{64}$"
 PAY_CODE_DIGITS: Final = 18
 PAY_CODE: Final = rf"^[0-9]{{{PAY_CODE_DIGITS}}}$"
 PERIOD: Final = r"^(20[0-9]{2}|2100)(-(0[1-9]|1[0-2]))?$"
@@ -30,6 +36,10 @@ EXPECTED: Final = {
     MATERIAL_ID: "1 to 32 small letters, digits and _, the first a letter, such as paper",
     PARTNER_ID: "1 to 63 letters, digits, dots, hyphens and underscores, the first a letter or digit, such as NK-M-01",
     BIN_SOURCE: "/bins/ with the bin's id, such as /bins/NK-0001",
+    BIN_ID: "1 to 63 letters, digits, dots, hyphens and underscores, the first a letter or digit, such as NK-0001",
+    KEYID: "the id of a key, such as NK-0001:2",
+    CLAIM_CODE: "25 letters and digits in groups of five, such as 7K3QX-9M2TB-4DWHZ-N8VJE-1RG6P",
+    SHA256: "64 hexadecimal digits",
     PAY_CODE: f"{PAY_CODE_DIGITS} digits, 0 to 9, without spaces, as the resident's screen shows them",
     PERIOD: "a year or a month from 2000 to 2100, such as 2025 or 2025-03",
     MONTH: "a month from 2000 to 2099, such as 2026-11",

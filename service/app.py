@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -15,8 +16,10 @@ from service.adjustments import routes as adjustments
 from service.answering import add_endpoints
 from service.db import Writers, create_engine, engine_use, is_poison, is_retryable
 from service.docs import routes as documents
-from service.fleet import telemetry_routes
+from service.fleet import operator_routes, telemetry_routes
+from service.fleet import routes as fleet
 from service.fleet.alarms import Thresholds
+from service.fleet.attempts import ClaimAttempts
 from service.fleet.telemetry import TelemetryIntake
 from service.fleet.telemetry_recording import Recording
 from service.fleet.telemetry_retention import forget_forever
@@ -50,6 +53,8 @@ GC_ALLOCATIONS = 50_000
 ROUTES = (
     weighing.routes,
     telemetry_routes.routes,
+    fleet.routes,
+    operator_routes.routes,
     residents.routes,
     redemption.routes,
     offer_routes.routes,
@@ -106,6 +111,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         app[settlement.REPORTING] = asyncio.Semaphore(settlement.REPORTING_MAX)
         bounds = rules.Bounds(age_days_max=settings.event_age_days_max, weight_grams_max=settings.weight_grams_max)
         app[weighing.INTAKE] = intake.Intake(events, reference, app[keys.KEYRING], bounds)
+        app[fleet.ATTEMPTS] = ClaimAttempts(settings.claim_failures_per_minute_max, time.monotonic)
         app[webhooks.RESOLVER] = registering = Resolver(REGISTRATION_THREADS)
         stack.push_async_callback(registering.close)
         resolver = Resolver(DELIVERY_THREADS)

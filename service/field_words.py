@@ -38,6 +38,7 @@ WORDS: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "greater_than": lambda context: f"Must be above {context['gt']:g}",
     "less_than_equal": lambda context: f"Must be at most {context['le']}",
     "literal_error": lambda context: f"Must be {context['expected']}",
+    "enum": lambda context: f"Must be {context['expected']}",
     "uuid_type": A_UUID,
     "uuid_parsing": A_UUID,
     "datetime_type": A_TIME,

@@ -24,7 +24,10 @@ bin and id, a redemption by its `Idempotency-Key`.
 
 TAGS: Final[list[dict[str, Any]]] = [
     {"name": "weighing", "description": "Bins' drops 回收箱投放"},
-    {"name": "fleet", "description": "Bins in the field: telemetry, states and alarms 设备运行"},
+    {
+        "name": "fleet",
+        "description": "Bins in the field: keys, places, telemetry, states, alarms 设备管理与运行",
+    },
     {"name": "residents", "description": "The mini-program 小程序"},
     {"name": "redemption", "description": "Coins spent at merchants and machines 兑换"},
     {"name": "indicator", "description": "The recycling rate 城市生活垃圾回收利用率"},
@@ -43,7 +46,8 @@ signature under one label, which covers at least `{_COMPONENTS}`, with the param
 
 _BIN_SIGNATURE: Final = f"""\
 A bin's own key. {_PROFILE}
-The `source` of every event is the signer's own: `/bins/<id>`.
+The `source` of every event is the signer's own: `/bins/<id>`. A bin has its first key from `POST /v1/bins/claim`, and
+changes it by `POST /v1/bins/me/keys`. What has no body is signed with the digest of no bytes.
 
 `Signature-Input: sig1=({_COMPONENTS});created=1790000000;keyid="NK-0001"`
 """

@@ -131,6 +131,7 @@ class Reference:
         self._demo = demo
         self.bins = Signers(engine, self._read_bin)
         self.machines = Signers(engine, self._read_machine)
+        self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE_MAX)
         self._revision = -1
         self.tariffs = Tariffs({})
         self.limits = Limits(())
@@ -168,8 +169,12 @@ class Reference:
                 if not is_retryable(error) and not isinstance(error, sa.exc.TimeoutError):
                     logger.exception("reference data could not be read")
 
-    async def read_issued(self, connection: AsyncConnection, keyid: str) -> BinSigner | None:
-        """A bin's key as its record says now, also one that does not count yet. Raises KeyUnreadable."""
+    async def find_issued(self, keyid: str) -> BinSigner | None:
+        """A bin's key as its record says now, also a secret that does not count yet. Raises KeyUnreadable."""
+        async with self._lookups, self._engine.connect() as connection:
+            return await self._read_issued(connection, keyid)
+
+    async def _read_issued(self, connection: AsyncConnection, keyid: str) -> BinSigner | None:
         row = (
             await connection.execute(
                 sa.select(bin_key, bin_.c.state)
@@ -182,7 +187,7 @@ class Reference:
         return BinSigner(*self._key_of("bin", row), bin_id=row.bin_id, suspended=row.state != "active")
 
     async def _read_bin(self, connection: AsyncConnection, keyid: str) -> BinSigner | None:
-        signer = await self.read_issued(connection, keyid)
+        signer = await self._read_issued(connection, keyid)
         # Not remembered as one that does not count: the moment it does, it is used.
         return None if signer is None or signer.valid_from == math.inf else signer
 

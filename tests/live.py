@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +16,14 @@ from pydantic import SecretStr
 from requests.auth import AuthBase
 
 from schemas.examples import EXAMPLES
-from schemas.signatures import Algorithm, SigningKey, sign_request
+from schemas.signatures import Algorithm
 from service.api_keys import create_api_key
 from service.app import build_app
 from service.db import create_engine, transaction
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import settlement_statement
+from service.tables import settlement_statement, site
+from tests.live_bins import OTHER_SITE, LiveBins, Signature
 from tests.machine import install_machine
 from tests.residents.wechat_server import WechatServer, text_plain
 from tests.world import PATH, add_shop, build_world, open_session, weigh_event
@@ -47,26 +47,6 @@ STATEMENT = {
 }
 
 
-class Signature(AuthBase):
-    """Signs what is about to be sent, as a bin or a machine does."""
-
-    def __init__(self, key: SigningKey) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        body = request.body or b""
-        assert isinstance(body, str | bytes)
-        signed = sign_request(
-            self._key,
-            method=request.method or "",
-            target=request.path_url,
-            body=body.encode() if isinstance(body, str) else body,
-            created=int(time.time()),
-        )
-        request.headers.update(signed)
-        return request
-
-
 class Bearer(AuthBase):
     def __init__(self, token: str) -> None:
         self._token = token
@@ -83,6 +63,7 @@ class Live:
 
     base_url: str
     credentials: dict[str | None, AuthBase | None]
+    bins: LiveBins
 
     def leaving(self) -> AuthBase:
         """The credential of a session that may be ended."""
@@ -185,7 +166,9 @@ def live_service(settings: Settings) -> Iterator[Live]:
     try:
         started.wait()
         assert base_urls, "the service did not start"
-        yield Live(base_urls[0], credentials)
+        operator = credentials["operator"]
+        assert operator is not None
+        yield Live(base_urls[0], credentials, LiveBins(base_urls[0], operator))
     finally:
         stop.set()
         thread.join()
@@ -207,6 +190,8 @@ async def _credentials(settings: Settings) -> dict[str | None, AuthBase | None]:
             operator = await create_api_key(connection, role="admin", name="test")
             other = await create_api_key(connection, role="operator", name="another")
             await connection.execute(sa.insert(settlement_statement).values(**STATEMENT))
+            another_site = {"id": OTHER_SITE, "area_id": "xuefu-1", "kind": "community", "name": "二", "name_en": "2"}
+            await connection.execute(sa.insert(site).values(another_site))
         return {
             None: None,
             "bin": Signature(world.ed25519),

@@ -79,6 +79,7 @@ def live(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -
         secret_key=SecretStr(SECRET_KEY),
         # No name of an example is looked up.
         webhook_private_addresses=True,
+        claim_failures_per_minute_max=0,
     )
     with live_service(settings) as live:
         live.earn(10_000)
@@ -91,6 +92,8 @@ def endpoint_of(method: str, path: str) -> Endpoint:
 
 
 def credential_for(endpoint: Endpoint, caller: Caller | None, live: Live) -> AuthBase | None:
+    if endpoint.path.startswith(("/v1/bins/me/keys", "/v1/bins/claim")):
+        return live.bins.credential()
     return live.leaving() if endpoint.path == "/v1/sessions/current" else live.credentials[caller]
 
 
@@ -106,6 +109,8 @@ def of_this_world(body: Any, live: Live) -> Any:
         }
         if "weight_grams" in body.get("data", {}):
             known["data"] = {**body["data"], "material": "paper"}
+    elif body.keys() & {"claim_code", "keyid", "site_id"}:
+        known = live.bins.named_in(body)
     elif "pay_code" in body:
         known = {"pay_code": live.pay_code()}
     elif {"id", "unit"} <= body.keys():
@@ -116,6 +121,8 @@ def of_this_world(body: Any, live: Live) -> Any:
 
 
 def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) -> dict[str, str]:
+    if endpoint.path.startswith("/v1/bins"):
+        return live.bins.made_for(endpoint.path)
     if endpoint.path.startswith(OFFERS_PATH):
         return {"id": live.offer_id()}
     if endpoint.path.startswith("/v1/merchants/me/webhooks/"):
@@ -150,10 +157,11 @@ def test_answers_are_as_documented(case: schemathesis.Case[Any], live: Live) -> 
     endpoint = endpoint_of(case.method, case.path)
     caller = next(TURNS[endpoint.method, endpoint.path])
     if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
+        parameters = path_parameters_of(endpoint, caller, live)
+        if case.path_parameters:
+            case.path_parameters = parameters
         if isinstance(case.body, dict | list):
             case.body = of_this_world(case.body, live)
-        if case.path_parameters:
-            case.path_parameters = path_parameters_of(endpoint, caller, live)
         if "area" in case.query:
             case.query = {**case.query, "area": "nankai"}
     case.call_and_validate(

@@ -14,7 +14,8 @@ from schemas.signatures import Algorithm
 from service.app import build_app
 from service.db import transaction
 from service.errors import KeyUnreadable
-from service.fleet.bins import Scale, add_bin, suspend_bin
+from service.fleet.bins import Scale, add_bin
+from service.fleet.lifecycle import suspend_bin
 from service.redemption.merchants import revoke_machine_key
 from service.reference import Reference, raise_revision, read_tariffs
 from service.secrets import Keyring

@@ -1,24 +1,31 @@
-"""Bins and their keys, as operators manage them."""
+"""Bins as they come into the world: added with a key, or registered and claimed later."""
 
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.fleet import BinRecord, ClaimCode, NewBin
+from schemas.patterns import BIN_ID, EXPECTED
 from schemas.signatures import ED25519_KEY_BYTES, Algorithm, SigningKey
-from service.db import violated_constraint
-from service.errors import BinExists, BinUnknown, SiteUnknown, ValidationFailed
+from service.db import database_now, violated_constraint
+from service.errors import BinExists, BinRetired, BinUnknown, SiteUnknown, ValidationFailed
+from service.fleet import queries
+from service.fleet.changes import BY_COMMAND, By, record
+from service.fleet.pictures import claim_code_svg
+from service.fleet.rules import CODE_ENTROPY_BYTES, claim_code_of, typed_claim_code
 from service.reference import raise_revision
-from service.secrets import Keyring
+from service.secrets import Keyring, token_hash
 from service.tables import bin_, bin_key, bin_memory, bin_placement
 
-BIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,62}")
+# Words of paths where a bin's id may stand.
+RESERVED_IDS: Final = ("me", "claim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,7 @@ class Scale:
 
     verification_interval_grams: int = 10
     capacity_grams: int = 60_000
+    box_capacity_grams: int = 30_000
     certificate_expires_on: date | None = None
 
 
@@ -43,33 +51,11 @@ async def add_bin(
 ) -> SigningKey:
     """A new active bin with its first key, which is stored as the public key or encrypted, and given back this once.
 
-    Raises ValidationFailed for an id that cannot stand in `/bins/<id>`, BinExists, or SiteUnknown.
+    For bins that are in the same hands as the database: others are registered, and claimed where they stand. Raises
+    ValidationFailed for an id that cannot stand in `/bins/<id>`, BinExists, or SiteUnknown.
     """
-    if not BIN_ID.fullmatch(bin_id):
-        raise ValidationFailed(
-            "A bin's id is 1 to 63 characters of A-Z a-z 0-9 . _ - and begins with a letter or digit."
-        )
+    now = await _insert_bin(connection, bin_id=bin_id, site_id=site_id, scale=scale, state="active")
     key = SigningKey(bin_id, algorithm, os.urandom(ED25519_KEY_BYTES) if secret is None else secret)
-    try:
-        await connection.execute(
-            sa.insert(bin_).values(
-                id=bin_id,
-                site_id=site_id,
-                verification_interval_grams=scale.verification_interval_grams,
-                capacity_grams=scale.capacity_grams,
-                certificate_expires_on=scale.certificate_expires_on,
-            )
-        )
-    except IntegrityError as error:
-        if violated_constraint(error) == "pk_bin":
-            raise BinExists(f"There is a bin {bin_id} already.") from None
-        if violated_constraint(error) == "fk_bin_site_id_site":
-            raise SiteUnknown(f"There is no site {site_id}.") from None
-        raise
-    await connection.execute(
-        sa.insert(bin_placement).values(bin_id=bin_id, effective_from=sa.func.now(), site_id=site_id)
-    )
-    await connection.execute(sa.insert(bin_memory).values(bin_id=bin_id))
     await connection.execute(
         sa.insert(bin_key).values(
             id=key.keyid,
@@ -79,8 +65,49 @@ async def add_bin(
             demo=demo,
         )
     )
+    await record(connection, bin_id, "key_added", by=BY_COMMAND, effective_at=now, subject=key.keyid)
     await raise_revision(connection)
     return key
+
+
+async def register_bin(connection: AsyncConnection, wanted: NewBin, by: By) -> BinRecord:
+    """A bin that nobody has claimed yet. Raises ValidationFailed, BinExists or SiteUnknown; the caller rolls back."""
+    scale = Scale(
+        wanted.verification_interval_grams,
+        wanted.capacity_grams,
+        wanted.box_capacity_grams,
+        wanted.certificate_expires_on,
+    )
+    await _insert_bin(
+        connection,
+        bin_id=wanted.id,
+        site_id=wanted.site_id,
+        scale=scale,
+        state="registered",
+        model=wanted.model,
+        by=by,
+    )
+    return bin_record(await queries.find_bin(connection, wanted.id))
+
+
+async def make_claim_code(
+    connection: AsyncConnection, bin_id: str, by: By, *, lifetime: timedelta, demo: bool
+) -> ClaimCode:
+    """A code by which the bin is claimed once, given back this once: the database keeps its hash. The one before is
+    good no longer. Of a bin that is active its keys stay good until it is claimed again.
+
+    Raises BinUnknown or BinRetired.
+    """
+    await lock_living_bin(connection, bin_id)
+    now: datetime = await database_now(connection)
+    await queries.withdraw_claims(connection, bin_id, now)
+    code = claim_code_of(os.urandom(CODE_ENTROPY_BYTES))
+    expires_at = now + lifetime
+    await queries.insert_claim(
+        connection, code_hash=token_hash(typed_claim_code(code)), bin_id=bin_id, expires_at=expires_at, demo=demo
+    )
+    await record(connection, bin_id, "claim_code", by=by, effective_at=now)
+    return ClaimCode(bin_id=bin_id, claim_code=code, expires_at=expires_at, qr_svg=claim_code_svg(code))
 
 
 async def list_bins(connection: AsyncConnection) -> Sequence[Any]:
@@ -88,20 +115,56 @@ async def list_bins(connection: AsyncConnection) -> Sequence[Any]:
     return (await connection.execute(sa.select(bin_).order_by(bin_.c.id))).all()
 
 
-async def resume_bin(connection: AsyncConnection, bin_id: str) -> None:
-    """A suspended bin is active again. Raises BinUnknown."""
-    await _set_state(connection, bin_id, "active")
-
-
-async def suspend_bin(connection: AsyncConnection, bin_id: str) -> None:
-    """Nothing of this bin is stored by any batch that begins after this is committed. Raises BinUnknown."""
-    await _set_state(connection, bin_id, "suspended")
-
-
-async def _set_state(connection: AsyncConnection, bin_id: str, state: str) -> None:
-    found = await connection.execute(
-        sa.update(bin_).where(bin_.c.id == bin_id).values(state=state).returning(bin_.c.id)
-    )
-    if found.one_or_none() is None:
+async def lock_living_bin(connection: AsyncConnection, bin_id: str) -> sa.Row[Any]:
+    """The bin's row, locked. Raises BinUnknown or BinRetired."""
+    row = await queries.lock_bin(connection, bin_id)
+    if row is None:
         raise BinUnknown(f"There is no bin {bin_id}.")
-    await raise_revision(connection)
+    if row.state == "retired":
+        raise BinRetired(f"The bin {bin_id} is retired, and stays so. Register a bin with another id.")
+    return row
+
+
+def bin_record(row: Any) -> BinRecord:
+    return BinRecord.model_validate(row, from_attributes=True)
+
+
+async def _insert_bin(
+    connection: AsyncConnection,
+    *,
+    bin_id: str,
+    site_id: str,
+    scale: Scale,
+    state: str,
+    model: str | None = None,
+    by: By = BY_COMMAND,
+) -> datetime:
+    """The moment of its registration."""
+    if not re.fullmatch(BIN_ID, bin_id) or bin_id in RESERVED_IDS:
+        detail = f"A bin's id is {EXPECTED[BIN_ID]}; and not {' or '.join(RESERVED_IDS)}."
+        raise ValidationFailed(detail, errors=[{"pointer": "/id", "code": "bin_id", "detail": detail}])
+    now: datetime = await database_now(connection)
+    try:
+        await connection.execute(
+            sa.insert(bin_).values(
+                id=bin_id,
+                site_id=site_id,
+                placed_at=now,
+                state=state,
+                model=model,
+                verification_interval_grams=scale.verification_interval_grams,
+                capacity_grams=scale.capacity_grams,
+                box_capacity_grams=scale.box_capacity_grams,
+                certificate_expires_on=scale.certificate_expires_on,
+            )
+        )
+    except IntegrityError as error:
+        if violated_constraint(error) == "pk_bin":
+            raise BinExists(f"There is a bin {bin_id} already.") from None
+        if violated_constraint(error) == "fk_bin_site_id_site":
+            raise SiteUnknown(f"There is no site {site_id}.") from None
+        raise
+    await connection.execute(sa.insert(bin_placement).values(bin_id=bin_id, effective_from=now, site_id=site_id))
+    await connection.execute(sa.insert(bin_memory).values(bin_id=bin_id))
+    await record(connection, bin_id, "registered", by=by, effective_at=now)
+    return now

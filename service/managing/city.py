@@ -8,7 +8,8 @@ import typer
 
 from schemas.signatures import Algorithm
 from service.errors import ValidationFailed
-from service.fleet.bins import Scale, add_bin, list_bins, resume_bin, suspend_bin
+from service.fleet.bins import Scale, add_bin, list_bins
+from service.fleet.lifecycle import resume_bin, suspend_bin
 from service.managing.running import (
     NOT_SHOWN_AGAIN,
     DataOption,

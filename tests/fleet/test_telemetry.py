@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import Writers, transaction
 from service.fleet.alarms import Thresholds
-from service.fleet.bins import suspend_bin
+from service.fleet.lifecycle import suspend_bin
 from service.fleet.telemetry_recording import Recording
 from service.fleet.telemetry_retention import forget_slice
 from service.fleet.telemetry_rules import Told

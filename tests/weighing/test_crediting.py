@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.outcome_codes import OutcomeCode
 from schemas.weigh_events import Outcome
 from service.db import Writers, transaction
-from service.fleet.bins import suspend_bin
+from service.fleet.lifecycle import suspend_bin
 from service.ledger.queries import open_wallet
 from service.redemption.merchants import add_merchant
 from service.secrets import Keyring

@@ -20,7 +20,8 @@ from schemas.signatures import Algorithm, SigningKey, content_digest, sign_reque
 from schemas.weigh_events import CONTENT_TYPE_BATCH
 from service.app import build_app
 from service.db import transaction
-from service.fleet.bins import Scale, add_bin, suspend_bin
+from service.fleet.bins import Scale, add_bin
+from service.fleet.lifecycle import suspend_bin
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import bin_key, transfer, wallet, weigh_event_conflict
