@@ -169,7 +169,9 @@ class Settings(BaseSettings):
     bridge_session_seconds: int = Field(
         3600, ge=1, le=2**32 - 1, description="How long the broker keeps messages for a bridge that is away"
     )
-    bridge_messages_max: int = Field(200, ge=1, le=65535, description="Messages under way at once, per bridge")
+    bridge_messages_max: int = Field(
+        1000, ge=1, le=65535, description="Messages that a bridge takes before it has acknowledged the first"
+    )
     bridge_service_url: str = Field("http://127.0.0.1:8080", description="The service that the bridge posts to")
     bridge_port: int = Field(
         0, ge=0, le=65535, description="Port of the bridge's own /metrics and /readyz, on TANBI_HOST; 0: none"

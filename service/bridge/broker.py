@@ -70,9 +70,9 @@ class Broker(aiomqtt.Client):
             if code != QOS:
                 raise aiomqtt.MqttError(f"the subscription was answered {granted}")
 
-    def acknowledge(self, message: aiomqtt.Message) -> None:
-        """Send the PUBACK. Raises MqttCodeError where the connection is gone."""
-        returned = self._client.ack(message.mid, message.qos)
+    def acknowledge(self, message_id: int) -> None:
+        """Send the PUBACK of a message of this connection. Raises MqttCodeError where the connection is gone."""
+        returned = self._client.ack(message_id, QOS)
         if returned != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(returned, "Could not acknowledge")
 

@@ -21,12 +21,12 @@ RESULTS: Final = {2: "decided", 4: "refused"}
 
 
 class _Received:
-    """A message that waits for its turn to be acknowledged."""
+    """A message that waits for its turn to be acknowledged; of its bytes nothing is kept for that."""
 
-    __slots__ = ("message", "told")
+    __slots__ = ("message_id", "told")
 
-    def __init__(self, message: aiomqtt.Message) -> None:
-        self.message = message
+    def __init__(self, message_id: int) -> None:
+        self.message_id = message_id
         self.told = False
 
 
@@ -43,8 +43,9 @@ class Carrier:
         self._messages_max = messages_max
         self._body_bytes_max = body_bytes_max
         self._received: deque[_Received] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._last_of_bin: dict[str, asyncio.Task[None]] = {}
+        # Each gives the answer that its message was given back with, or None.
+        self._tasks: set[asyncio.Task[Answer | None]] = set()
+        self._last_of_bin: dict[str, asyncio.Task[Answer | None]] = {}
 
     async def run(self, stop: asyncio.Event, *, finish_seconds: float) -> None:
         """Carry messages until `stop`, then finish what came before it, within `finish_seconds`.
@@ -70,35 +71,41 @@ class Carrier:
                 continue
             if len(self._received) >= self._messages_max:
                 raise aiomqtt.MqttError("the broker sent more than the Receive Maximum")
-            received = _Received(message)
+            received = _Received(message.mid)
             self._received.append(received)
             if origin is None:
                 self._settle(received)
                 continue
-            task = group.create_task(self._carry(origin, received, self._last_of_bin.get(origin.bin_id)))
+            task = group.create_task(self._carry(origin, message, received, self._last_of_bin.get(origin.bin_id)))
             self._last_of_bin[origin.bin_id] = task
             self._tasks.add(task)
             task.add_done_callback(partial(self._forget, origin.bin_id))
 
-    def _forget(self, bin_id: str, task: asyncio.Task[None]) -> None:
+    def _forget(self, bin_id: str, task: asyncio.Task[Answer | None]) -> None:
         self._tasks.discard(task)
         if self._last_of_bin.get(bin_id) is task:
             del self._last_of_bin[bin_id]
 
-    async def _carry(self, origin: Origin, received: _Received, before: asyncio.Task[None] | None) -> None:
-        message = received.message
+    async def _carry(
+        self,
+        origin: Origin,
+        message: aiomqtt.Message,
+        received: _Received,
+        before: asyncio.Task[Answer | None] | None,
+    ) -> Answer | None:
         with self._metrics.carrying():
-            if before is not None:
-                await asyncio.wait([before])
-            answer = await self._answer(origin, message)
+            # What came behind a message that is given back is so too: the bin sends all of them again, in order.
+            undecided = None if before is None else await before
+            answer = undecided or await self._answer(origin, message)
             await self._broker.publish(
                 answer_topic(origin, response_topic(message)),
                 answer.body,
                 qos=QOS,
                 properties=answer_properties(answer, message),
             )
-        self._metrics.count_message(origin.kind, RESULTS.get(answer.status // 100, "given_back"))
+        self._metrics.count_message(origin.kind, RESULTS[answer.status // 100] if answer.is_final else "given_back")
         self._settle(received)
+        return None if answer.is_final else answer
 
     async def _answer(self, origin: Origin, message: aiomqtt.Message) -> Answer:
         try:
@@ -113,4 +120,4 @@ class Carrier:
     def _settle(self, received: _Received) -> None:
         received.told = True
         while self._received and self._received[0].told:
-            self._broker.acknowledge(self._received.popleft().message)
+            self._broker.acknowledge(self._received.popleft().message_id)

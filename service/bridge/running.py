@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from aiomqtt import MqttError
 
 from schemas.common import Check, Health
-from service.backoff import TIMEOUT, Backoff
+from service.backoff import Backoff
 from service.bridge.broker import Broker, CannotBridge
 from service.bridge.carrying import Carrier
 from service.bridge.forwarding import Service, open_session
@@ -34,7 +34,7 @@ async def run_bridge(settings: Settings, stop: asyncio.Event, announce: Callable
     Raises CannotBridge where trying again would not help.
     """
     metrics = BridgeMetrics()
-    async with _exposed(settings, metrics), open_session(settings.bridge_messages_max, TIMEOUT) as session:
+    async with _exposed(settings, metrics), open_session() as session:
         service = Service(session, settings.bridge_service_url, metrics)
         backoff = _backoff()
         said = ""

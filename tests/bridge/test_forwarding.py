@@ -10,7 +10,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.backoff import TIMEOUT
 from service.bridge.forwarding import Service, open_session
 from service.bridge.messages import Answer, Request
 from service.bridge.metrics import BridgeMetrics
@@ -27,7 +26,7 @@ async def asking(
 ) -> AsyncIterator[Service]:
     app = web.Application()
     app.router.add_post(PATH, handler)
-    async with TestServer(app) as server, open_session(10, TIMEOUT) as session:
+    async with TestServer(app) as server, open_session() as session:
         yield Service(
             session,
             str(server.make_url("/")),
