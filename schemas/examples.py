@@ -93,6 +93,12 @@ EXAMPLES: dict[str, Any] = {
     },
     "ApproveAdjustmentRequest": {},
     "RejectAdjustmentRequest": {"reason": "秤没有错 The scale was right"},
+    "ReleaseRequest": {
+        "reason": "时钟偏差已核实 The bin's clock was wrong",
+        "placed_at": "2026-11-20T10:00:00+08:00",
+    },
+    "RejectRequest": {"reason": "箱内重量没有增加 The box did not get heavier"},
+    "AppealRequest": {"text": "我当时投了两捆纸板。I dropped two bundles of cardboard."},
     "IndicatorInput": {
         "area": "nankai",
         "period": "2025-03",

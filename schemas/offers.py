@@ -2,12 +2,11 @@
 
 import base64
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -19,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from schemas.common import Answer, Coins, MerchantId, MerchantName, OfferId, Request
 from schemas.patterns import one_line
-from schemas.weigh_events import EventTime
+from schemas.times import TimeOfThisAge
 
 OFFERS_LIMIT_DEFAULT = 20
 OFFERS_LIMIT_MAX = 100
@@ -51,16 +50,6 @@ DayMax = Annotated[int, Field(strict=True, ge=1, le=10_000, description="Pieces 
 Pieces = Annotated[int, Field(strict=True, ge=0, le=PIECES_MAX)]
 
 
-def _is_of_this_age(time: datetime) -> datetime:
-    # What is far out is a mistake, and some of it no clock can show in another zone.
-    if not datetime(2000, 1, 1, tzinfo=UTC) <= time < datetime(2200, 1, 1, tzinfo=UTC):
-        raise PydanticCustomError("time_far_away", "A time from 2000 to 2199")
-    return time
-
-
-OfferTime = Annotated[EventTime, AfterValidator(_is_of_this_age)]
-
-
 class NewOffer(Request):
     """Something that one piece of can be had for coins, by whoever redeems with its id."""
 
@@ -74,8 +63,10 @@ class NewOffer(Request):
         None,
         description="Shown where the merchant has machines of this kind; null: at its shop. It can be had at either",
     )
-    valid_from: OfferTime | None = Field(None, description="Null: from now on")
-    valid_until: OfferTime | None = Field(None, description="From this moment on it cannot be had; null: no end is set")
+    valid_from: TimeOfThisAge | None = Field(None, description="Null: from now on")
+    valid_until: TimeOfThisAge | None = Field(
+        None, description="From this moment on it cannot be had; null: no end is set"
+    )
     resident_day_max: DayMax | None = Field(None, description="Null: any number")
     stock: Pieces | None = Field(None, description="Pieces there are; null: none are counted")
 
@@ -95,7 +86,7 @@ class OfferChange(Request):
     unit: Unit = Field("", json_schema_extra=_left_out)
     unit_en: Unit = Field("", json_schema_extra=_left_out)
     coins: Coins = Field(1, json_schema_extra=_left_out)
-    valid_until: OfferTime | None = Field(
+    valid_until: TimeOfThisAge | None = Field(
         None,
         description="A moment that has passed withdraws the offer at once; null: no end is set",
         json_schema_extra=_left_out,

@@ -8,6 +8,11 @@ def one_line(most: int) -> str:
     return rf"^[^\x00-\x1f\x7f]{{1,{most}}}$"
 
 
+def some_lines(most: int) -> str:
+    """1 to `most` characters; of control characters only tabs and line breaks."""
+    return rf"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]{{1,{most}}}$"
+
+
 def visible(least: int, most: int) -> str:
     """`least` to `most` characters of ASCII that are seen when printed."""
     return rf"^[\x21-\x7e]{{{least},{most}}}$"
@@ -45,6 +50,7 @@ EXPECTED: Final = {
     MONTH: "a month from 2000 to 2099, such as 2026-11",
     RFC_3339: "a date and time with its offset, such as 2026-11-20T10:00:00+08:00",
     **{one_line(most): f"1 to {most} characters, all in one line" for most in (30, 60, 100, 200, 300)},
+    some_lines(1000): "1 to 1000 characters, without control characters other than line breaks and tabs",
     **{
         visible(least, most): f"{least} to {most} visible ASCII characters, without spaces"
         for least, most in ((1, 64), (4, 64), (1, 512))

@@ -39,6 +39,8 @@ from service.reference import Reference
 from service.residents import routes as residents
 from service.residents.waiting import credit_waiting_forever
 from service.residents.wechat import WechatClient
+from service.review import resident_routes as held_drops
+from service.review import routes as review
 from service.secrets import Keyring
 from service.settings import Settings
 from service.settlement import routes as settlement
@@ -56,11 +58,13 @@ ROUTES = (
     fleet.routes,
     operator_routes.routes,
     residents.routes,
+    held_drops.routes,
     redemption.routes,
     offer_routes.routes,
     settlement.routes,
     indicator.routes,
     adjustments.routes,
+    review.routes,
     webhooks.routes,
     probes.routes,
     documents.routes,
@@ -214,6 +218,7 @@ def _workers(
         engine,
         interval_seconds=settings.waiting_interval_seconds,
         waiting_max=timedelta(days=settings.waiting_days_max),
+        zone=settings.business_timezone,
         demo=settings.demo,
     )
     yield fold_forever(engine, settings)

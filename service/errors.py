@@ -176,6 +176,15 @@ class OwnAdjustment(Forbidden):
     title_zh = "不能批准自己的调账申请"
 
 
+class OwnRejection(Forbidden):
+    """Who has rejected a drop does not decide on the appeal against it, also not with a second key of the same name.
+    Ask another operator."""
+
+    code = "own_rejection"
+    title = "Your own rejection"
+    title_zh = "不能处理针对本人驳回决定的申诉"
+
+
 class WechatUserRefused(Forbidden):
     """WeChat holds this user for high-risk; they cannot log in until WeChat clears it."""
 
@@ -322,6 +331,22 @@ class AdjustmentUnknown(NotFound):
     code = "adjustment_unknown"
     title = "Adjustment not known"
     title_zh = "调账申请不存在"
+
+
+class ReviewUnknown(NotFound):
+    """No held drop has this id."""
+
+    code = "review_unknown"
+    title = "Review not known"
+    title_zh = "待审核投放不存在"
+
+
+class HeldDropUnknown(NotFound):
+    """No held drop of this resident has this id."""
+
+    code = "held_drop_unknown"
+    title = "Held drop not known"
+    title_zh = "该居民没有此笔待审核投放"
 
 
 class StatementUnknown(NotFound):
@@ -711,6 +736,31 @@ class AdjustmentDecided(Conflict):
     code = "adjustment_decided"
     title = "Already decided"
     title_zh = "该调账申请已处理"
+
+
+class ReviewDecided(Conflict):
+    """This drop was released or rejected already. After a rejection it can be decided again where its resident
+    appeals."""
+
+    code = "review_decided"
+    title = "Already decided"
+    title_zh = "该投放已审核"
+
+
+class AlreadyAppealed(Conflict):
+    """The resident has appealed already; that can be done once a drop."""
+
+    code = "already_appealed"
+    title = "Already appealed"
+    title_zh = "该投放已申诉过"
+
+
+class NothingToAppeal(Conflict):
+    """This drop was released: there is nothing to appeal against."""
+
+    code = "nothing_to_appeal"
+    title = "Nothing to appeal against"
+    title_zh = "该投放已放行，无需申诉"
 
 
 class RequesterRevoked(Conflict):

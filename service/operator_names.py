@@ -2,6 +2,7 @@
 
 import unicodedata
 from typing import Final
+from uuid import UUID
 
 NAME_CHARACTERS_MAX: Final = 200
 # Control, format, surrogate, private and unassigned characters, and ends of lines: none shows as it is.
@@ -21,3 +22,8 @@ def plain_name(name: str) -> str:
     """What is compared: letters and digits only, without case, width, marks, spaces and look-alikes."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(each for each in folded if unicodedata.category(each)[0] in "LN").translate(LOOK_ALIKES)
+
+
+def is_same_operator(key_id: UUID, name: str, other_key_id: UUID, other_name: str) -> bool:
+    """Keys of one name are one operator's. Names are as plain_name makes them."""
+    return key_id == other_key_id or name == other_name

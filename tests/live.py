@@ -26,6 +26,7 @@ from service.tables import settlement_statement, site
 from tests.live_bins import OTHER_SITE, LiveBins, Signature
 from tests.machine import install_machine
 from tests.residents.wechat_server import WechatServer, text_plain
+from tests.review.held import hold
 from tests.world import PATH, add_shop, build_world, open_session, weigh_event
 
 MERCHANT = "NK-M-01"
@@ -64,6 +65,7 @@ class Live:
     base_url: str
     credentials: dict[str | None, AuthBase | None]
     bins: LiveBins
+    settings: Settings
 
     def leaving(self) -> AuthBase:
         """The credential of a session that may be ended."""
@@ -99,6 +101,10 @@ class Live:
         document |= {"resident_id": self._get("/v1/me")["resident_id"]}
         found: str = self._post("/v1/adjustments", "other operator", document)["id"]
         return found
+
+    def review_id(self) -> str:
+        """Of a drop of the resident that waits for an operator."""
+        return str(asyncio.run(_held_drop(self.settings, self._get("/v1/me")["resident_id"])))
 
     def _get(self, path: str) -> Any:
         response = requests.get(self.base_url + path, auth=self.credentials["resident"], timeout=60)
@@ -168,7 +174,7 @@ def live_service(settings: Settings) -> Iterator[Live]:
         assert base_urls, "the service did not start"
         operator = credentials["operator"]
         assert operator is not None
-        yield Live(base_urls[0], credentials, LiveBins(base_urls[0], operator))
+        yield Live(base_urls[0], credentials, LiveBins(base_urls[0], operator), settings)
     finally:
         stop.set()
         thread.join()
@@ -178,6 +184,15 @@ async def _know_everybody(_: WechatServer, request: web.Request) -> web.StreamRe
     """Any code is a person's: the same code the same person's."""
     openid = f"o{request.query['js_code']}"[:64]
     return text_plain({"openid": openid, "session_key": "HyVFkGl5F5OQWJZZaNzBBg=="})
+
+
+async def _held_drop(settings: Settings, resident_id: int) -> uuid.UUID:
+    engine = create_engine(settings)
+    try:
+        async with transaction(engine) as connection:
+            return (await hold(connection, held_for=resident_id)).review_id
+    finally:
+        await engine.dispose()
 
 
 async def _credentials(settings: Settings) -> dict[str | None, AuthBase | None]:

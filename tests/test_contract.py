@@ -133,6 +133,8 @@ def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) ->
         return {"id": live.redemption_id(caller, capture=not endpoint.path.endswith(("/capture", "/void")))}
     if endpoint.path.startswith("/v1/adjustments/"):
         return {"id": live.adjustment_id()}
+    if endpoint.path.startswith(("/v1/reviews/", "/v1/me/held-drops/")):
+        return {"id": live.review_id()}
     if "{number}" in endpoint.path:
         return {"number": str(STATEMENT["number"])}
     return {"id": str(uuid.uuid4())} if "{id}" in endpoint.path else {"file": "swagger-ui.css"}

@@ -1,8 +1,12 @@
 """Names of one person, however they are written."""
 
+import uuid
+
 import pytest
 
-from service.operator_names import NAME_CHARACTERS_MAX, is_readable, plain_name
+from service.operator_names import NAME_CHARACTERS_MAX, is_readable, is_same_operator, plain_name
+
+ONE, OTHER = uuid.uuid4(), uuid.uuid4()
 
 
 @pytest.mark.parametrize(
@@ -57,3 +61,9 @@ def test_names_of_people_and_tills_are_readable(name: str) -> None:
 )
 def test_what_does_not_show_is_no_name(name: str) -> None:
     assert not is_readable(name)
+
+
+def test_keys_of_one_name_are_one_operators_and_a_key_is_its_own() -> None:
+    assert is_same_operator(ONE, "li", OTHER, "li")
+    assert is_same_operator(ONE, "li", ONE, "wang")
+    assert not is_same_operator(ONE, "li", OTHER, "wang")

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.adjustments import Adjustment, AdjustmentRequest, Adjustments, AdjustmentsQuery, OperatorName
 from schemas.cursors import encode_moment_cursor
 from service.adjustments import queries
-from service.adjustments.rules import is_same_operator
 from service.auth import Operator
 from service.errors import (
     AdjustmentDecided,
@@ -25,6 +24,7 @@ from service.errors import (
 from service.ledger.adjusting import post_adjustment
 from service.ledger.queries import read_transfer
 from service.moments import in_utc
+from service.operator_names import is_same_operator
 
 Result = TypeVar("Result")
 # Writes down which holds of a resident are over; how many.

@@ -1,9 +1,9 @@
 """SQL of the ledger, one function a statement. Nothing else in the service writes wallets or transfers."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import sqlalchemy as sa
@@ -31,6 +31,14 @@ CREDIT_WEIGH_EVENTS = resources.files("service.ledger").joinpath("credit_weigh_e
 CREDIT_WAITING = sa.text(resources.files("service.ledger").joinpath("credit_waiting.sql").read_text()).bindparams(
     sa.bindparam("credential_digests", type_=sa.ARRAY(sa.LargeBinary)),
     sa.bindparam("waiting_max", type_=sa.Interval),
+    sa.bindparam("demo", type_=sa.Boolean),
+)
+RELEASE_WEIGH_EVENT = sa.text(
+    resources.files("service.ledger").joinpath("release_weigh_event.sql").read_text()
+).bindparams(
+    sa.bindparam("placed_at", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("day", type_=sa.Date),
+    sa.bindparam("coins_per_kg", type_=sa.Integer),
     sa.bindparam("demo", type_=sa.Boolean),
 )
 POST = resources.files("service.ledger").joinpath("post.sql").read_text()
@@ -92,15 +100,50 @@ async def available_coins(connection: DriverConnection, owner_ids: Sequence[int]
 
 
 async def credit_waiting(
-    connection: AsyncConnection, credential_digests: Sequence[bytes], *, waiting_max: timedelta, demo: bool
+    connection: AsyncConnection, credential_digests: Sequence[bytes], *, waiting_max: timedelta, zone: str, demo: bool
 ) -> int:
     """Credit events that waited for these credentials, at most 1000 of them: how many; see credit_waiting.sql."""
     events: int = (
         await connection.execute(
-            CREDIT_WAITING, {"credential_digests": credential_digests, "waiting_max": waiting_max, "demo": demo}
+            CREDIT_WAITING,
+            {"credential_digests": credential_digests, "waiting_max": waiting_max, "zone": zone, "demo": demo},
         )
     ).scalar_one()
     return events
+
+
+class Released(NamedTuple):
+    """Whose a released event is, None while it waits for its card, and what it earns."""
+
+    resident_id: int | None
+    coins: int
+
+
+async def release_weigh_event(
+    connection: AsyncConnection,
+    bin_id: str,
+    event_id: str,
+    *,
+    placed_at: datetime,
+    day: date,
+    coins_per_kg: int,
+    demo: bool,
+) -> Released:
+    """Credit a held event, whose review the caller has locked; see release_weigh_event.sql."""
+    row = (
+        await connection.execute(
+            RELEASE_WEIGH_EVENT,
+            {
+                "bin_id": bin_id,
+                "event_id": event_id,
+                "placed_at": placed_at,
+                "day": day,
+                "coins_per_kg": coins_per_kg,
+                "demo": demo,
+            },
+        )
+    ).one()
+    return Released(row.resident_id, row.coins)
 
 
 async def open_wallet(connection: AsyncConnection) -> int:

@@ -59,10 +59,13 @@ async def bind_card(
 
 
 async def credit_bound_card(
-    connection: AsyncConnection, resident_id: int, digest: bytes, *, waiting_max: timedelta, demo: bool
+    connection: AsyncConnection, resident_id: int, digest: bytes, *, waiting_max: timedelta, zone: str, demo: bool
 ) -> Credited:
-    """Credit what waited for a card whose binding is committed. More than 1000 events are left to waiting.py."""
-    await credit_waiting(connection, [digest], waiting_max=waiting_max, demo=demo)
+    """Credit what waited for a card whose binding is committed. More than 1000 events are left to waiting.py. What is
+    held of it is the resident's too, to be asked about and appealed."""
+    # First: a review is locked before its event and its wallet, wherever all of them are.
+    await queries.adopt_held_events(connection, digest=digest, demo=demo)
+    await credit_waiting(connection, [digest], waiting_max=waiting_max, zone=zone, demo=demo)
     events, coins = await queries.credited_by_binding(connection, digest, resident_id)
     wallet = await read_wallet(connection, resident_id)
     return Credited(events, coins, wallet.available)

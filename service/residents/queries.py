@@ -19,10 +19,43 @@ from service.tables import (
     redemption,
     resident,
     resident_volume,
+    review_decision,
     session,
     transfer,
     wallet,
     weigh_event,
+)
+
+# What an operator has decided that a held drop earns, and when it was weighed.
+_release = review_decision.alias("release")
+_RELEASED = sa.and_(
+    _release.c.bin_id == weigh_event.c.bin_id,
+    _release.c.event_id == weigh_event.c.event_id,
+    _release.c.decision == "released",
+)
+
+# Rows that another transaction has locked are decided on there, or are being adopted: the next round sees to them.
+ADOPT_HELD_EVENTS = sa.text("""
+UPDATE held_event
+SET resident_id = mine.resident_id
+FROM (
+    SELECT held_event.bin_id, held_event.event_id, credential.resident_id
+    FROM credential
+    JOIN weigh_event ON weigh_event.credential_digest = credential.digest
+    JOIN held_event ON held_event.bin_id = weigh_event.bin_id AND held_event.event_id = weigh_event.event_id
+    WHERE (credential.digest = :digest OR credential.bound_at >= :bound_since)
+      AND (NOT credential.demo OR :demo)
+      AND weigh_event.verdict = 'hold'
+      AND weigh_event.credential_digest IS NOT NULL
+      AND weigh_event.occurred_at >= credential.counts_from
+      AND held_event.resident_id IS NULL
+    FOR NO KEY UPDATE OF held_event SKIP LOCKED
+) AS mine
+WHERE held_event.bin_id = mine.bin_id AND held_event.event_id = mine.event_id
+""").bindparams(
+    sa.bindparam("digest", type_=sa.LargeBinary),
+    sa.bindparam("bound_since", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("demo", type_=sa.Boolean),
 )
 
 
@@ -179,14 +212,18 @@ async def count_cards(connection: AsyncConnection, resident_id: int) -> int:
 
 async def credited_by_binding(connection: AsyncConnection, digest: bytes, resident_id: int) -> tuple[int, int]:
     """How many events this resident was credited because they bound the card, and how many coins."""
+    earned = sa.func.coalesce(_release.c.coins, weigh_event.c.coins)
     row = (
         await connection.execute(
-            sa.select(
-                sa.func.count().label("events"), sa.func.coalesce(sa.func.sum(weigh_event.c.coins), 0).label("coins")
-            ).where(
+            sa.select(sa.func.count().label("events"), sa.func.coalesce(sa.func.sum(earned), 0).label("coins"))
+            .select_from(weigh_event)
+            .outerjoin(_release, _RELEASED)
+            .where(
                 weigh_event.c.credential_digest == digest,
                 weigh_event.c.claimed_xid.is_not(None),
                 weigh_event.c.resident_id == resident_id,
+                # Otherwise it was credited by the release itself.
+                weigh_event.c.claimed_xid.is_distinct_from(_release.c.xid),
             )
         )
     ).one()
@@ -200,11 +237,17 @@ async def find_waiting_credentials(
 
     The earliest first, which is the order of the index on `bound_at`: any other would read the whole table to sort it.
     """
-    waiting = sa.exists().where(
-        weigh_event.c.credential_digest == credential.c.digest,
-        weigh_event.c.outcome == sa.literal_column("'unclaimed'"),
-        weigh_event.c.credential_digest.is_not(None),
-        weigh_event.c.occurred_at >= credential.c.bound_at - waiting_max,
+    waiting = (
+        sa.select(sa.literal(1))
+        .select_from(weigh_event)
+        .outerjoin(_release, _RELEASED)
+        .where(
+            weigh_event.c.credential_digest == credential.c.digest,
+            weigh_event.c.outcome == sa.literal_column("'unclaimed'"),
+            weigh_event.c.credential_digest.is_not(None),
+            sa.func.coalesce(_release.c.placed_at, weigh_event.c.occurred_at) >= credential.c.bound_at - waiting_max,
+        )
+        .exists()
     )
     return (
         (
@@ -218,6 +261,13 @@ async def find_waiting_credentials(
         .scalars()
         .all()
     )
+
+
+async def adopt_held_events(
+    connection: AsyncConnection, *, digest: bytes | None = None, bound_since: datetime | None = None, demo: bool
+) -> None:
+    """Held drops of this card, or of all that were bound since then, are their residents' from now on."""
+    await connection.execute(ADOPT_HELD_EVENTS, {"digest": digest, "bound_since": bound_since, "demo": demo})
 
 
 async def statement_page(
@@ -236,7 +286,7 @@ async def statement_page(
             transfer.c.reason,
             weigh_event.c.material_id,
             weigh_event.c.weight_grams,
-            weigh_event.c.occurred_at,
+            sa.func.coalesce(_release.c.placed_at, weigh_event.c.occurred_at).label("occurred_at"),
             merchant.c.id.label("merchant_id"),
             merchant.c.name.label("merchant_name"),
         )
@@ -245,6 +295,7 @@ async def statement_page(
             weigh_event,
             sa.and_(weigh_event.c.bin_id == transfer.c.bin_id, weigh_event.c.event_id == transfer.c.event_id),
         )
+        .outerjoin(_release, _RELEASED)
         .outerjoin(
             redemption,
             sa.and_(redemption.c.owner_id == transfer.c.owner_id, redemption.c.id == transfer.c.redemption_id),

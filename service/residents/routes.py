@@ -205,6 +205,7 @@ async def post_card(request: web.Request) -> web.Response:
             resident.id,
             digest,
             waiting_max=waiting_max,
+            zone=settings.business_timezone,
             demo=settings.demo,
         )
     answer = BoundCard(

@@ -21,15 +21,24 @@ IN_FLIGHT_MAX: Final = timedelta(minutes=10)
 CREDENTIALS_AT_ONCE_MAX: Final = 100
 
 
-async def credit_bound_since(engine: AsyncEngine, bound_since: datetime, *, waiting_max: timedelta, demo: bool) -> int:
-    """Credit all that waits for credentials bound since then: how many events. A transaction for each 1000."""
+async def credit_bound_since(
+    engine: AsyncEngine, bound_since: datetime, *, waiting_max: timedelta, zone: str, demo: bool
+) -> int:
+    """Credit all that waits for credentials bound since then: how many events. A transaction for each 1000. Held drops
+    find their residents on the way."""
+    async with transaction(engine) as connection:
+        await queries.adopt_held_events(connection, bound_since=bound_since, demo=demo)
     total = 0
     while True:
         async with transaction(engine) as connection:
             digests = await queries.find_waiting_credentials(
                 connection, bound_since, waiting_max=waiting_max, demo=demo, limit=CREDENTIALS_AT_ONCE_MAX
             )
-            events = await credit_waiting(connection, digests, waiting_max=waiting_max, demo=demo) if digests else 0
+            events = (
+                await credit_waiting(connection, digests, waiting_max=waiting_max, zone=zone, demo=demo)
+                if digests
+                else 0
+            )
         # None, though some were found: another process was faster, and what is left is for the next round.
         if events == 0:
             return total
@@ -37,7 +46,7 @@ async def credit_bound_since(engine: AsyncEngine, bound_since: datetime, *, wait
 
 
 async def credit_waiting_forever(
-    engine: AsyncEngine, *, interval_seconds: float, waiting_max: timedelta, demo: bool
+    engine: AsyncEngine, *, interval_seconds: float, waiting_max: timedelta, zone: str, demo: bool
 ) -> None:
     """At start look back as far as events may wait, then to IN_FLIGHT_MAX before the last round that succeeded: however
     long the service or its database was away, no binding is passed over."""
@@ -47,7 +56,8 @@ async def credit_waiting_forever(
             async with engine.connect() as connection:
                 now: datetime = await database_now(connection)
             bound_since = now - waiting_max if succeeded_at is None else succeeded_at
-            await credit_bound_since(engine, bound_since - IN_FLIGHT_MAX, waiting_max=waiting_max, demo=demo)
+            since = bound_since - IN_FLIGHT_MAX
+            await credit_bound_since(engine, since, waiting_max=waiting_max, zone=zone, demo=demo)
             succeeded_at = now
         except Exception as error:  # the next round begins where this one did
             if not is_retryable(error):

@@ -98,7 +98,9 @@ async def bind(connection: AsyncConnection, card: bytes, resident_id: int) -> No
 
 
 async def credit_waiting_for(connection: AsyncConnection, *cards: bytes) -> int:
-    return await credit_waiting(connection, list(cards), waiting_max=timedelta(days=400), demo=False)
+    return await credit_waiting(
+        connection, list(cards), waiting_max=timedelta(days=400), zone="Asia/Shanghai", demo=False
+    )
 
 
 async def fold_all(engine: AsyncEngine, settings: Settings) -> None:

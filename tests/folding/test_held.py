@@ -86,7 +86,7 @@ async def test_a_release_counts_on_the_day_and_at_the_site_that_it_names(
 
 
 async def test_a_decision_on_coins_alone_moves_no_volume(place: Place, engine: AsyncEngine, settings: Settings) -> None:
-    held = [await held_drop(engine, verdict="credit", code=None, outcome="unclaimed") for _ in range(2)]
+    held = [await held_drop(engine, verdict="credit", outcome="unclaimed") for _ in range(2)]
     await decided(engine, held[0], "released")
     await decided(engine, held[1], "rejected")
     await fold_all(engine, settings)

@@ -116,9 +116,18 @@ class Ledger(RuleBasedStateMachine):
         digest = self.digest(card)
         assert digest is not None
         async with transaction(self.engine) as connection:
-            await bind_card(connection, self.ids[resident], digest, cards_max=CARDS, waiting_max=EVER, demo=False)
+            await bind_card(
+                connection,
+                self.ids[resident],
+                digest,
+                cards_max=CARDS,
+                waiting_max=EVER,
+                demo=False,
+            )
         async with transaction(self.engine) as connection:
-            await credit_bound_card(connection, self.ids[resident], digest, waiting_max=EVER, demo=False)
+            await credit_bound_card(
+                connection, self.ids[resident], digest, waiting_max=EVER, zone="Asia/Shanghai", demo=False
+            )
 
     @rule(resident=residents, coins=st.integers(1, 300))
     def redeem(self, resident: int, coins: int) -> None:

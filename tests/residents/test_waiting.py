@@ -44,7 +44,7 @@ def drop(card: str = NEW_CARD, **changes: Any) -> dict[str, Any]:
 
 
 async def credit_waiting(connection: AsyncConnection, digests: Sequence[bytes]) -> int:
-    return await ledger.credit_waiting(connection, digests, waiting_max=WAITING_MAX, demo=False)
+    return await ledger.credit_waiting(connection, digests, waiting_max=WAITING_MAX, zone="Asia/Shanghai", demo=False)
 
 
 async def credit_in_transaction(engine: AsyncEngine, digests: Sequence[bytes]) -> int:
@@ -54,7 +54,7 @@ async def credit_in_transaction(engine: AsyncEngine, digests: Sequence[bytes]) -
 
 async def work(engine: AsyncEngine, bound_since: datetime = LONG_AGO) -> int:
     """One round of the worker."""
-    return await credit_bound_since(engine, bound_since, waiting_max=WAITING_MAX, demo=False)
+    return await credit_bound_since(engine, bound_since, waiting_max=WAITING_MAX, zone="Asia/Shanghai", demo=False)
 
 
 async def balance(engine: AsyncEngine, resident_id: int) -> int:
@@ -69,7 +69,14 @@ def bind_only(engine: AsyncEngine, keyring: Keyring) -> Callable[..., Awaitable[
     async def bind(resident_id: int, card: str = NEW_CARD) -> bytes:
         digest = keyring.credential_digest("card", card)
         async with transaction(engine) as connection:
-            await bind_card(connection, resident_id, digest, cards_max=1000, waiting_max=WAITING_MAX, demo=False)
+            await bind_card(
+                connection,
+                resident_id,
+                digest,
+                cards_max=1000,
+                waiting_max=WAITING_MAX,
+                demo=False,
+            )
         return digest
 
     return bind
@@ -204,10 +211,17 @@ async def test_a_card_of_the_demo_is_credited_in_a_demo_only(
     digest = keyring.credential_digest("card", NEW_CARD)
     await post(client, world.ed25519, drop())
     async with transaction(engine) as connection:
-        await bind_card(connection, world.resident_id, digest, cards_max=10, waiting_max=WAITING_MAX, demo=True)
+        await bind_card(
+            connection,
+            world.resident_id,
+            digest,
+            cards_max=10,
+            waiting_max=WAITING_MAX,
+            demo=True,
+        )
     assert await work(engine) == 0
     assert await credit_in_transaction(engine, [digest]) == 0
-    assert await credit_bound_since(engine, LONG_AGO, waiting_max=WAITING_MAX, demo=True) == 1
+    assert await credit_bound_since(engine, LONG_AGO, waiting_max=WAITING_MAX, zone="Asia/Shanghai", demo=True) == 1
 
 
 async def test_a_database_that_was_away_does_not_end_the_worker(

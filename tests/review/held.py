@@ -24,14 +24,16 @@ async def hold(
     *,
     code: str = "box_mass",
     figures: dict[str, Any] | None = None,
-    resident_id: int | None = None,
+    held_for: int | None = None,
     grams: int = 1250,
     coins_per_kg: int | None = 100,
     occurred_at: datetime | None = None,
     held_at: datetime | None = None,
+    verdict: str = "hold",
     **changes: Any,
 ) -> Held:
-    """A drop of paper that a rule held, in the connection's transaction; `changes` are of its event."""
+    """A drop of paper that a rule held, in the connection's transaction: for whose card was shown, or for nobody yet.
+    `changes` are of its event."""
     held_at = held_at or datetime.now(UTC)
     event = {
         "bin_id": "NK-0001",
@@ -41,8 +43,8 @@ async def hold(
         "sequence": 1,
         "material_id": "paper",
         "weight_grams": grams,
-        "verdict": "hold",
-        "code": code,
+        "verdict": verdict,
+        "code": None if verdict == "credit" else code,
         "outcome": "held",
         "coins_per_kg": coins_per_kg,
         "coins": 0 if coins_per_kg is None else grams * coins_per_kg // 1000,
@@ -55,9 +57,7 @@ async def hold(
     review_id: uuid.UUID = (
         await connection.execute(
             sa.insert(held_event)
-            .values(
-                **key, resident_id=resident_id, findings=[{"code": code, "figures": figures or {}}], held_at=held_at
-            )
+            .values(**key, resident_id=held_for, findings=[{"code": code, "figures": figures or {}}], held_at=held_at)
             .returning(held_event.c.id)
         )
     ).scalar_one()
