@@ -17,6 +17,9 @@ from tests.blocking import wait_until
 # Not on everybody's PATH, and yet where packages put it.
 PROGRAM = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
+LISTENER = "listener 8883"
+FOR_EVERYBODY = f"{LISTENER}\nallow_anonymous true\npersistence true\npersistence_location {{directory}}/\n"
+
 
 def missing() -> str | None:
     """Why no broker can be run here; None where it can."""
@@ -26,25 +29,16 @@ def missing() -> str | None:
 class Mosquitto:
     """A broker that keeps sessions and messages over a restart."""
 
-    def __init__(self, directory: Path, *lines: str) -> None:
+    def __init__(self, directory: Path, configuration: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         self._log = directory / "log"
         self._configuration = directory / "mosquitto.conf"
         self._process: subprocess.Popen[bytes] | None = None
         self._configuration.write_text(
-            "\n".join(
-                (
-                    f"listener {self.port} 127.0.0.1",
-                    # Started by root, it would become another user, who cannot enter the directory.
-                    f"user {getpass.getuser()}",
-                    "persistence true",
-                    f"persistence_location {directory}/",
-                    "set_tcp_nodelay true",
-                    "log_type all",
-                    *(lines or ("allow_anonymous true",)),
-                )
-            )
+            # Started by root, it would become another user, who cannot enter the directory.
+            f"user {getpass.getuser()}\nlog_type all\nset_tcp_nodelay true\n"
+            + configuration.replace(LISTENER, f"listener {self.port} 127.0.0.1")
         )
 
     @property
@@ -90,9 +84,9 @@ class Mosquitto:
 
 
 @contextmanager
-def running(directory: Path, *lines: str) -> Iterator[Mosquitto]:
-    """A broker that has come up; `lines` stand in its configuration instead of letting everybody in."""
-    broker = Mosquitto(directory, *lines)
+def running(directory: Path, configuration: str = FOR_EVERYBODY) -> Iterator[Mosquitto]:
+    """A broker that has come up, at a port of its own in place of LISTENER."""
+    broker = Mosquitto(directory, configuration.replace("{directory}", str(directory)))
     broker.start()
     try:
         yield broker

@@ -48,17 +48,21 @@ class Device:
         self.bin_id = key.keyid
         self.topic = f"tanbi/v1/bins/{key.keyid}/weigh-events"
 
-    async def publish(self, document: Any, **changes: Any) -> None:
-        """Signed as if it were posted; `changes` replace what is published: topic, payload, qos, and
+    async def publish(self, document: Any, path: str = PATH, **changes: Any) -> None:
+        """Signed as if it were posted to `path`; `changes` replace what is published: topic, payload, qos, and
         PROPERTIES."""
         body = json.dumps(document).encode()
-        signed = sign_request(self._key, method="POST", target=PATH, body=body, created=int(time.time()))
+        signed = sign_request(self._key, method="POST", target=path, body=body, created=int(time.time()))
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         given: dict[str, Any] = {"ContentType": "application/json", "UserProperty": list(signed.items())} | changes
         for name in given.keys() & PROPERTIES:
             setattr(properties, name, given.pop(name))
         published: dict[str, Any] = {"topic": self.topic, "payload": body, "qos": 1} | given
         await self._client.publish(**published, properties=properties)
+
+    async def listen_to(self, topic: str) -> None:
+        """To what may not be its own."""
+        await self._client.subscribe(topic, qos=1)
 
     async def told(self) -> Told:
         """The next answer."""
@@ -77,7 +81,7 @@ class Device:
 @asynccontextmanager
 async def device(broker: Mosquitto, key: SigningKey, **options: Any) -> AsyncIterator[Device]:
     async with broker.client(key.keyid, **options) as client:
-        await client.subscribe(f"tanbi/v1/bins/{key.keyid}/weigh-events/+", qos=1)
+        await client.subscribe(f"tanbi/v1/bins/{key.keyid}/+/+", qos=1)
         await client.subscribe(f"tanbi/v1/bins/{key.keyid}/mine", qos=1)
         yield Device(client, key)
 
