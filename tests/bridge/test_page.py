@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from schemas.telemetry import TELEMETRY_TYPE
+from service.bridge.metrics import BridgeMetrics
 from service.bridge.running import run_bridge
 from service.bridge.topics import PATHS
 from service.cli import app
@@ -80,6 +81,13 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def test_the_page_has_every_topic_with_its_path() -> None:
     told = dict(re.findall(r"^\| `tanbi/v1/bins/<bin id>/([\w-]+)` \| `(/v1/[\w-]+)` \|", PAGE, re.MULTILINE))
     assert told == PATHS
+
+
+def test_the_page_has_every_metric_of_a_bridge() -> None:
+    exposition = BridgeMetrics().exposition("")[0].decode()
+    told = re.findall(r"^\| `(tanbi_bridge_\w+)` \|", PAGE, re.MULTILINE)
+    # The name of a family of counters is written with its suffix in this format.
+    assert set(re.findall(r"^# TYPE (\w+) \w+$", exposition, re.MULTILINE)) == set(told)
 
 
 def test_the_container_of_the_deployment_is_started_with_what_there_is() -> None:
