@@ -10,15 +10,13 @@ from schemas.weigh_events import Outcome
 from service.plausibility.drop import AccountDay, Action, Drop, Finding, Verdict, verdict_of
 from service.plausibility.judging import judge
 from service.plausibility.rule_book import RuleBook
-from service.weighing.facts import BinState, Days, Facts, Key, Shown, Stored
+from service.weighing.facts import BinState, Days, Facts, Key, Shown
 from service.weighing.pending import NotActive, PendingEvent
 
 CREDIT: Final = "credit"
 HOLD: Final = "hold"
-# What a verdict makes of an event; what is credited and somebody's is `credited`.
-OUTCOME: Final = {CREDIT: "unclaimed", HOLD: "held", "reject": "rejected"}
-CREDITED: Final = "credited"
-REJECTED: Final = "rejected"
+# What a verdict makes of an event; what is credited and somebody's is CREDITED.
+OUTCOME: Final = {CREDIT: Outcome.UNCLAIMED, HOLD: Outcome.HELD, "reject": Outcome.REJECTED}
 # What a code does that stands whatever the rules say.
 ACTION: Final[dict[str, Action]] = {"held": "hold", "rejected": "reject"}
 CODES: Final = {code.value: code for code in OutcomeCode}
@@ -60,6 +58,7 @@ class Deciding:
         self._days = days
         self._made = Decisions()
         self._firsts: dict[Key, PendingEvent] = {}
+        self._fresh: dict[Key, Told] = {}
 
     def decide(self, events: Sequence[PendingEvent]) -> Decisions:
         """One word an event, in order. Of the same id twice, the first decides and the other is its echo."""
@@ -86,7 +85,7 @@ class Deciding:
             verdict = self._judge(event, state, shown, day)
             outcome, resident_id = OUTCOME[verdict.action], None
             if verdict.action == CREDIT and day is not None:
-                outcome, resident_id = CREDITED, day[0]
+                outcome, resident_id = Outcome.CREDITED, day[0]
                 made.credited[resident_id] = made.credited.get(resident_id, 0) + event.coins
                 made.days[day] = self._facts.days[day]
             elif verdict.action == HOLD:
@@ -112,6 +111,9 @@ class Deciding:
         now = self._facts.now
         if event.doubt is not None:
             verdict = judge(drop, now, state.scale, state.memory, None, rules)
+            if event.doubt is OutcomeCode.UNKNOWN_MATERIAL:
+                # There is no such box, or a bin could have its memory grow with every name it thinks of.
+                state.memory.boxes.pop(event.material_id, None)
             doubt = Finding(event.doubt.value, ACTION[event.doubt.outcome], {})
             return verdict_of([doubt, *verdict.findings], verdict.epoch)
         account = None
@@ -122,9 +124,9 @@ class Deciding:
         return judge(drop, now, state.scale, state.memory, account, rules)
 
     def _store(
-        self, event: PendingEvent, state: BinState, verdict: Verdict, outcome: str, resident_id: int | None
+        self, event: PendingEvent, state: BinState, verdict: Verdict, outcome: Outcome, resident_id: int | None
     ) -> None:
-        key = event[:2]
+        code = verdict.code
         self._made.rows.append(
             (
                 event.bin_id,
@@ -139,7 +141,7 @@ class Deciding:
                 event.credential_digest,
                 resident_id,
                 verdict.action,
-                verdict.code,
+                code,
                 outcome,
                 event.clock_skew_seconds,
                 event.coins_per_kg,
@@ -147,24 +149,37 @@ class Deciding:
                 event.occurred_at,
             )
         )
-        coins = event.coins if resident_id is not None else 0
-        self._facts.stored[key] = Stored(event.content_digest, outcome, verdict.code, coins, resident_id, None)
+        self._fresh[event[:2]] = Told(
+            outcome,
+            0 if resident_id is None else event.coins,
+            None if code is None else CODES[code],
+            resident_id,
+            fresh=True,
+        )
 
     def _tell(self, event: PendingEvent) -> Told | NotActive:
         key = event[:2]
+        told = self._fresh.get(key)
+        if told is not None:
+            first = self._firsts[key]
+            if first is event:
+                return told
+            return self._echo(event, first.content_digest, told)
         stored = self._facts.stored.get(key)
         if stored is None:
             return NotActive()
-        if stored.content_digest != event.content_digest:
+        code = None if stored.code is None else CODES[stored.code]
+        before = Told(Outcome(stored.outcome), stored.coins, code, stored.resident_id, stored.balance_coins)
+        return self._echo(event, stored.content_digest, before)
+
+    def _echo(self, event: PendingEvent, content_digest: bytes, before: Told) -> Told:
+        if content_digest != event.content_digest:
             self._made.conflicts.append(event)
             return Told(Outcome.CONFLICT, 0, OutcomeCode.ID_REUSED)
-        code = None if stored.code is None else CODES[stored.code]
-        if self._firsts.get(key) is event:
-            return Told(Outcome(stored.outcome), stored.coins, code, stored.resident_id, fresh=True)
         # Nothing ever becomes of what was rejected: it hears the same again.
-        if stored.outcome == REJECTED:
-            return Told(Outcome.REJECTED, 0, code)
-        return Told(Outcome.DUPLICATE, stored.coins, None, stored.resident_id, stored.balance_coins)
+        if before.outcome is Outcome.REJECTED:
+            return Told(Outcome.REJECTED, 0, before.code)
+        return Told(Outcome.DUPLICATE, before.coins, None, before.resident_id, before.balance_coins)
 
 
 def _as_it_happened(event: PendingEvent) -> tuple[float, int]:
