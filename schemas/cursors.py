@@ -9,12 +9,14 @@ from uuid import UUID
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from schemas.patterns import STATEMENT_NUMBER
+from schemas.patterns import PARTNER_ID, STATEMENT_NUMBER
 
 CURSOR_PATTERN = r"^[A-Za-z0-9_-]{11}$"
 MOMENT_CURSOR_PATTERN = r"^[A-Za-z0-9_-]{32}$"
 # A day, a space and 8 to 70 characters.
 STATEMENT_CURSOR_PATTERN = r"^[A-Za-z0-9_-]{26,108}$"
+# The id of a bin: 1 to 63 characters.
+BIN_CURSOR_PATTERN = r"^[A-Za-z0-9_-]{2,84}$"
 _ID_BYTES = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -84,6 +86,23 @@ def decode_statement_cursor(cursor: object) -> StatementPlace:
     raise _refused()
 
 
+def encode_bin_cursor(bin_id: str) -> str:
+    """Where the page after the bin with this id begins: 2 to 84 characters of base64url."""
+    return base64.urlsafe_b64encode(bin_id.encode()).decode().rstrip("=")
+
+
+def decode_bin_cursor(cursor: object) -> str:
+    """What encode_bin_cursor was given; whatever it cannot have made is refused."""
+    if isinstance(cursor, str) and re.fullmatch(BIN_CURSOR_PATTERN[1:-1], cursor):
+        try:
+            bin_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        except ValueError:
+            raise _refused() from None
+        if re.fullmatch(PARTNER_ID, bin_id) and encode_bin_cursor(bin_id) == cursor:
+            return bin_id
+    raise _refused()
+
+
 def _refused() -> PydanticCustomError:
     return PydanticCustomError("cursor", "This is no cursor of this list; begin without one, then send next_cursor.")
 
@@ -109,3 +128,6 @@ StatementCursor = Annotated[
     StatementPlace, BeforeValidator(decode_statement_cursor), WithJsonSchema(_given(STATEMENT_CURSOR_PATTERN))
 ]
 NextStatementCursor = Annotated[str | None, WithJsonSchema(_next(STATEMENT_CURSOR_PATTERN))]
+# Of bins.
+BinCursor = Annotated[str, BeforeValidator(decode_bin_cursor), WithJsonSchema(_given(BIN_CURSOR_PATTERN))]
+NextBinCursor = Annotated[str | None, WithJsonSchema(_next(BIN_CURSOR_PATTERN))]

@@ -16,7 +16,7 @@ from service.adjustments import routes as adjustments
 from service.answering import add_endpoints
 from service.db import Writers, create_engine, engine_use, is_poison, is_retryable
 from service.docs import routes as documents
-from service.fleet import operator_routes, telemetry_routes
+from service.fleet import operator_routes, states_routes, telemetry_routes
 from service.fleet import routes as fleet
 from service.fleet.alarms import Thresholds
 from service.fleet.attempts import ClaimAttempts
@@ -57,6 +57,7 @@ ROUTES = (
     telemetry_routes.routes,
     fleet.routes,
     operator_routes.routes,
+    states_routes.routes,
     residents.routes,
     held_drops.routes,
     redemption.routes,

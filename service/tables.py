@@ -6,7 +6,6 @@ row. `tanbi verify` checks them instead. Grams and coins are integers; times are
 """
 
 from sqlalchemy import (
-    REAL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -188,7 +187,7 @@ bin_status = Table(
     Column("occurred_at", Instant, nullable=False),
     Column("clock_skew_seconds", Integer),
     Column("firmware", Text),
-    Column("temperature_celsius", REAL),
+    Column("temperature_celsius", Double),
     Column("smoke", Boolean),
     Column("door_open", Boolean),
     Column("scale_zero_grams", Integer),
@@ -209,7 +208,7 @@ bin_telemetry = Table(
     Column("bin_id", Text(collation="C"), primary_key=True),
     Column("occurred_at", Instant, primary_key=True),
     Column("received_at", Instant, nullable=False),
-    Column("temperature_celsius", REAL),
+    Column("temperature_celsius", Double),
     Column("smoke", Boolean),
     Column("door_open", Boolean),
     Column("scale_zero_grams", Integer),
@@ -227,7 +226,7 @@ bin_alarm = Table(
     Column("bin_id", Text(collation="C"), nullable=False),
     Column("kind", Text, nullable=False),
     # What was measured when it opened: degrees, grams or percent, by kind.
-    Column("value", REAL),
+    Column("measured", Double),
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
     CheckConstraint("kind IN ('smoke', 'heat', 'scale_zero', 'battery')", name="kind"),

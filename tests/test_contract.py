@@ -131,6 +131,8 @@ def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) ->
         return {"id": live.webhook_message_id()}
     if endpoint.path.startswith("/v1/redemptions/"):
         return {"id": live.redemption_id(caller, capture=not endpoint.path.endswith(("/capture", "/void")))}
+    if "{bin_id}" in endpoint.path:
+        return {"bin_id": "NK-0001"}
     if endpoint.path.startswith("/v1/adjustments/"):
         return {"id": live.adjustment_id()}
     if endpoint.path.startswith(("/v1/reviews/", "/v1/me/held-drops/")):

@@ -34,11 +34,11 @@ class Thresholds:
 
 
 class Sign(NamedTuple):
-    """That there is an alarm of this kind, or is none; `value` in degrees, grams or percent."""
+    """That there is an alarm of this kind, or is none; `measured` in degrees, grams or percent."""
 
     kind: AlarmKind
     alarming: bool
-    value: float | None
+    measured: float | None
 
 
 def signs_of(data: TelemetryData, verification_interval_grams: int, thresholds: Thresholds) -> Iterator[Sign]:
@@ -72,6 +72,6 @@ def signs_of(data: TelemetryData, verification_interval_grams: int, thresholds: 
         )
 
 
-def _signs(kind: AlarmKind, value: float, *, opens: bool, closes: bool) -> Iterator[Sign]:
+def _signs(kind: AlarmKind, measured: float, *, opens: bool, closes: bool) -> Iterator[Sign]:
     if opens or closes:
-        yield Sign(kind, opens, value)
+        yield Sign(kind, opens, measured)

@@ -48,7 +48,7 @@ SET heard_at = greatest(status.heard_at, now()), occurred_at = to_timestamp(told
     temperature_celsius = told.temperature_celsius, smoke = told.smoke, door_open = told.door_open,
     scale_zero_grams = told.scale_zero_grams, battery_percent = told.battery_percent, boxes = told.boxes::jsonb,
     fill_percent_max = told.fill_percent_max
-FROM unnest($1::text[], $2::float8[], $3::float8[], $4::int[], $5::text[], $6::real[], $7::boolean[], $8::boolean[],
+FROM unnest($1::text[], $2::float8[], $3::float8[], $4::int[], $5::text[], $6::float8[], $7::boolean[], $8::boolean[],
             $9::int[], $10::smallint[], $11::text[], $12::smallint[])
   AS told (bin_id, occurred_at, kept_at, clock_skew_seconds, firmware, temperature_celsius, smoke, door_open,
            scale_zero_grams, battery_percent, boxes, fill_percent_max)
@@ -60,7 +60,7 @@ INSERT INTO bin_telemetry (bin_id, occurred_at, received_at, temperature_celsius
                            battery_percent, boxes)
 SELECT bin_id, to_timestamp(occurred_at), now(), temperature_celsius, smoke, door_open, scale_zero_grams,
        battery_percent, boxes::jsonb
-FROM unnest($2::text[], $3::float8[], $4::boolean[], $5::real[], $6::boolean[], $7::boolean[], $8::int[],
+FROM unnest($2::text[], $3::float8[], $4::boolean[], $5::float8[], $6::boolean[], $7::boolean[], $8::int[],
             $9::smallint[], $10::text[])
   AS kept (bin_id, occurred_at, always, temperature_celsius, smoke, door_open, scale_zero_grams, battery_percent, boxes)
 WHERE always OR NOT EXISTS (
@@ -74,10 +74,10 @@ ON CONFLICT DO NOTHING
 """
 
 OPEN: Final = """
-INSERT INTO bin_alarm (bin_id, kind, value, opened_at, closed_at)
-SELECT bin_id, kind, value, to_timestamp(opened_at), to_timestamp(closed_at)
-FROM unnest($1::text[], $2::text[], $3::real[], $4::float8[], $5::float8[])
-  AS opened (bin_id, kind, value, opened_at, closed_at)
+INSERT INTO bin_alarm (bin_id, kind, measured, opened_at, closed_at)
+SELECT bin_id, kind, measured, to_timestamp(opened_at), to_timestamp(closed_at)
+FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[], $5::float8[])
+  AS opened (bin_id, kind, measured, opened_at, closed_at)
 """
 
 CLOSE: Final = """

@@ -65,6 +65,6 @@ class Recording:
 def _tell(opened: Sequence[Opened]) -> None:
     """Once an alarm, when it is committed."""
     for alarm in opened:
-        value = "" if alarm.value is None else f" ({alarm.value:g})"
+        measured = "" if alarm.measured is None else f" ({alarm.measured:g})"
         over = "" if alarm.closed_at is None else ", over again by now"
-        logger.warning("alarm at bin %s: %s%s%s", alarm.bin_id, alarm.kind.value, value, over)
+        logger.warning("alarm at bin %s: %s%s%s", alarm.bin_id, alarm.kind.value, measured, over)

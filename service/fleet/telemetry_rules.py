@@ -67,7 +67,7 @@ class Opened(NamedTuple):
 
     bin_id: str
     kind: AlarmKind
-    value: float | None
+    measured: float | None
     opened_at: float
     closed_at: float | None
 
@@ -129,10 +129,10 @@ class Chronicle:
     def _judge(self, event: Told) -> bool:
         """Whether an alarm opened or closed."""
         changed = False
-        for kind, alarming, value in self._signs(event):
+        for kind, alarming, measured in self._signs(event):
             if alarming and kind not in self.alarms:
                 self.alarms[kind] = event.occurred_at
-                self.opened.append(Opened(self.bin_id, kind, value, event.occurred_at, None))
+                self.opened.append(Opened(self.bin_id, kind, measured, event.occurred_at, None))
                 changed = True
             # Of two events from the same second, that of the alarm counts.
             elif not alarming and self.alarms.get(kind, event.occurred_at) < event.occurred_at:

@@ -124,7 +124,7 @@ async def test_an_alarm_is_open_when_the_bin_is_answered_and_logged_once(
     for _ in range(2):
         await tell(client, world.ed25519, burning)
     opened = await rows(engine, bin_alarm)
-    assert [(alarm.kind, alarm.value, alarm.closed_at) for alarm in opened] == [
+    assert [(alarm.kind, alarm.measured, alarm.closed_at) for alarm in opened] == [
         ("smoke", None, None),
         ("heat", 71.5, None),
     ]

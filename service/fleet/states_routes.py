@@ -1,0 +1,106 @@
+"""HTTP of bins' states and alarms, for operators."""
+
+import re
+
+from aiohttp import web
+
+from schemas.bin_states import (
+    Alarms,
+    AlarmsQuery,
+    BinDetail,
+    BinsQuery,
+    BinStates,
+    TelemetryHistory,
+    TelemetryQuery,
+)
+from schemas.patterns import PARTNER_ID
+from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
+from service.errors import BinUnknown, DatabaseUnavailable, Forbidden, TokenInvalid, ValidationFailed
+from service.fleet.states import limits_of, list_alarms, list_states, list_telemetry, read_state
+from service.keys import ENGINE, SETTINGS
+from service.routing import Routes, json_response, read_query
+
+READ_PROBLEMS = (TokenInvalid, Forbidden, DatabaseUnavailable)
+
+routes = Routes("fleet")
+
+
+@routes.route(
+    "GET",
+    "/v1/bins",
+    summary="States of bins",
+    caller="operator",
+    query=BinsQuery,
+    answers={200: BinStates},
+    problems=(*READ_PROBLEMS, ValidationFailed),
+)
+async def get_bins(request: web.Request) -> web.Response:
+    """Each bin with whether it is offline, wants emptying or has alarms, and what it told last. A page begins after the
+    last bin of the page before, whatever has changed meanwhile."""
+    token = bearer_token(request)
+    query = read_query(request, BinsQuery)
+    settings = request.app[SETTINGS]
+    async with request.app[ENGINE].connect() as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=settings.demo)
+        return json_response(await list_states(connection, query, limits_of(settings)))
+
+
+@routes.route(
+    "GET",
+    "/v1/bins/{bin_id}",
+    summary="The state of a bin",
+    caller="operator",
+    answers={200: BinDetail},
+    problems=(*READ_PROBLEMS, BinUnknown),
+)
+async def get_bin(request: web.Request) -> web.Response:
+    """As in the list, with its open alarms."""
+    token = bearer_token(request)
+    settings = request.app[SETTINGS]
+    async with request.app[ENGINE].connect() as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=settings.demo)
+        return json_response(await read_state(connection, _bin_id(request), limits_of(settings)))
+
+
+@routes.route(
+    "GET",
+    "/v1/bins/{bin_id}/telemetry",
+    summary="What a bin told",
+    caller="operator",
+    query=TelemetryQuery,
+    answers={200: TelemetryHistory},
+    problems=(*READ_PROBLEMS, BinUnknown, ValidationFailed),
+)
+async def get_bin_telemetry(request: web.Request) -> web.Response:
+    """Newest first: one event of each five minutes, and each that opened or closed an alarm, for thirty days."""
+    token = bearer_token(request)
+    query = read_query(request, TelemetryQuery)
+    async with request.app[ENGINE].connect() as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+        return json_response(await list_telemetry(connection, _bin_id(request), query))
+
+
+@routes.route(
+    "GET",
+    "/v1/alarms",
+    summary="Alarms of bins",
+    caller="operator",
+    query=AlarmsQuery,
+    answers={200: Alarms},
+    problems=(*READ_PROBLEMS, ValidationFailed),
+)
+async def get_alarms(request: web.Request) -> web.Response:
+    """Newest first. An alarm is open until the bin says otherwise; nobody closes it by hand."""
+    token = bearer_token(request)
+    query = read_query(request, AlarmsQuery)
+    async with request.app[ENGINE].connect() as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+        return json_response(await list_alarms(connection, query))
+
+
+def _bin_id(request: web.Request) -> str:
+    """Raises BinUnknown for what no bin's id can be."""
+    bin_id = request.match_info["bin_id"]
+    if re.fullmatch(PARTNER_ID, bin_id) is None:
+        raise BinUnknown
+    return bin_id
