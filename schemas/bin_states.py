@@ -59,7 +59,7 @@ class BinState(Measured):
     area_id: str
     model: str | None
     offline: bool = Field(description="It is in the field (active or suspended) and was not heard of for 15 minutes")
-    wants_emptying: bool = Field(description="A box is full by 80 % or more")
+    wants_emptying: bool = Field(description="It is in the field, and a box is full by 80 % or more")
     alarms: list[AlarmKindName] = Field(description="Those that are open")
     heard_at: AwareDatetime | None = Field(description="When the service last heard of it, by telemetry or any event")
     told_at: AwareDatetime | None = Field(description="The time of its newest telemetry")

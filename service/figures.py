@@ -17,6 +17,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.db import snapshot
+from service.fleet.states_figures import FleetFigures, read_fleet_figures
+from service.fleet.states_queries import Limits
 from service.folding.queries import fold_lag_seconds, holds_lease
 from service.indicator.rate import district_rates
 from service.webhooks.queries import overdue_seconds
@@ -58,6 +60,7 @@ class Figures:
     imbalance_coins: int | None
     webhook_overdue_seconds: float
     rates: Mapping[str, Fraction]
+    fleet: FleetFigures
 
     def families(self) -> Iterable[Metric]:
         """As Prometheus is told."""
@@ -88,9 +91,12 @@ class Figures:
         for area_id, share in self.rates.items():
             rate.add_metric([area_id], float(share))
         yield rate
+        yield from self.fleet.families()
 
 
-async def read_figures(engine: AsyncEngine, *, instance: str, today: date, demo: bool) -> Figures | None:
+async def read_figures(
+    engine: AsyncEngine, *, instance: str, today: date, bin_limits: Limits, demo: bool
+) -> Figures | None:
     """None where another instance exports them. `today` is the business day. One transaction that only reads."""
     async with snapshot(engine) as connection:
         await connection.execute(BOUNDED)
@@ -106,6 +112,7 @@ async def read_figures(engine: AsyncEngine, *, instance: str, today: date, demo:
             imbalance_coins=(await connection.execute(IMBALANCE)).scalar_one_or_none(),
             webhook_overdue_seconds=await overdue_seconds(connection, demo=demo),
             rates=dict(await district_rates(connection, today)),
+            fleet=await read_fleet_figures(connection, bin_limits),
         )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.common import Check, Health
 from service.figures import read_figures
+from service.fleet.states import limits_of
 from service.indicator.routes import business_day
 from service.keys import ENGINE, METRICS, SETTINGS
 from service.migrating import current_revision
@@ -106,7 +107,11 @@ async def _figures(app: web.Application) -> Iterable[Metric]:
     try:
         async with asyncio.timeout(FIGURES_SECONDS_MAX):
             figures = await read_figures(
-                app[ENGINE], instance=settings.instance, today=business_day(settings), demo=settings.demo
+                app[ENGINE],
+                instance=settings.instance,
+                today=business_day(settings),
+                bin_limits=limits_of(settings),
+                demo=settings.demo,
             )
     except DATABASE_ERRORS as error:
         app[METRICS].count_scrape_error()

@@ -1,6 +1,6 @@
 """Metrics that are read from the database: right, and told by one instance only."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -12,13 +12,19 @@ from service.api_keys import create_api_key
 from service.app import build_app
 from service.db import transaction
 from service.figures import Figures, read_figures
+from service.fleet.lifecycle import suspend_bin
+from service.fleet.states_figures import FleetFigures
+from service.fleet.states_queries import Limits
 from service.folding.worker import tick
 from service.secrets import Keyring
 from service.settings import Settings
+from tests.fleet.telling import telemetry, tell
 from tests.folding.drops import fold_all
 from tests.world import World, add_shop, adjust, build_world, open_session, post, weigh_event
 
 TODAY = date(2026, 11, 20)
+LIMITS = Limits(timedelta(minutes=15), emptying_percent=80)
+NO_FLEET = FleetFigures({}, 0, 0, {})
 
 
 @pytest.fixture
@@ -34,16 +40,16 @@ def folding_as(settings: Settings, instance: str) -> Settings:
 
 async def figures_of(engine: AsyncEngine, settings: Settings) -> Figures:
     await fold_all(engine, settings)
-    figures = await read_figures(engine, instance=settings.instance, today=TODAY, demo=False)
+    figures = await read_figures(engine, instance=settings.instance, today=TODAY, bin_limits=LIMITS, demo=False)
     assert figures is not None
     return figures
 
 
 async def test_only_the_instance_that_holds_the_lease_tells(engine: AsyncEngine, settings: Settings) -> None:
-    assert await read_figures(engine, instance="a", today=TODAY, demo=False) is None
+    assert await read_figures(engine, instance="a", today=TODAY, bin_limits=LIMITS, demo=False) is None
     await tick(engine, folding_as(settings, "a"))
-    assert await read_figures(engine, instance="a", today=TODAY, demo=False) is not None
-    assert await read_figures(engine, instance="b", today=TODAY, demo=False) is None
+    assert await read_figures(engine, instance="a", today=TODAY, bin_limits=LIMITS, demo=False) is not None
+    assert await read_figures(engine, instance="b", today=TODAY, bin_limits=LIMITS, demo=False) is None
 
 
 async def test_of_two_services_on_one_database_one_exports_the_figures(
@@ -93,6 +99,20 @@ async def test_figures_are_what_was_weighed_earned_and_spent(
     assert (after.issued_coins, after.redeemed_coins, after.outstanding_coins) == (425, 120, 5)
 
 
+async def test_bins_are_counted_by_state_and_alarms_by_kind(
+    world: World, engine: AsyncEngine, settings: Settings
+) -> None:
+    async with transaction(engine) as connection:
+        await suspend_bin(connection, "NK-0002")
+    async with TestClient(TestServer(build_app(settings))) as client:
+        boxes = [{"material": "paper", "fill_percent": 80}]
+        await tell(client, world.ed25519, telemetry("NK-0001", {"smoke": True, "boxes": boxes}))
+    fleet = (await figures_of(engine, folding_as(settings, settings.instance))).fleet
+    assert dict(fleet.bins) == {"registered": 0, "active": 1, "suspended": 1, "retired": 0}
+    assert (fleet.offline, fleet.wanting_emptying) == (1, 1)
+    assert dict(fleet.open_alarms) == {"smoke": 1, "heat": 0, "scale_zero": 0, "battery": 0}
+
+
 async def test_a_wallet_that_no_transfer_accounts_for_is_told(
     world: World, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings
 ) -> None:
@@ -139,7 +159,7 @@ async def test_a_district_has_a_rate_once_its_inputs_are_recorded(
 
 
 def test_a_rate_that_is_not_known_is_missing_and_not_zero() -> None:
-    figures = Figures({}, 0, 0, 0, 0.0, None, 0.0, {})
+    figures = Figures({}, 0, 0, 0, 0.0, None, 0.0, {}, NO_FLEET)
     told = {family.name: family.samples for family in figures.families()}
     assert told["tanbi_recycling_rate"] == []
     assert "tanbi_ledger_imbalance_coins" not in told

@@ -14,6 +14,7 @@ from service.fleet import queries
 from service.fleet.bins import bin_record, lock_living_bin
 from service.fleet.changes import BY_COMMAND, By, record
 from service.fleet.signing_keys import end_all_keys
+from service.fleet.telemetry_queries import close_all_alarms
 from service.moments import in_utc
 from service.reference import raise_revision
 
@@ -45,11 +46,12 @@ async def _set_state(connection: AsyncConnection, bin_id: str, state: str, by: B
 
 
 async def retire_bin(connection: AsyncConnection, bin_id: str, by: By) -> BinRecord:
-    """For good: all of its keys end, and nobody can claim it. Raises BinUnknown or BinRetired."""
+    """For good: all of its keys and alarms end, and nobody can claim it. Raises BinUnknown or BinRetired."""
     await lock_living_bin(connection, bin_id)
     now = await database_now(connection)
     await queries.withdraw_claims(connection, bin_id, now)
     await end_all_keys(connection, bin_id, now, by)
+    await close_all_alarms(connection, bin_id, now)
     row = await queries.update_bin(connection, bin_id, state="retired")
     await record(connection, bin_id, "retired", by=by, effective_at=now)
     await raise_revision(connection)

@@ -42,7 +42,8 @@ class Limits:
 
     @property
     def wants_emptying(self) -> sa.ColumnElement[bool]:
-        return sa.func.coalesce(bin_status.c.fill_percent_max >= self.emptying_percent, sa.false())
+        full = sa.func.coalesce(bin_status.c.fill_percent_max >= self.emptying_percent, sa.false())
+        return sa.and_(bin_.c.state.in_(IN_THE_FIELD), full)
 
 
 def _states(limits: Limits) -> sa.Select[Any]:
@@ -128,6 +129,28 @@ async def page_of_alarms(connection: AsyncConnection, query: AlarmsQuery) -> Row
     if query.area is not None:
         wanted = wanted.join(site, site.c.id == bin_.c.site_id).where(site.c.area_id.in_(_below(query.area)))
     return (await connection.execute(wanted)).all()
+
+
+async def count_bins(connection: AsyncConnection, limits: Limits) -> Rows:
+    """By state: `bins`, and how many of them are `offline` and `wanting_emptying`."""
+    counted = (
+        sa.select(
+            bin_.c.state,
+            sa.func.count().label("bins"),
+            sa.func.count().filter(limits.offline).label("offline"),
+            sa.func.count().filter(limits.wants_emptying).label("wanting_emptying"),
+        )
+        .outerjoin(bin_status, bin_status.c.bin_id == bin_.c.id)
+        .outerjoin(bin_memory, bin_memory.c.bin_id == bin_.c.id)
+        .group_by(bin_.c.state)
+    )
+    return (await connection.execute(counted)).all()
+
+
+async def count_open_alarms(connection: AsyncConnection) -> dict[str, int]:
+    """How many alarms are open, by kind; kinds without one are missing."""
+    counted = sa.select(bin_alarm.c.kind, sa.func.count().label("open")).where(_OPEN).group_by(bin_alarm.c.kind)
+    return {row.kind: row.open for row in await connection.execute(counted)}
 
 
 async def bin_exists(connection: AsyncConnection, bin_id: str) -> bool:

@@ -10,22 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import DriverConnection
 from service.fleet.telemetry_rules import Chronicle, Closed, Kept, Opened
+from service.tables import bin_alarm, bin_status
 
 RETENTION_LOCK: Final = 0x7E1_E3E7
 
 # Sorted, so that two replicas that hear of the same bins wait for each other instead of deadlocking.
 LOCK: Final = """
-SELECT asked.bin_id, bin.verification_interval_grams, bin.box_capacity_grams,
-       extract(epoch FROM status.occurred_at)::float8 AS occurred_at,
-       extract(epoch FROM status.kept_at)::float8 AS kept_at, status.clock_skew_seconds,
-       status.firmware, status.temperature_celsius, status.smoke, status.door_open, status.scale_zero_grams,
-       status.battery_percent, status.boxes, status.fill_percent_max,
-       ARRAY(SELECT kind FROM bin_alarm AS alarm
-             WHERE alarm.bin_id = asked.bin_id AND closed_at IS NULL ORDER BY kind) AS alarm_kinds,
-       ARRAY(SELECT extract(epoch FROM opened_at)::float8 FROM bin_alarm AS alarm
-             WHERE alarm.bin_id = asked.bin_id AND closed_at IS NULL ORDER BY kind) AS alarms_opened_at
+SELECT status.bin_id
 FROM unnest($1::text[]) AS asked (bin_id)
-JOIN bin ON bin.id = asked.bin_id AND bin.state <> 'retired'
 JOIN bin_status AS status ON status.bin_id = asked.bin_id
 ORDER BY status.bin_id
 FOR NO KEY UPDATE OF status
@@ -39,6 +31,22 @@ FROM unnest($1::text[]) AS asked (bin_id)
 JOIN bin ON bin.id = asked.bin_id AND bin.state <> 'retired'
 ORDER BY asked.bin_id COLLATE "C"
 ON CONFLICT DO NOTHING
+"""
+
+# After the locks, in a statement of its own: only so does it see what was committed while they were waited for.
+READ: Final = """
+SELECT asked.bin_id, bin.verification_interval_grams, bin.box_capacity_grams,
+       extract(epoch FROM status.occurred_at)::float8 AS occurred_at,
+       extract(epoch FROM status.kept_at)::float8 AS kept_at, status.clock_skew_seconds,
+       status.firmware, status.temperature_celsius, status.smoke, status.door_open, status.scale_zero_grams,
+       status.battery_percent, status.boxes, status.fill_percent_max,
+       ARRAY(SELECT kind FROM bin_alarm AS alarm
+             WHERE alarm.bin_id = asked.bin_id AND closed_at IS NULL ORDER BY kind) AS alarm_kinds,
+       ARRAY(SELECT extract(epoch FROM opened_at)::float8 FROM bin_alarm AS alarm
+             WHERE alarm.bin_id = asked.bin_id AND closed_at IS NULL ORDER BY kind) AS alarms_opened_at
+FROM unnest($1::text[]) AS asked (bin_id)
+JOIN bin ON bin.id = asked.bin_id AND bin.state <> 'retired'
+JOIN bin_status AS status ON status.bin_id = asked.bin_id
 """
 
 UPDATE: Final = """
@@ -100,11 +108,10 @@ async def lock_statuses(connection: DriverConnection, bin_ids: Sequence[str]) ->
 
     Their rows are locked, in order of their ids, until the transaction ends.
     """
-    found = await connection.fetch(LOCK, bin_ids)
-    if len(found) < len(bin_ids):
+    if len(await connection.fetch(LOCK, bin_ids)) < len(bin_ids):
         await connection.execute(FIRST, bin_ids)
-        found = await connection.fetch(LOCK, bin_ids)
-    return found
+        await connection.fetch(LOCK, bin_ids)
+    return await connection.fetch(READ, bin_ids)
 
 
 async def update_statuses(connection: DriverConnection, chronicles: Sequence[Chronicle]) -> None:
@@ -147,6 +154,17 @@ async def open_alarms(connection: DriverConnection, opened: Sequence[Opened]) ->
 
 async def close_alarms(connection: DriverConnection, closed: Sequence[Closed]) -> None:
     await connection.execute(CLOSE, *zip(*closed, strict=True))
+
+
+async def close_all_alarms(connection: AsyncConnection, bin_id: str, closed_at: datetime) -> None:
+    """Of a bin of which nothing is heard any more. Its status is locked first, as telemetry does."""
+    status = sa.select(bin_status.c.bin_id).where(bin_status.c.bin_id == bin_id).with_for_update(key_share=True)
+    await connection.execute(status)
+    await connection.execute(
+        sa.update(bin_alarm)
+        .where(bin_alarm.c.bin_id == bin_id, bin_alarm.c.closed_at.is_(None))
+        .values(closed_at=sa.func.greatest(bin_alarm.c.opened_at, closed_at))
+    )
 
 
 async def lock_retention(connection: AsyncConnection) -> bool:

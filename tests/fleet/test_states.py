@@ -68,12 +68,12 @@ async def far_bin(world: World, engine: AsyncEngine, settings: Settings) -> Sign
     async with transaction(engine) as connection:
         await add_area(connection, area_id="wd", parent_id="nankai", kind="subdistrict", name="王顶堤", name_en="Wang")
         await add_area(connection, area_id="wd-1", parent_id="wd", kind="community", name="一", name_en="One")
-        await add_site(connection, site_id="site-2", area_id="wd-1", kind="scenic", name="二号点", name_en="Site 2")
+        await add_site(connection, site_id="site-9", area_id="wd-1", kind="scenic", name="二号点", name_en="Site 2")
         key = await add_bin(
             connection,
             Keyring.of(settings),
             bin_id="XQ-0001",
-            site_id="site-2",
+            site_id="site-9",
             algorithm=Algorithm.HMAC_SHA256,
             scale=Scale(),
         )
@@ -152,7 +152,7 @@ FILTERED = {
     "alarm=any": ["NK-0002"],
     "alarm=smoke": ["NK-0002"],
     "alarm=heat": [],
-    "site=site-2": ["XQ-0001"],
+    "site=site-9": ["XQ-0001"],
     "site=nowhere": [],
     "area=nankai": ["NK-0001", "NK-0002", "XQ-0001"],
     "area=xuefu": ["NK-0001", "NK-0002"],

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import Writers, transaction
 from service.fleet.alarms import Thresholds
-from service.fleet.lifecycle import suspend_bin
+from service.fleet.changes import BY_COMMAND
+from service.fleet.lifecycle import retire_bin, suspend_bin
 from service.fleet.telemetry_recording import Recording
 from service.fleet.telemetry_retention import forget_slice
 from service.fleet.telemetry_rules import Told
-from service.reference import raise_revision
 from service.settings import Settings
-from service.tables import bin_, bin_alarm, bin_status, bin_telemetry
+from service.tables import bin_alarm, bin_status, bin_telemetry
+from tests.blocking import until_blocked
 from tests.fleet.telling import Client, post, telemetry, tell
 from tests.world import World
 
@@ -107,13 +108,26 @@ async def test_a_bin_that_is_suspended_is_heard_and_one_that_is_retired_is_not(
 ) -> None:
     async with transaction(engine) as connection:
         await suspend_bin(connection, "NK-0001")
-        await connection.execute(sa.update(bin_).where(bin_.c.id == "NK-0002").values(state="retired"))
-        await raise_revision(connection)
     await tell(client, world.ed25519, telemetry("NK-0001", {"smoke": True}))
-    assert [alarm.bin_id for alarm in await rows(engine, bin_alarm)] == ["NK-0001"]
-    response = await post(client, world.hmac, telemetry("NK-0002", {"smoke": True}))
+    await tell(client, world.hmac, telemetry("NK-0002", {"smoke": True}))
+    async with transaction(engine) as connection:
+        await retire_bin(connection, "NK-0002", BY_COMMAND)
+    heard, ended = await rows(engine, bin_alarm)
+    assert (heard.bin_id, heard.closed_at, ended.bin_id) == ("NK-0001", None, "NK-0002")
+    assert ended.closed_at is not None
+
+
+async def test_nothing_is_recorded_of_a_bin_that_retires_while_its_batch_waits(
+    world: World, client: Client, engine: AsyncEngine, admin_engine: AsyncEngine
+) -> None:
+    await tell(client, world.hmac, telemetry("NK-0002"))
+    async with transaction(engine) as connection:
+        await retire_bin(connection, "NK-0002", BY_COMMAND)
+        telling = asyncio.create_task(post(client, world.hmac, telemetry("NK-0002", {"smoke": True})))
+        await until_blocked(admin_engine, unless_done=telling)
+    response = await telling
     assert (response.status, (await response.json())["code"]) == (409, "bin_retired")
-    assert len(await rows(engine, bin_status)) == 1
+    assert await rows(engine, bin_alarm) == []
 
 
 async def test_an_alarm_is_open_when_the_bin_is_answered_and_logged_once(
@@ -182,6 +196,20 @@ async def test_two_replicas_that_hear_of_the_same_new_bins_at_once_agree(
     assert results == [[True, True]] * 4
     assert [status.battery_percent for status in await rows(engine, bin_status)] == [13, 13]
     assert len(await rows(engine, bin_alarm)) == 4
+
+
+async def test_an_alarm_that_another_replica_opens_meanwhile_is_not_opened_twice(
+    world: World, client: Client, engine: AsyncEngine, admin_engine: AsyncEngine
+) -> None:
+    await tell(client, world.ed25519, telemetry("NK-0001"))
+    async with transaction(engine) as other:
+        await other.execute(sa.select(bin_status).with_for_update(key_share=True))
+        telling = asyncio.create_task(tell(client, world.ed25519, telemetry("NK-0001", {"smoke": True})))
+        await until_blocked(admin_engine, unless_done=telling)
+        await other.execute(sa.insert(bin_alarm).values(bin_id="NK-0001", kind="smoke", opened_at=sa.func.now()))
+    [outcome] = await telling
+    assert outcome["outcome"] == "recorded"
+    assert len(await rows(engine, bin_alarm)) == 1
 
 
 async def test_telemetry_is_deleted_when_it_is_older_than_its_retention(
