@@ -14,7 +14,19 @@ from service.db import DatabaseNotConfigured, is_lost_connection
 from service.errors import TanbiError
 from service.field_words import in_plain_words
 from service.installation import installation
-from service.managing import adjustments, bridge, city, ledger, offers, partners, rules, settlement, wallets, webhooks
+from service.managing import (
+    adjustments,
+    bins,
+    bridge,
+    city,
+    ledger,
+    offers,
+    partners,
+    rules,
+    settlement,
+    wallets,
+    webhooks,
+)
 from service.managing.running import DataOption, console, errors
 from service.migrating import head_revision, upgrade
 from service.postgres_programs import EmbeddedPostgresError
@@ -35,7 +47,8 @@ for name, commands in (
     ("site", city.site_app),
     ("material", city.material_app),
     ("tariff", city.tariff_app),
-    ("bin", city.bin_app),
+    ("bin", bins.bin_app),
+    ("firmware", bins.firmware_app),
     ("merchant", partners.merchant_app),
     ("machine", partners.machine_app),
     ("key", partners.key_app),

@@ -63,7 +63,7 @@ def test_a_bin_is_added_with_a_key_that_is_shown_once(city: Path) -> None:
     assert again.returncode == 1
     assert "There is a bin NK-0001 already" in again.stderr
     assert "Traceback" not in again.stderr
-    assert tanbi(city, "bin", "suspend", "NK-0001").returncode == 0
+    assert tanbi(city, "bin", "suspend", "NK-0001", "--reason", "test").returncode == 0
 
 
 def test_a_merchant_gets_a_key_and_operators_theirs_by_role(city: Path) -> None:
@@ -77,9 +77,9 @@ def test_a_merchant_gets_a_key_and_operators_theirs_by_role(city: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("bin", "suspend", "NK-9999"), "There is no bin NK-9999"),
+        (("bin", "suspend", "NK-9999", "--reason", "test"), "There is no bin NK-9999"),
         (("bin", "add", "NK-0002", "--site", "nowhere"), "There is no site nowhere"),
-        (("bin", "add", "a b", "--site", "s1"), "1 to 63 characters"),
+        (("bin", "add", "a b", "--site", "s1"), "1 to 63 letters, digits"),
         (
             ("site", "add", "s2", "--area", "x", "--kind", "scenic", "--name", "a", "--name-en", "a"),
             "There is no area x",
@@ -106,9 +106,10 @@ def test_a_mistyped_directory_does_not_pass_for_a_city(city: Path) -> None:
 
 def test_a_suspended_bin_is_resumed(city: Path) -> None:
     assert tanbi(city, "bin", "add", "NK-0007", "--site", "s1").returncode == 0
-    assert tanbi(city, "bin", "suspend", "NK-0007").returncode == 0
-    assert "is active" in tanbi(city, "bin", "resume", "NK-0007").stdout
-    assert tanbi(city, "bin", "resume", "NK-9999").returncode == 1
+    why = ("--reason", "test")
+    assert tanbi(city, "bin", "suspend", "NK-0007", *why).returncode == 0
+    assert "is active" in tanbi(city, "bin", "resume", "NK-0007", *why).stdout
+    assert tanbi(city, "bin", "resume", "NK-9999", *why).returncode == 1
 
 
 def test_verify_holds_on_a_fresh_city(city: Path) -> None:

@@ -1,17 +1,11 @@
-"""Commands that set up and keep a city: areas, sites, materials, tariffs and bins."""
+"""Commands that set up and keep a city: areas, sites, materials and tariffs."""
 
-import base64
-import json
 from typing import Annotated
 
 import typer
 
-from schemas.signatures import Algorithm
 from service.errors import ValidationFailed
-from service.fleet.bins import Scale, add_bin, list_bins
-from service.fleet.lifecycle import resume_bin, suspend_bin
 from service.managing.running import (
-    NOT_SHOWN_AGAIN,
     DataOption,
     FromOption,
     NameEnOption,
@@ -19,12 +13,10 @@ from service.managing.running import (
     WithNumbers,
     city_zone,
     console,
-    errors,
     in_transaction,
     listing,
     moment,
 )
-from service.secrets import Keyring
 from service.weighing.places import (
     AreaKind,
     Position,
@@ -44,7 +36,6 @@ area_app = typer.Typer(help="Areas: city, district, subdistrict (街道), commun
 site_app = typer.Typer(help="Sites, where bins stand.", no_args_is_help=True)
 material_app = typer.Typer(help="Materials.", no_args_is_help=True)
 tariff_app = typer.Typer(help="Tariffs: coins per kilogram.", no_args_is_help=True)
-bin_app = typer.Typer(help="Smart bins.", no_args_is_help=True)
 
 POSITION = "Degrees, WGS 84 (not GCJ-02, as Chinese maps show them), such as 39.1041"
 
@@ -175,49 +166,3 @@ def tariff_list(data: DataOption = None) -> None:
     for row in in_transaction(data, lambda connection, _: list_tariffs(connection)):
         table.add_row(row.material_id, moment(row.effective_from, zone), str(row.coins_per_kg))
     console.print(table)
-
-
-@bin_app.command("add")
-def bin_add(
-    bin_id: Annotated[str, typer.Argument(help="Such as NK-0001.")],
-    site: Annotated[str, typer.Option(help="Where it stands.")],
-    algorithm: Annotated[Algorithm, typer.Option(help="hmac-sha256 is for weak controllers.")] = Algorithm.ED25519,
-    verification_interval_grams: Annotated[int, typer.Option(min=1, help="e of its scale.")] = 10,
-    capacity_grams: Annotated[int, typer.Option(min=1)] = 60_000,
-    data: DataOption = None,
-) -> None:
-    """Register a bin and print its signing key, once, as JSON."""
-    scale = Scale(verification_interval_grams=verification_interval_grams, capacity_grams=capacity_grams)
-    key = in_transaction(
-        data,
-        lambda connection, settings: add_bin(
-            connection, Keyring.of(settings), bin_id=bin_id, site_id=site, algorithm=algorithm, scale=scale
-        ),
-    )
-    private_key = base64.b64encode(key.secret).decode()
-    typer.echo(json.dumps({"id": bin_id, "alg": algorithm.value, "keyid": key.keyid, "private_key": private_key}))
-    errors.print(NOT_SHOWN_AGAIN)
-
-
-@bin_app.command("list")
-def bin_list(data: DataOption = None) -> None:
-    """Show all bins; never their keys."""
-    table = listing("Id", "Site", "State", "e, g", "Capacity, g")
-    for row in in_transaction(data, lambda connection, _: list_bins(connection)):
-        grams = (str(row.verification_interval_grams), str(row.capacity_grams))
-        table.add_row(row.id, row.site_id, row.state, *grams)
-    console.print(table)
-
-
-@bin_app.command("suspend")
-def bin_suspend(bin_id: Annotated[str, typer.Argument()], data: DataOption = None) -> None:
-    """Take nothing more from a bin, from now on."""
-    in_transaction(data, lambda connection, _: suspend_bin(connection, bin_id))
-    console.print(f"Bin {bin_id} is suspended.")
-
-
-@bin_app.command("resume")
-def bin_resume(bin_id: Annotated[str, typer.Argument()], data: DataOption = None) -> None:
-    """Take events of a suspended bin again; it sends what it has kept."""
-    in_transaction(data, lambda connection, _: resume_bin(connection, bin_id))
-    console.print(f"Bin {bin_id} is active.")

@@ -82,8 +82,13 @@ def _moment_of_option(text: str) -> datetime:
 
 def from_option(otherwise: str) -> OptionInfo:
     """The option --from, of a time; `otherwise` is a sentence on what holds where it is not given."""
+    return moment_option("--from", otherwise)
+
+
+def moment_option(name: str, otherwise: str) -> OptionInfo:
+    """The same by another name."""
     option: OptionInfo = typer.Option(
-        "--from", parser=_moment_of_option, metavar="TIME", help=f"{TIME_EXAMPLE}. {otherwise}"
+        name, parser=_moment_of_option, metavar="TIME", help=f"{TIME_EXAMPLE}. {otherwise}"
     )
     return option
 
