@@ -1,9 +1,14 @@
-"""A bin, with the standard library alone: python bin.py demo.json [memory.db]
+"""A bin, with the standard library alone.
+
+    python bin.py memory.db claim https://bins.example 7K3QX-9M2TB-4DWHZ-N8VJE-1RG6P
+    python bin.py memory.db weigh paper 1250 04A224B15C6180     # material, grams and, where one was shown, the card
+    python bin.py memory.db send        # what waits, oldest first; prints the outcomes
+    python bin.py memory.db config      # materials and tariffs to show, thresholds, firmware
+    python bin.py memory.db rotate      # to another key
 
 Keeps each drop on disk before it says thank you, numbers them, and sends what waits when there is a network: the same
-bytes until there is an outcome, signed anew each time. Run with a demo's `demo.json` it plays the demo's first HMAC bin
-after an outage: three drops in one batch, the same batch again, and another weight under an id that was used.
-docs/devices.md explains the protocol; bin_client.c is the same for a microcontroller.
+bytes until there is an outcome, signed anew each time. docs/devices.md explains the protocol; bin_client.h is the same
+for a microcontroller, and bin_demo.py plays a bin of a demo with it.
 """
 
 import base64
@@ -19,13 +24,15 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-WEIGH_EVENTS = "/v1/weigh-events"
+WEIGH_EVENTS, TELEMETRY = "/v1/weigh-events", "/v1/telemetry"
+CLAIM, CONFIG, KEYS, CONFIRM = "/v1/bins/claim", "/v1/bins/me/config", "/v1/bins/me/keys", "/v1/bins/me/keys/confirm"
 COVERED = '("@method" "@path" "@query" "content-digest")'
 BATCH_EVENTS_MAX = 500
 ATTEMPTS_MAX = 12
@@ -56,31 +63,33 @@ def signed_headers(
     }
 
 
-def weigh_event(
-    bin_id: str,
-    event_id: str,
-    time_seconds: int,
+def cloud_event(kind: str, bin_id: str, event_id: str, time_seconds: int, data: dict[str, Any]) -> bytes:
+    """The event's JSON: in this order and without a space, as bin_client.h writes it."""
+    event = {
+        "specversion": "1.0",
+        "type": f"tanbi.{kind}.v1",
+        "source": f"/bins/{bin_id}",
+        "id": event_id,
+        "time": datetime.fromtimestamp(time_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "data": data,
+    }
+    return json.dumps(event, separators=(",", ":")).encode()
+
+
+def drop_data(
     sequence: int,
     material: str,
     weight_grams: int,
     credential: dict[str, str] | None = None,
     box_weight_grams: int | None = None,
-) -> bytes:
-    """The event's JSON, the same bytes as bin_client.c writes; `credential` is {"kind": "card", "value": "04A2…"}."""
+) -> dict[str, Any]:
+    """What a weigh event says; `credential` is {"kind": "card", "value": "04A2…"}."""
     data: dict[str, Any] = {"sequence": sequence, "material": material, "weight_grams": weight_grams}
     if credential is not None:
         data["credential"] = credential
     if box_weight_grams is not None:
         data["box_weight_grams"] = box_weight_grams
-    event = {
-        "specversion": "1.0",
-        "type": "tanbi.weigh-event.v1",
-        "source": f"/bins/{bin_id}",
-        "id": event_id,
-        "time": datetime.fromtimestamp(time_seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),  # noqa: UP017  # also for older Pythons
-        "data": data,
-    }
-    return json.dumps(event, separators=(",", ":")).encode()
+    return data
 
 
 def action(status: int, code: str) -> str:
@@ -100,6 +109,7 @@ class Kept(NamedTuple):
     """An event that waits: `body` is what is sent, to the byte, however often."""
 
     sequence: int
+    path: str
     body: bytes
 
 
@@ -115,29 +125,46 @@ class Memory:
         # Each commit is on the disk before it returns, and no second process numbers events here.
         self._db.executescript(
             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL;"
-            "CREATE TABLE IF NOT EXISTS event"
-            " (sequence INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, refused TEXT)"
+            "CREATE TABLE IF NOT EXISTS event (sequence INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL,"
+            " body BLOB NOT NULL, refused TEXT);"
+            "CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
         )
 
-    def keep(self, write: Callable[[int], bytes]) -> Kept:
-        """A new event, written by `write` once it has its number: both or neither."""
+    def facts(self) -> dict[str, str]:
         with self._lock:
+            return dict(self._db.execute("SELECT name, value FROM fact").fetchall())
+
+    def learn(self, **facts: str | None) -> None:
+        """All of these or none; what is None is forgotten."""
+        with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                sequence = self._db.execute("INSERT INTO event (body) VALUES ('')").lastrowid or 0
-                kept = Kept(sequence, write(sequence))
-                self._db.execute("UPDATE event SET body = ? WHERE sequence = ?", (kept.body, sequence))
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-            return kept
+            for name, value in facts.items():
+                self._db.execute("DELETE FROM fact WHERE name = ?", (name,))
+                if value is not None:
+                    self._db.execute("INSERT INTO fact VALUES (?, ?)", (name, value))
+
+    def count_from(self, sequence: int) -> None:
+        """The next event has this number, or a higher one where this memory has counted further."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("INSERT OR IGNORE INTO event (sequence, path, body) VALUES (?, '', '')", (sequence,))
+            self._db.execute("DELETE FROM event WHERE path = ''")
+
+    def keep(self, path: str, write: Callable[[int], bytes]) -> Kept:
+        """A new event, written by `write` once it has its number: both or neither."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            sequence = self._db.execute("INSERT INTO event (path, body) VALUES (?, '')", (path,)).lastrowid or 0
+            kept = Kept(sequence, path, write(sequence))
+            self._db.execute("UPDATE event SET body = ? WHERE sequence = ?", (kept.body, sequence))
+        return kept
 
     def waiting(self, count_max: int) -> list[Kept]:
-        """The oldest first: so nothing is late that need not be."""
-        query = "SELECT sequence, body FROM event WHERE refused IS NULL ORDER BY sequence LIMIT ?"
+        """The oldest first, so that nothing is late that need not be; all of them for one path."""
+        query = "SELECT sequence, path, body FROM event WHERE refused IS NULL ORDER BY sequence LIMIT ?"
         with self._lock:
-            return [Kept(*row) for row in self._db.execute(query, (count_max,))]
+            found = [Kept(*row) for row in self._db.execute(query, (count_max,))]
+        return list(takewhile(lambda kept: kept.path == found[0].path, found))
 
     def forget(self, events: Sequence[Kept]) -> None:
         between = (events[0].sequence, events[-1].sequence)
@@ -158,50 +185,86 @@ class Answer(NamedTuple):
 
     status: int
     document: Any
-    date_seconds: float | None
-    retry_after_seconds: float
+    headers: Mapping[str, str]
+
+    def member(self, name: str) -> Any:
+        return self.document.get(name) if isinstance(self.document, dict) else None
 
     @property
     def code(self) -> str:
-        return str(self.document.get("code", "")) if isinstance(self.document, dict) else ""
+        return str(self.member("code") or "")
 
     @property
     def service_seconds(self) -> float | None:
         """The service's clock: what it says, or else the Date, which a proxy may have written."""
-        said = self.document.get("server_unix_seconds") if isinstance(self.document, dict) else None
-        return said if isinstance(said, int) else self.date_seconds
+        said = self.member("server_unix_seconds")
+        if isinstance(said, int):
+            return said
+        try:
+            return parsedate_to_datetime(self.headers["Date"]).timestamp()
+        except (KeyError, ValueError):
+            return None
+
+    @property
+    def retry_after_seconds(self) -> float:
+        value = self.headers.get("Retry-After", "")
+        return float(value) if value.isdecimal() else 0.0
 
     def outcomes(self, count: int) -> list[dict[str, Any]] | None:
         """One of each event; None where it was not the service that answered, but a portal's page, say."""
-        found = self.document.get("outcomes") if isinstance(self.document, dict) else None
+        found = self.member("outcomes")
         return found if isinstance(found, list) and len(found) == count else None
 
 
-NO_ANSWER = Answer(0, None, None, 0.0)
+NO_ANSWER = Answer(0, None, {})
+
+
+def send(method: str, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    request = urllib.request.Request(url, data=body or None, headers=headers, method=method)  # noqa: S310  # the operator's own address
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310  # as above
+            return _read(response.status, response)
+    except urllib.error.HTTPError as refusal:
+        return _read(refusal.code, refusal)
+    except (OSError, http.client.HTTPException):
+        return NO_ANSWER
+
+
+def _read(status: int, response: Any) -> Answer:
+    try:
+        return Answer(status, json.loads(response.read()), response.headers)
+    except ValueError:
+        return Answer(status, None, response.headers)
+    except (OSError, http.client.HTTPException):
+        return NO_ANSWER  # half an answer is none
+
+
+def claim(memory: Memory, base_url: str, claim_code: str) -> Answer:
+    """Give the bin of `memory` its name and key, once; 201 says who it is."""
+    body = json.dumps({"claim_code": claim_code, "algorithm": "hmac-sha256"}).encode()
+    answer = send("POST", base_url + CLAIM, {"Content-Type": "application/json"}, body)
+    if answer.status == 201:
+        who = {name: answer.document[name] for name in ("bin_id", "keyid", "secret")}
+        memory.learn(base_url=base_url, **who, next_keyid=None, next_secret=None)
+    return answer
 
 
 class Bin:
-    """One bin. `clock` says what its own clock says, `sleep` waits."""
+    """The bin that `memory` knows. `clock` says what its own clock says, `sleep` waits."""
 
     def __init__(
         self,
-        base_url: str,
-        bin_id: str,
-        keyid: str,
-        secret: bytes,
         memory: Memory,
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._base_url = base_url
-        self._bin_id = bin_id
-        self._keyid = keyid
-        self._secret = secret
         self._memory = memory
         self._clock = clock
         self._sleep = sleep
-        # By how much the clock is behind the service's, which a real bin keeps or sets its clock by.
+        facts = memory.facts()
+        self._base_url, self._bin_id = facts["base_url"], facts["bin_id"]
+        # By how much the clock is behind the service's; a controller sets its clock instead.
         self._behind_seconds = 0.0
 
     def weigh(
@@ -213,17 +276,52 @@ class Bin:
     ) -> Kept:
         """A drop, on the disk when this returns: only then does the bin say thank you."""
         event_id, now = str(uuid.uuid4()), int(self._now())
-        return self._memory.keep(
-            lambda sequence: weigh_event(
-                self._bin_id, event_id, now, sequence, material, weight_grams, credential, box_weight_grams
-            )
-        )
+
+        def write(sequence: int) -> bytes:
+            data = drop_data(sequence, material, weight_grams, credential, box_weight_grams)
+            return cloud_event("weigh-event", self._bin_id, event_id, now, data)
+
+        return self._memory.keep(WEIGH_EVENTS, write)
+
+    def tell(self, **data: Any) -> Answer:
+        """Telemetry; with nothing to tell, a heartbeat. It is not kept: the next one says how the bin is then."""
+        body = cloud_event("telemetry", self._bin_id, str(uuid.uuid4()), int(self._now()), data)
+        return self.call("POST", TELEMETRY, body, {"Content-Type": "application/cloudevents+json"})
+
+    def config(self) -> Any:
+        """What the bin needs to know, as it was told now or before; None where it was never told. Sets the clock, and
+        after a loss of this memory where the count goes on."""
+        facts = self._memory.facts()
+        headers = {"If-None-Match": facts["etag"]} if "etag" in facts else {}
+        answer = self.call("GET", CONFIG, b"", headers)
+        if answer.status == 200 and answer.document is not None:
+            if "etag" not in facts and answer.document["sequence"]["next"] > 0:
+                self._memory.count_from(answer.document["sequence"]["next"] - 1)
+            self._memory.learn(etag=answer.headers["ETag"], config=json.dumps(answer.document))
+        return json.loads(self._memory.facts().get("config", "null"))
+
+    def rotate(self) -> Answer:
+        """To another secret; may be called again wherever it was interrupted."""
+        if "next_keyid" not in self._memory.facts():
+            wanted = b'{"algorithm":"hmac-sha256"}'
+            issued = self.call("POST", KEYS, wanted, {"Content-Type": "application/json"})
+            if issued.status != 201:
+                return issued
+            # Written down before it is confirmed: a key that counts and is lost locks the bin out.
+            self._memory.learn(next_keyid=issued.document["keyid"], next_secret=issued.document["secret"])
+        facts = self._memory.facts()
+        following = {"keyid": facts["next_keyid"], "secret": facts["next_secret"]}
+        confirmed = self.call("POST", CONFIRM, b"{}", {"Content-Type": "application/json"}, key=following)
+        if confirmed.status == 200:
+            self._memory.learn(**following, next_keyid=None, next_secret=None)
+        elif confirmed.code == "key_unknown":
+            self._memory.learn(next_keyid=None, next_secret=None)
+        return confirmed
 
     def send_waiting(self) -> list[dict[str, Any]]:
         """Send all that waits, oldest first; the outcomes. What got none after so many attempts stays for later."""
         told: list[dict[str, Any]] = []
-        count, pause_seconds, clock_was_set = BATCH_EVENTS_MAX, PAUSE_SECONDS_MIN, False
-        attempts = 0
+        count, pause_seconds, attempts = BATCH_EVENTS_MAX, PAUSE_SECONDS_MIN, 0
         while attempts < ATTEMPTS_MAX and (events := self._memory.waiting(count)):
             answer = self.post(events)
             outcomes = answer.outcomes(len(events))
@@ -233,9 +331,6 @@ class Bin:
                 told += outcomes
                 # What was refused is behind: larger batches again.
                 count, pause_seconds, attempts = min(2 * count, BATCH_EVENTS_MAX), PAUSE_SECONDS_MIN, 0
-            elif do == CLOCK and answer.service_seconds is not None and not clock_was_set:
-                self._behind_seconds = answer.service_seconds - self._clock()
-                clock_was_set = True
             elif do == SPLIT and len(events) > 1:
                 count = len(events) // 2
             elif do == SPLIT:
@@ -254,65 +349,53 @@ class Bin:
         """One request with these events, which are not touched: one alone, or a batch."""
         bodies = [event.body for event in events]
         body = bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
-        headers = {
-            "Content-Type": f"application/cloudevents{'' if len(bodies) == 1 else '-batch'}+json",
-            **signed_headers(self._keyid, self._secret, "POST", WEIGH_EVENTS, body, int(self._now())),
-        }
-        return send(self._base_url + WEIGH_EVENTS, headers, body)
+        kind = "application/cloudevents+json" if len(bodies) == 1 else "application/cloudevents-batch+json"
+        return self.call("POST", events[0].path, body, {"Content-Type": kind})
+
+    def call(
+        self, method: str, target: str, body: bytes, headers: dict[str, str], key: dict[str, str] | None = None
+    ) -> Answer:
+        """A signed request and its answer; where the clock was wrong it is set, and the request signed anew, once."""
+        known, answer = key or self._memory.facts(), NO_ANSWER
+        for _ in range(2):
+            secret = base64.b64decode(known["secret"])
+            signed = signed_headers(known["keyid"], secret, method, target, body, int(self._now()))
+            answer = send(method, self._base_url + target, headers | signed, body)
+            if action(answer.status, answer.code) != CLOCK or answer.service_seconds is None:
+                break
+            self._behind_seconds = answer.service_seconds - self._clock()
+        return answer
 
     def _now(self) -> float:
         return self._clock() + self._behind_seconds
 
 
-def send(url: str, headers: dict[str, str], body: bytes | None) -> Answer:
-    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310  # the operator's own address
-    try:
-        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310  # as above
-            return read(response.status, response)
-    except urllib.error.HTTPError as refusal:
-        return read(refusal.code, refusal)
-    except (OSError, http.client.HTTPException):
-        return NO_ANSWER
-
-
-def read(status: int, response: Any) -> Answer:
-    try:
-        document = json.loads(response.read())
-    except ValueError:
-        document = None
-    except (OSError, http.client.HTTPException):
-        return NO_ANSWER  # half an answer is none
-    date, retry_after = response.headers.get("Date"), response.headers.get("Retry-After", "")
-    try:
-        date_seconds = None if date is None else parsedate_to_datetime(date).timestamp()
-    except ValueError:
-        date_seconds = None
-    return Answer(status, document, date_seconds, float(retry_after) if retry_after.isdecimal() else 0.0)
-
-
 def main() -> None:
-    if len(sys.argv) not in (2, 3) or not Path(sys.argv[1]).is_file():
-        sys.exit(f"usage: {sys.argv[0]} demo.json [memory.db] (`make demo` says where the first is)")
-    demo = json.loads(Path(sys.argv[1]).read_text())
-    known = next(smart_bin for smart_bin in demo["bins"] if smart_bin["alg"] == "hmac-sha256")
-    memory = Memory(sys.argv[2] if len(sys.argv) == 3 else Path(sys.argv[1]).with_name("bin.db"))
-    smart_bin = Bin(demo["base_url"], known["id"], known["keyid"], base64.b64decode(known["private_key"]), memory)
-    if send(demo["base_url"] + "/livez", {}, None).status == 0:
-        sys.exit(f"nothing answers at {demo['base_url']}: start a demo with `make demo`")
-    card = {"kind": "card", "value": demo["residents"][0]["card"]}
-    for weight_grams, shown in ((1250, card), (430, card), (2100, None)):
-        kept = smart_bin.weigh("paper", weight_grams, shown)
-        print(f"kept as {kept.sequence}: {kept.body.decode()}")
-    batch = memory.waiting(BATCH_EVENTS_MAX)
-    print(f"after the outage: {json.dumps(smart_bin.send_waiting())}")
-    print(f"same batch again: {json.dumps(smart_bin.post(batch).document)}")
-    another = Kept(kept.sequence, kept.body.replace(b'"weight_grams":2100', b'"weight_grams":9999'))
-    print(f"another weight, same id: {json.dumps(smart_bin.post([another]).document)}")
-    headers = signed_headers(
-        known["keyid"], base64.b64decode(known["private_key"]), "POST", WEIGH_EVENTS, kept.body, int(time.time())
-    )
-    print("a request:", f"POST {WEIGH_EVENTS}", *(f"{name}: {value}" for name, value in headers.items()), sep="\n")
-    print(f"\n{kept.body.decode()}")
+    usage = (__doc__ or "").split("\n\n")[1]
+    if len(sys.argv) < 3:
+        sys.exit(usage)
+    memory = Memory(sys.argv[1])
+    match sys.argv[2:]:
+        case ["claim", base_url, claim_code]:
+            answer = claim(memory, base_url.rstrip("/"), claim_code)
+            print(answer.status, answer.code or answer.member("bin_id") or "")
+            return
+        case _ if "keyid" not in memory.facts():
+            sys.exit("this bin has to be claimed first")
+    smart_bin = Bin(memory)
+    match sys.argv[2:]:
+        case ["weigh", material, grams, *cards] if len(cards) <= 1 and grams.isdecimal():
+            kept = smart_bin.weigh(material, int(grams), {"kind": "card", "value": cards[0]} if cards else None)
+            print(kept.body.decode())
+        case ["send"]:
+            print(*map(json.dumps, smart_bin.send_waiting()), sep="\n")
+        case ["config"]:
+            print(json.dumps(smart_bin.config(), ensure_ascii=False, indent=1))
+        case ["rotate"]:
+            answer = smart_bin.rotate()
+            print(answer.status, answer.code)
+        case _:
+            sys.exit(usage)
 
 
 if __name__ == "__main__":

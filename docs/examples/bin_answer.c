@@ -28,8 +28,7 @@ static bool same_word(tanbi_text text, const char *literal)
     return i == text.length && literal[i] == '\0';
 }
 
-/* The whole number a text is; TANBI_ABSENT for anything else. */
-static int64_t number_of(tanbi_text text)
+int64_t tanbi_json_number(tanbi_text text)
 {
     int64_t number = 0;
     size_t i;
@@ -50,7 +49,7 @@ static int64_t digits_at(const char *at, size_t count)
 
     text.at = at;
     text.length = count;
-    return number_of(text);
+    return tanbi_json_number(text);
 }
 
 /* Unix seconds of `Fri, 20 Nov 2026 02:00:00 GMT`, the one form that HTTP sends (RFC 9110 §5.6.7). */
@@ -119,7 +118,7 @@ static bool take_header(tanbi_text name, tanbi_text value, tanbi_answer *answer,
     int64_t number;
 
     if (same_word(name, "content-length")) {
-        number = number_of(value);
+        number = tanbi_json_number(value);
         if (number == TANBI_ABSENT || (*body_bytes != TANBI_ABSENT && *body_bytes != number))
             return false;
         *body_bytes = number;
@@ -128,8 +127,10 @@ static bool take_header(tanbi_text name, tanbi_text value, tanbi_answer *answer,
     } else if (same_word(name, "date")) {
         answer->date = date_of(value);
     } else if (same_word(name, "retry-after")) {
-        number = number_of(value);
+        number = tanbi_json_number(value);
         answer->retry_after_seconds = number == TANBI_ABSENT ? 0 : number > 86400 ? 86400 : (int32_t)number;
+    } else if (same_word(name, "etag")) {
+        answer->etag = value;
     } else if (same_word(name, "connection")) {
         answer->closes = same_word(value, "close");
     }
@@ -251,18 +252,24 @@ static tanbi_result next_member(tanbi_text json, size_t *at, tanbi_text *name, t
                                                                                                   : TANBI_MALFORMED;
 }
 
-/* The value of a member of the body, which is an object. */
-static bool find_member(tanbi_text json, const char *wanted, tanbi_text *value)
+bool tanbi_json_member(tanbi_text object, const char *wanted, tanbi_text *value)
 {
     tanbi_text name;
     size_t at = 0;
 
-    if (!take_char(json, &at, '{'))
+    if (!take_char(object, &at, '{'))
         return false;
-    while (next_member(json, &at, &name, value) == TANBI_OK)
+    while (next_member(object, &at, &name, value) == TANBI_OK)
         if (tanbi_text_is(name, wanted))
             return true;
     return false;
+}
+
+bool tanbi_json_element(tanbi_text array, size_t *at, tanbi_text *value)
+{
+    if (!take_char(array, at, *at == 0 ? '[' : ',') || take_char(array, at, ']'))
+        return false;
+    return take_value(array, at, value);
 }
 
 tanbi_text tanbi_problem_code(const tanbi_answer *answer)
@@ -270,7 +277,7 @@ tanbi_text tanbi_problem_code(const tanbi_answer *answer)
     static const tanbi_text none = {"", 0};
     tanbi_text code;
 
-    return find_member(answer->body, "code", &code) ? code : none;
+    return tanbi_json_member(answer->body, "code", &code) ? code : none;
 }
 
 int64_t tanbi_service_time(const tanbi_answer *answer)
@@ -278,8 +285,8 @@ int64_t tanbi_service_time(const tanbi_answer *answer)
     tanbi_text said;
     int64_t seconds = TANBI_ABSENT;
 
-    if (find_member(answer->body, "server_unix_seconds", &said))
-        seconds = number_of(said);
+    if (tanbi_json_member(answer->body, "server_unix_seconds", &said))
+        seconds = tanbi_json_number(said);
     return seconds == TANBI_ABSENT ? answer->date : seconds;
 }
 
@@ -303,9 +310,9 @@ static void take_member(tanbi_text name, tanbi_text value, tanbi_outcome *outcom
     else if (tanbi_text_is(name, "outcome"))
         outcome->kind = kind_of(value);
     else if (tanbi_text_is(name, "coins"))
-        outcome->coins = number_of(value);
+        outcome->coins = tanbi_json_number(value);
     else if (tanbi_text_is(name, "balance_coins"))
-        outcome->balance_coins = number_of(value);
+        outcome->balance_coins = tanbi_json_number(value);
     else if (tanbi_text_is(name, "code") && !absent)
         outcome->code = value;
 }
@@ -313,7 +320,7 @@ static void take_member(tanbi_text name, tanbi_text value, tanbi_outcome *outcom
 tanbi_result tanbi_outcomes_begin(const tanbi_answer *answer, tanbi_outcomes *outcomes)
 {
     outcomes->at = 0;
-    if (!find_member(answer->body, "outcomes", &outcomes->list) || !take_char(outcomes->list, &outcomes->at, '['))
+    if (!tanbi_json_member(answer->body, "outcomes", &outcomes->list) || !take_char(outcomes->list, &outcomes->at, '['))
         return TANBI_MALFORMED;
     return TANBI_OK;
 }

@@ -116,7 +116,8 @@ typedef struct {
     const char *content_type; /* NULL where there is no body */
     const void *body;
     size_t body_bytes;
-    int64_t created; /* now, in Unix seconds: sign each retry anew */
+    int64_t created;           /* now, in Unix seconds: sign each retry anew */
+    const char *if_none_match; /* the ETag of what is known already, or NULL */
 } tanbi_request;
 
 typedef struct {
@@ -125,8 +126,17 @@ typedef struct {
     size_t secret_bytes;
 } tanbi_key;
 
-/* The request's head, signed with HMAC-SHA-256 (RFC 9421, RFC 9530), the empty line included; the body follows it as it
- * is. The connection stays open for the next request. */
+/* The values of the headers Content-Digest, Signature-Input and Signature, closed with a NUL; over MQTT they are User
+ * Properties. HMAC-SHA-256, by RFC 9421 and RFC 9530. */
+typedef struct {
+    char digest[64];
+    char input[256];
+    char signature[64];
+} tanbi_signature;
+
+tanbi_result tanbi_sign(const tanbi_request *request, const tanbi_key *key, tanbi_signature *made);
+
+/* The request's head, signed, the empty line included; the body follows it as it is. The connection stays open for the next request. `key` is NULL for a claim, which is not signed. */
 tanbi_result tanbi_write_head(const tanbi_request *request, const tanbi_key *key, char *buffer, size_t size,
                               size_t *length);
 
@@ -140,7 +150,8 @@ typedef struct {
     int64_t date;                /* of the Date header, Unix seconds; or TANBI_ABSENT */
     int32_t retry_after_seconds; /* 0 where the service asks for nothing */
     bool closes;                 /* the service closes the connection after this answer */
-    tanbi_text body;             /* points into what was received */
+    tanbi_text etag;             /* empty where there is none; these two point into what was received */
+    tanbi_text body;
 } tanbi_answer;
 
 /* Read on while this is TANBI_INCOMPLETE and the buffer has room; both are the answer's own fault otherwise. */
@@ -152,6 +163,13 @@ tanbi_text tanbi_problem_code(const tanbi_answer *answer);
 /* The service's clock, Unix seconds: what its answer says, or else the Date, which a proxy may have written; or
  * TANBI_ABSENT. Believe it over TLS alone. */
 int64_t tanbi_service_time(const tanbi_answer *answer);
+
+/* As much of JSON as answers need. The value of an object's member, a string without its quotes and with its escapes;
+ * false where there is none. The next element of an array from *at = 0 on, false after the last. And the whole number
+ * that a value is, or TANBI_ABSENT. */
+bool tanbi_json_member(tanbi_text object, const char *name, tanbi_text *value);
+bool tanbi_json_element(tanbi_text array, size_t *at, tanbi_text *value);
+int64_t tanbi_json_number(tanbi_text value);
 
 /* What the table in docs/devices.md says to do. */
 typedef enum {

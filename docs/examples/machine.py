@@ -108,7 +108,7 @@ def someone_with(demo: dict[str, Any], coins: int) -> dict[str, str]:
             sys.exit(f"{demo['base_url']} does not answer as this demo.json's demo: {status} {json.dumps(me)}")
         if me["balance_coins"] >= coins:
             return bearer
-    sys.exit(f"nobody has {coins} coins yet: wait for the fleet, or run bin.py first")
+    sys.exit(f"nobody has {coins} coins yet: wait for the fleet, or run bin_demo.py first")
 
 
 def new_pay_code(demo: dict[str, Any], resident: dict[str, str]) -> str:

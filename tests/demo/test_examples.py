@@ -44,7 +44,7 @@ async def test_the_machine_captures_what_it_gave_out_and_voids_what_it_did_not(
     status, _, complaints = await run("machine.py", demo_json)
     assert (status, complaints) == (
         1,
-        "nobody has 100 coins yet: wait for the fleet, or run bin.py first\n",
+        "nobody has 100 coins yet: wait for the fleet, or run bin_demo.py first\n",
     )
     card = {"kind": "card", "value": planted.residents[4].card}
     await outcome(demo_client, planted.bins[0], credential=card)
@@ -67,7 +67,7 @@ async def test_the_machine_captures_what_it_gave_out_and_voids_what_it_did_not(
 
 async def test_the_bin_is_credited_once_and_contradicts_itself_once(demo_json: Path) -> None:
     for sequence in (1, 4):
-        status, out, complaints = await run("bin.py", demo_json)
+        status, out, complaints = await run("bin_demo.py", demo_json)
         assert (status, complaints) == (0, "")
         said = dict(line.split(": ", 1) for line in out.splitlines() if ": " in line)
         # It goes on counting where it ended.
@@ -81,7 +81,7 @@ def names(outcomes: list[dict[str, Any]]) -> list[str]:
     return [outcome["outcome"] for outcome in outcomes]
 
 
-@pytest.mark.parametrize("program", ["machine.py", "bin.py"])
+@pytest.mark.parametrize("program", ["machine.py", "bin_demo.py"])
 async def test_where_nothing_listens_is_one_sentence(program: str, planted: Credentials, tmp_path: Path) -> None:
     # Port 1 is nobody's.
     write_demo_file(tmp_path / "demo.json", "http://127.0.0.1:1", planted)

@@ -1,6 +1,9 @@
 """The reference client in Python: what it keeps, what it sends again, and what it does not."""
 
 import asyncio
+import base64
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.tables import bin_, weigh_event
+from tests.devices.compiling import EXAMPLES
 from tests.devices.examples import reference_client
 from tests.devices.relay import CUT, OF_OTHERS, PORTAL, relay
+from tests.fleet.field import BIN as BIN_ID
+from tests.fleet.field import Field
 from tests.world import CARD, World
 
 BIN = reference_client()
+JSON = {"Content-Type": "application/json"}
 SHOWN = {"kind": "card", "value": CARD}
 Client = TestClient[web.Request, web.Application]
 
@@ -37,9 +44,12 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def bin_at(world: World, memory: Any, waits: list[float]) -> Callable[..., Any]:
+    """The world's HMAC bin, which finds the service at this port."""
+    secret = base64.b64encode(world.hmac.secret).decode()
+
     def make(port: int | None, **changes: Any) -> Any:
-        known = {"bin_id": "NK-0002", "keyid": world.hmac.keyid, "secret": world.hmac.secret, "sleep": waits.append}
-        return BIN.Bin(f"http://127.0.0.1:{port}", memory=memory, **(known | changes))
+        memory.learn(base_url=f"http://127.0.0.1:{port}", bin_id="NK-0002", keyid=world.hmac.keyid, secret=secret)
+        return BIN.Bin(memory, **({"sleep": waits.append} | changes))
 
     return make
 
@@ -87,7 +97,7 @@ async def test_the_count_goes_on_after_a_restart_and_never_back(tmp_path: Path) 
     path = tmp_path / "bin.db"
     for expected in (1, 2, 3):
         memory = BIN.Memory(path)
-        kept = memory.keep(lambda sequence: b"%d" % sequence)
+        kept = memory.keep("/", lambda sequence: b"%d" % sequence)
         assert (kept.sequence, kept.body) == (expected, b"%d" % expected)
         memory.forget([kept])
         memory.close()
@@ -95,8 +105,8 @@ async def test_the_count_goes_on_after_a_restart_and_never_back(tmp_path: Path) 
 
 async def test_a_drop_that_cannot_be_written_takes_no_number(memory: Any) -> None:
     with pytest.raises(ZeroDivisionError):
-        memory.keep(lambda _: 1 // 0)
-    assert memory.keep(lambda _: b"").sequence == 1
+        memory.keep("/", lambda _: 1 // 0)
+    assert memory.keep("/", lambda _: b"").sequence == 1
 
 
 async def test_a_wrong_clock_is_set_by_the_answer_and_later_drops_have_the_time(
@@ -118,7 +128,7 @@ async def test_one_event_that_is_no_json_is_set_aside_and_holds_up_none(
     for number in range(1, 10):
         smart_bin.weigh("paper", 100 * number, SHOWN)
         if number == 6:
-            memory.keep(lambda _: b'{"specversion": "1.0", "ty\x00')
+            memory.keep(BIN.WEIGH_EVENTS, lambda _: b'{"specversion": "1.0", "ty\x00')
     assert names(await asyncio.to_thread(smart_bin.send_waiting)) == ["credited"] * 9
     assert memory.waiting(10) == []
     assert await sequences(engine) == [1, 2, 3, 4, 5, 6, 8, 9, 10]
@@ -139,3 +149,85 @@ async def test_a_suspended_bin_keeps_all_and_asks_no_more_for_now(
     assert await asyncio.to_thread(smart_bin.send_waiting) == []
     assert (waits, len(memory.waiting(10))) == ([], 1)
     assert capsys.readouterr().err == "refused: 403 bin_suspended; ask the operator\n"
+
+
+@pytest.fixture
+async def claimed(field: Field, memory: Any) -> Any:
+    """A bin that was registered, and claimed with its code."""
+    await field.register()
+    base_url, code = str(field.client.make_url("")).rstrip("/"), await field.claim_code()
+    assert (await asyncio.to_thread(BIN.claim, memory, base_url, code)).status == 201
+    return BIN.Bin(memory)
+
+
+async def test_a_claimed_bin_reads_what_to_show_and_weighs(claimed: Any, engine: AsyncEngine) -> None:
+    config = await asyncio.to_thread(claimed.config)
+    assert [(each["id"], each["coins_per_kg"]) for each in config["materials"]][1] == ("paper", 100)
+    claimed.weigh("paper", 1250, SHOWN)
+    assert names(await asyncio.to_thread(claimed.send_waiting)) == ["credited"]
+    told = await asyncio.to_thread(claimed.tell, temperature_celsius=21.5, smoke=False)
+    assert names(told.document["outcomes"]) == ["recorded"]
+    # Not changed: what was read before is as good.
+    assert await asyncio.to_thread(claimed.config) == config
+
+
+async def test_a_bin_that_lost_its_memory_is_claimed_again_and_counts_on(
+    claimed: Any, field: Field, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    for _ in range(3):
+        claimed.weigh("paper", 1250, SHOWN)
+    await asyncio.to_thread(claimed.send_waiting)
+    memory = BIN.Memory(tmp_path / "new.db")
+    base_url, code = str(field.client.make_url("")).rstrip("/"), await field.claim_code()
+    assert (await asyncio.to_thread(BIN.claim, memory, base_url, code)).status == 201
+    again = BIN.Bin(memory)
+    await asyncio.to_thread(again.config)
+    assert again.weigh("paper", 1250, SHOWN).sequence == 4
+    assert names(await asyncio.to_thread(again.send_waiting)) == ["credited"]
+    assert await sequences(engine) == [1, 2, 3, 4]
+    memory.close()
+
+
+async def test_a_bin_goes_over_to_another_key_wherever_it_was_interrupted(
+    claimed: Any, memory: Any, field: Field
+) -> None:
+    before = memory.facts()
+    assert (await asyncio.to_thread(claimed.rotate)).status == 200
+    assert memory.facts()["keyid"] == f"{BIN_ID}:2"
+    # The power fails between the answer with the secret and its confirmation.
+    issued = await asyncio.to_thread(claimed.call, "POST", BIN.KEYS, b'{"algorithm":"hmac-sha256"}', JSON)
+    memory.learn(next_keyid=issued.document["keyid"], next_secret=issued.document["secret"])
+    assert (await asyncio.to_thread(BIN.Bin(memory).rotate)).status == 200
+    facts = memory.facts()
+    assert (facts["keyid"], facts["secret"], "next_keyid" in facts) == (
+        f"{BIN_ID}:3",
+        issued.document["secret"],
+        False,
+    )
+    claimed.weigh("paper", 1250, SHOWN)
+    assert names(await asyncio.to_thread(claimed.send_waiting)) == ["credited"]
+    # Of three keys the oldest has ended.
+    refused = await asyncio.to_thread(claimed.call, "GET", BIN.CONFIG, b"", {}, before)
+    assert (refused.status, refused.code) == (401, "key_unknown")
+
+
+async def test_a_bin_is_run_from_a_shell(field: Field, tmp_path: Path) -> None:
+    await field.register()
+    base_url, code = str(field.client.make_url("")), await field.claim_code()
+
+    async def run(*arguments: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-W", "error", str(EXAMPLES / "bin.py"), str(tmp_path / "bin.db"), *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        return (await process.communicate())[0].decode()
+
+    assert await run("send") == "this bin has to be claimed first\n"
+    assert await run("claim", base_url, code) == f"201 {BIN_ID}\n"
+    assert json.loads(await run("weigh", "paper", "1250", CARD))["data"]["sequence"] == 1
+    assert json.loads(await run("send"))["outcome"] == "credited"
+    assert json.loads(await run("config"))["bin_id"] == BIN_ID
+    assert await run("rotate") == "200 \n"
+    assert (await run("dance")).startswith("    python bin.py memory.db claim")

@@ -15,6 +15,7 @@ from schemas.signatures import Algorithm, SigningKey
 from service.tables import weigh_event
 from tests.devices.compiling import EXAMPLES, build, needs_compiler
 from tests.devices.relay import CUT, OF_OTHERS, relay
+from tests.fleet.field import BIN, Field
 from tests.world import CARD, World
 
 pytestmark = needs_compiler
@@ -32,21 +33,25 @@ def lines(count: int, *, grams: int = 1250, card: str = CARD) -> str:
     return "".join(f"drop-{number} {now} {number} paper {grams} {20_000 + number} {card}\n" for number in range(count))
 
 
-async def run(program: Path, port: int, world: World, drops: str, *more: str) -> tuple[int | None, list[str], str]:
-    """Exit status, the lines it printed, and its complaints."""
+async def call(program: Path, *arguments: str, secret: bytes = b"", said: str = "") -> tuple[int | None, str, str]:
+    """Exit status, what it printed, and its complaints."""
     process = await asyncio.create_subprocess_exec(
         program,
-        str(port),
-        "NK-0002",
-        world.hmac.keyid,
-        *more,
+        *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={"TANBI_BIN_SECRET": base64.b64encode(world.hmac.secret).decode()},
+        env={"TANBI_BIN_SECRET": base64.b64encode(secret).decode()},
     )
-    out, complaints = await process.communicate(drops.encode())
-    return process.returncode, out.decode().splitlines(), complaints.decode()
+    out, complaints = await process.communicate(said.encode())
+    return process.returncode, out.decode(), complaints.decode()
+
+
+async def run(program: Path, port: int, world: World, drops: str, *more: str) -> tuple[int | None, list[str], str]:
+    """Post as the world's HMAC bin; the lines that were printed."""
+    arguments = (str(port), "post", "NK-0002", world.hmac.keyid, *more)
+    status, out, complaints = await call(program, *arguments, secret=world.hmac.secret, said=drops)
+    return status, out.splitlines(), complaints
 
 
 def port_of(client: Client) -> int:
@@ -109,3 +114,18 @@ async def test_a_key_that_is_not_known_stops_the_bin_at_once(bin_post: Path, wor
     forged = World(world.ed25519, SigningKey(world.hmac.keyid, Algorithm.HMAC_SHA256, bytes(32)), world.resident_id)
     status, _, complaints = await run(bin_post, port_of(client), forged, lines(1))
     assert (status, complaints) == (1, "401 signature_wrong\n")
+
+
+async def test_a_bin_is_claimed_asks_what_it_needs_to_know_and_posts(bin_post: Path, field: Field) -> None:
+    await field.register()
+    code, port = await field.claim_code(), str(port_of(field.client))
+    status, said, complaints = await call(bin_post, port, "claim", code)
+    bin_id, keyid, issued = said.split()
+    assert (status, bin_id, keyid, complaints) == (0, BIN, BIN, "")
+    secret = base64.b64decode(issued)
+    config = "metal 150\npaper 100\nplastic 120\nnext {}\nagain 304\n"
+    assert await call(bin_post, port, "config", bin_id, keyid, secret=secret) == (0, config.format(0), "")
+    status, said, _ = await call(bin_post, port, "post", bin_id, keyid, secret=secret, said=lines(3))
+    assert (status, said.count("credited")) == (0, 3)
+    assert await call(bin_post, port, "config", bin_id, keyid, secret=secret) == (0, config.format(3), "")
+    assert await call(bin_post, port, "claim", code) == (1, "", "401 claim_code_refused\n")

@@ -26,7 +26,8 @@ PAGE = (Path(__file__).parent.parent.parent / "docs" / "devices.md").read_text()
 CLIENT = reference_client()
 DOCUMENT = application_document(ENDPOINTS)
 STATUS = {kind.code: kind.status for kind in every_problem_kind()}
-BINS = [endpoint for endpoint in ENDPOINTS if "bin" in endpoint.callers]
+# A claim is not signed by a bin that is known: its key is made by it.
+BINS = [endpoint for endpoint in ENDPOINTS if "bin" in endpoint.callers or endpoint.path == "/v1/bins/claim"]
 # Of any path, so of none in the document.
 OF_ANY_PATH = {NotFound.code, MethodNotAllowed.code}
 
@@ -60,15 +61,16 @@ def description(response: dict[str, Any]) -> str:
 
 
 REQUESTS = list(rows("To a request"))
+OF_KEYS = list(rows("To a claim or a change of keys"))
 
 
 def test_the_page_tells_of_every_problem_of_a_bins_request_and_of_no_other() -> None:
-    told = [code for row in REQUESTS for code in row.codes]
+    told = [code for row in REQUESTS + OF_KEYS for code in row.codes]
     assert len(told) == len(set(told))
     assert set(told) == OF_ANY_PATH.union(*map(codes_of, BINS))
 
 
-@pytest.mark.parametrize("row", [row for row in REQUESTS if row.codes], ids=lambda row: row.codes[0])
+@pytest.mark.parametrize("row", [row for row in REQUESTS + OF_KEYS if row.codes], ids=lambda row: row.codes[0])
 def test_a_problem_is_told_with_its_status(row: Row) -> None:
     assert {STATUS[code] for code in row.codes} == {int(status) for status in row.first.split(", ")}
 
@@ -124,6 +126,15 @@ def test_the_page_tells_of_every_topic_and_of_no_other() -> None:
     assert topics == set(PATHS) | {f"{kind}/outcomes" for kind in PATHS}
 
 
+def test_the_page_tells_of_every_path_for_bins_and_of_no_other() -> None:
+    told = {
+        (method, path.replace("{id}", "{bin_id}"))
+        for method, path in re.findall(r"`(GET|POST|DELETE) (/v1/[^` ]+)`", PAGE)
+    }
+    assert told >= {(endpoint.method, endpoint.path) for endpoint in BINS}
+    assert told <= {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+
+
 def test_the_figures_of_the_page_are_the_services() -> None:
     assert f"may be {TOLERANCE_SECONDS} s off" in PAGE
     assert Settings.model_fields["signature_tolerance_seconds"].default == TOLERANCE_SECONDS
@@ -131,5 +142,6 @@ def test_the_figures_of_the_page_are_the_services() -> None:
     assert BATCH_EVENTS_MAX == CLIENT.BATCH_EVENTS_MAX
     assert Settings.model_fields["body_bytes_max"].default == 1024 * 1024
     assert "at most 1 MiB" in PAGE
+    assert f"good for {Settings.model_fields['key_overlap_days'].default} days" in PAGE
     assert f"Every {Settings.model_fields['telemetry_interval_seconds'].default} s" in PAGE
     assert f"not heard of for {Settings.model_fields['bin_offline_seconds'].default // 60} minutes" in PAGE

@@ -92,4 +92,5 @@ def test_an_event_of_the_vectors_is_one(vector: dict[str, Any]) -> None:
 @named(WEIGH_EVENTS)
 def test_the_client_in_python_writes_the_same_event(vector: dict[str, Any]) -> None:
     drop = dict(vector["drop"])
-    assert BIN.weigh_event(event_id=drop.pop("id"), **drop) == vector["body"].encode()
+    envelope = [drop.pop(name) for name in ("bin_id", "id", "time_seconds")]
+    assert BIN.cloud_event("weigh-event", *envelope, BIN.drop_data(**drop)) == vector["body"].encode()
