@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
+from schemas.adjustments import OperatorName, Words
 from schemas.common import Answer, Coins, MaterialId, MerchantName, OfferId, Request
 from schemas.cursors import Cursor, MomentCursor, NextCursor, NextMomentCursor
 from schemas.patterns import visible
@@ -15,6 +16,8 @@ TRANSFERS_LIMIT_DEFAULT = 20
 TRANSFERS_LIMIT_MAX = 100
 REDEMPTIONS_LIMIT_DEFAULT = 20
 REDEMPTIONS_LIMIT_MAX = 100
+
+AccountKind = Literal["resident", "trader"]
 
 
 class LogIn(Request):
@@ -62,6 +65,7 @@ class Me(Answer):
     """Coins are as of now; weights are added up within about two seconds of a drop."""
 
     resident_id: int
+    kind: AccountKind = Field(description="trader: an operator has marked the account; other limits of a day hold")
     balance_coins: int = Field(description="What can be spent now")
     held_coins: int = Field(description="Set aside for redemptions that are not finished; not part of balance_coins")
     expiring: Expiring | None = Field(description="What expires next, and when; null where nothing ever will")
@@ -208,3 +212,20 @@ class BoundCard(Answer):
     credited_events: int = Field(description="Earlier drops with this card that were credited because it was bound")
     credited_coins: int
     balance_coins: int
+
+
+class KindRequest(Request):
+    """Whose limits of a day hold for the account."""
+
+    kind: AccountKind
+    reason: Words
+
+
+class ResidentKind(Answer):
+    """Who said so, when and why."""
+
+    resident_id: int
+    kind: AccountKind
+    reason: str
+    changed_by: OperatorName
+    changed_at: AwareDatetime

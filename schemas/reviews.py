@@ -34,10 +34,11 @@ Reason = Annotated[
 ]
 
 
+ReviewsState = Literal["waiting", "open", "released", "rejected", "appealed", "upheld"]
+
+
 class ReviewsQuery(Request):
-    state: Literal["waiting", "open", "released", "rejected", "appealed", "upheld"] | None = Field(
-        None, description="waiting: open and appealed together; without, all"
-    )
+    state: ReviewsState | None = Field(None, description="waiting: open and appealed together; without, all")
     code: Annotated[str, StringConstraints(pattern=visible(1, 64))] | None = Field(
         None, description="Of drops on which this rule acted"
     )

@@ -36,6 +36,7 @@ from service.redemption import routes as redemption
 from service.redemption.commands import Command
 from service.redemption.sweeping import sweep_forever
 from service.reference import Reference
+from service.residents import kind_routes
 from service.residents import routes as residents
 from service.residents.waiting import credit_waiting_forever
 from service.residents.wechat import WechatClient
@@ -66,6 +67,7 @@ ROUTES = (
     indicator.routes,
     adjustments.routes,
     review.routes,
+    kind_routes.routes,
     webhooks.routes,
     probes.routes,
     documents.routes,

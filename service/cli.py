@@ -22,6 +22,8 @@ from service.managing import (
     ledger,
     offers,
     partners,
+    residents,
+    review,
     rules,
     settlement,
     wallets,
@@ -61,6 +63,8 @@ for name, commands in (
     ("coins", ledger.coins_app),
     ("wallet", wallets.wallet_app),
     ("adjustment", adjustments.adjustment_app),
+    ("review", review.review_app),
+    ("resident", residents.resident_app),
     ("volumes", ledger.volumes_app),
     ("webhook", webhooks.webhook_app),
 ):

@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -120,26 +120,32 @@ def of_this_world(body: Any, live: Live) -> Any:
     return {name: known.get(name, value) for name, value in body.items()}
 
 
+# What {id} of a path is, by how the path begins.
+IDS: dict[str, Callable[[Live], object]] = {
+    OFFERS_PATH: Live.offer_id,
+    "/v1/merchants/me/webhooks/": Live.webhook_id,
+    "/v1/webhook-messages/": Live.webhook_message_id,
+    "/v1/adjustments/": Live.adjustment_id,
+    "/v1/residents/": lambda live: live.resident_and_transfer()[0],
+    "/v1/reviews/": Live.review_id,
+    "/v1/me/held-drops/": Live.review_id,
+}
+
+
 def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) -> dict[str, str]:
-    if endpoint.path.startswith("/v1/bins"):
-        return live.bins.made_for(endpoint.path)
-    if endpoint.path.startswith(OFFERS_PATH):
-        return {"id": live.offer_id()}
-    if endpoint.path.startswith("/v1/merchants/me/webhooks/"):
-        return {"id": live.webhook_id()}
-    if endpoint.path.startswith("/v1/webhook-messages/"):
-        return {"id": live.webhook_message_id()}
-    if endpoint.path.startswith("/v1/redemptions/"):
-        return {"id": live.redemption_id(caller, capture=not endpoint.path.endswith(("/capture", "/void")))}
-    if "{bin_id}" in endpoint.path:
+    path = endpoint.path
+    if path.startswith("/v1/bins"):
+        return live.bins.made_for(path)
+    if path.startswith("/v1/redemptions/"):
+        return {"id": live.redemption_id(caller, capture=not path.endswith(("/capture", "/void")))}
+    if "{bin_id}" in path:
         return {"bin_id": "NK-0001"}
-    if endpoint.path.startswith("/v1/adjustments/"):
-        return {"id": live.adjustment_id()}
-    if endpoint.path.startswith(("/v1/reviews/", "/v1/me/held-drops/")):
-        return {"id": live.review_id()}
-    if "{number}" in endpoint.path:
+    if "{number}" in path:
         return {"number": str(STATEMENT["number"])}
-    return {"id": str(uuid.uuid4())} if "{id}" in endpoint.path else {"file": "swagger-ui.css"}
+    for begins, new_id in IDS.items():
+        if path.startswith(begins):
+            return {"id": str(new_id(live))}
+    return {"id": str(uuid.uuid4())} if "{id}" in path else {"file": "swagger-ui.css"}
 
 
 def told_in_plain_words(_context: CheckContext, response: Response, _case: schemathesis.Case[Any]) -> None:

@@ -1,11 +1,8 @@
 """Commands for corrections of wallets: requested by one operator, decided by another, each by their own API key."""
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -27,45 +24,21 @@ from service.adjustments.adjusting import (
     reject_adjustment,
     request_adjustment,
 )
-from service.auth import OPERATOR_ROLES, Operator, authenticate_operator
+from service.auth import OPERATOR_ROLES, Operator
 from service.db import Writers, create_engine
-from service.errors import HoldsDue, TokenInvalid
-from service.managing.running import (
-    DataOption,
-    WithNumbers,
-    city_zone,
-    console,
-    in_transaction,
-    listing,
-    managed,
-    moment,
-    typed,
-)
+from service.errors import HoldsDue
+from service.managing.operating import KEY_VARIABLE, WRITERS, KeyFileOption, as_operator
+from service.managing.running import DataOption, WithNumbers, city_zone, console, listing, managed, moment, typed
 from service.redemption.committing import Committing
 from service.reference import Reference
 from service.secrets import Keyring
 from service.settings import Settings
-
-Result = TypeVar("Result")
-
-ADJUSTERS: Final = frozenset({"operator", "admin"})
-KEY_VARIABLE: Final = "TANBI_OPERATOR_KEY"
 
 adjustment_app = typer.Typer(
     help=f"Corrections of wallets, by two operators. Who acts is the API key in {KEY_VARIABLE} or --key-file.",
     no_args_is_help=True,
 )
 
-KeyFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--key-file",
-        exists=True,
-        dir_okay=False,
-        readable=True,
-        help=f"A file with the operator's API key, instead of {KEY_VARIABLE}.",
-    ),
-]
 AdjustmentIdArgument = Annotated[UUID, typer.Argument(help="As `tanbi adjustment list` shows it.")]
 
 
@@ -96,7 +69,7 @@ def adjustment_request(
     async def work(connection: AsyncConnection, operator: Operator, settings: Settings) -> Adjustment:
         return await request_adjustment(connection, operator, wanted, demo=settings.demo)
 
-    found = _as_operator(data, key_file, ADJUSTERS, work)
+    found = as_operator(data, key_file, WRITERS, work)
     console.print(f"Adjustment {found.id} waits for another operator: `tanbi adjustment approve {found.id}`.")
 
 
@@ -110,11 +83,11 @@ def adjustment_approve(
         return await approve_adjustment(connection, operator, adjustment_id)
 
     try:
-        found = _as_operator(data, key_file, ADJUSTERS, work)
+        found = as_operator(data, key_file, WRITERS, work)
     except HoldsDue as due:
         with managed(data) as settings:
             asyncio.run(_release(settings, due.owner_id))
-        found = _as_operator(data, key_file, ADJUSTERS, work)
+        found = as_operator(data, key_file, WRITERS, work)
     console.print(f"Adjustment {found.id} is approved: transfer {found.transfer_id} of resident {found.resident_id}.")
 
 
@@ -131,7 +104,7 @@ def adjustment_reject(
     async def work(connection: AsyncConnection, operator: Operator, _settings: Settings) -> Adjustment:
         return await reject_adjustment(connection, operator, adjustment_id, rejection.reason)
 
-    found = _as_operator(data, key_file, ADJUSTERS, work)
+    found = as_operator(data, key_file, WRITERS, work)
     console.print(f"Adjustment {found.id} is rejected.")
 
 
@@ -144,7 +117,7 @@ def adjustment_list(
 ) -> None:
     """Show the newest corrections."""
     query = typed(AdjustmentsQuery, {"state": state, "cursor": cursor, "limit": ADJUSTMENTS_LIMIT_MAX})
-    page = _as_operator(
+    page = as_operator(
         data, key_file, OPERATOR_ROLES, lambda connection, _operator, _settings: read_adjustments(connection, query)
     )
     zone = city_zone()
@@ -173,7 +146,7 @@ def adjustment_show(
     adjustment_id: AdjustmentIdArgument, key_file: KeyFileOption = None, data: DataOption = None
 ) -> None:
     """Print all of a correction, as JSON."""
-    found = _as_operator(
+    found = as_operator(
         data,
         key_file,
         OPERATOR_ROLES,
@@ -193,28 +166,3 @@ async def _release(settings: Settings, owner_id: int) -> None:
         stack.callback(writers.close)
         committing = Committing(writers, reference, zone=settings.business_timezone, demo=settings.demo)
         await committing.release_due(owner_id)
-
-
-def _as_operator(
-    data: Path | None,
-    key_file: Path | None,
-    roles: frozenset[str],
-    work: Callable[[AsyncConnection, Operator, Settings], Awaitable[Result]],
-) -> Result:
-    """Run `work` as whoever the key is, if they may. Raises TokenInvalid or Forbidden."""
-    # Never an argument: other users of the machine see those.
-    key = os.environ.get(KEY_VARIABLE, "") if key_file is None else key_file.read_text().strip()
-    if not key:
-        raise TokenInvalid(f"Say who you are: put your operator's API key into {KEY_VARIABLE}, or use --key-file.")
-
-    async def run(connection: AsyncConnection, settings: Settings) -> Result:
-        try:
-            operator = await authenticate_operator(connection, key, roles, demo=settings.demo)
-        except TokenInvalid:
-            source = KEY_VARIABLE if key_file is None else str(key_file)
-            raise TokenInvalid(
-                f"The key in {source} is no API key of this installation, or it is revoked; `tanbi key list` shows all."
-            ) from None
-        return await work(connection, operator, settings)
-
-    return in_transaction(data, run)

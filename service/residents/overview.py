@@ -17,6 +17,7 @@ async def read_overview(connection: AsyncConnection, resident_id: int, *, factor
     avoided = avoided_co2e(MaterialVolume(row.material_id, row.grams, row.grams_co2e_per_kg) for row in brought)
     return Me(
         resident_id=resident_id,
+        kind=rows[0].kind,
         balance_coins=rows[0].posted - rows[0].held,
         held_coins=rows[0].held,
         expiring=None if expiring is None else Expiring(coins=expiring.coins, expires_at=expiring.expires_at),

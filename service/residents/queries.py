@@ -9,8 +9,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.cursors import Moment
+from schemas.residents import AccountKind
 from service.ledger.redeemed import redemptions_as_they_are
 from service.tables import (
+    api_key,
     carbon_factor,
     credential,
     hold,
@@ -18,6 +20,7 @@ from service.tables import (
     merchant,
     redemption,
     resident,
+    resident_change,
     resident_volume,
     review_decision,
     session,
@@ -82,6 +85,27 @@ async def claim_resident(
     return claimed.scalar_one_or_none() is not None
 
 
+async def set_kind(connection: AsyncConnection, resident_id: int, kind: AccountKind, *, demo: bool) -> bool:
+    """False, and nothing changed, where there is no such resident."""
+    known = await connection.execute(
+        sa.update(resident)
+        .where(resident.c.id == resident_id, resident.c.demo.is_(False) | sa.literal(demo))
+        .values(kind=kind)
+        .returning(resident.c.id)
+    )
+    return known.one_or_none() is not None
+
+
+async def insert_change(connection: AsyncConnection, **values: Any) -> Any:
+    """When it was written down, created_at, and the name of the operator."""
+    name = sa.select(api_key.c.name).where(api_key.c.id == values["changed_by"]).scalar_subquery().label("name")
+    return (
+        await connection.execute(
+            sa.insert(resident_change).values(**values).returning(resident_change.c.created_at, name)
+        )
+    ).one()
+
+
 async def insert_session(
     connection: AsyncConnection, token_hash: bytes, resident_id: int, *, lifetime: timedelta, demo: bool
 ) -> datetime:
@@ -119,7 +143,7 @@ async def delete_session(connection: AsyncConnection, token_hash: bytes) -> None
 async def overview(
     connection: AsyncConnection, resident_id: int, *, factor_set: str
 ) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-    """A resident's wallet and number of cards, on a row for each material they brought, with its factor in the set.
+    """A resident's kind, wallet and number of cards, on a row for each material they brought, with its factor.
 
     One row without a material where they brought nothing. Weights are as of the last fold. A hold whose time is over
     holds nothing, whether or not that is written down yet.
@@ -137,6 +161,7 @@ async def overview(
     return (
         await connection.execute(
             sa.select(
+                resident.c.kind,
                 wallet.c.posted,
                 sa.cast(wallet.c.held - over, sa.BigInteger).label("held"),
                 card_count.label("card_count"),
@@ -147,6 +172,7 @@ async def overview(
                 carbon_factor.c.grams_co2e_per_kg,
             )
             .select_from(wallet)
+            .join(resident, resident.c.id == wallet.c.owner_id)
             .outerjoin(resident_volume, resident_volume.c.owner_id == wallet.c.owner_id)
             .outerjoin(material, material.c.id == resident_volume.c.material_id)
             .outerjoin(

@@ -25,6 +25,7 @@ async def test_who_brought_nothing_has_nothing(engine: AsyncEngine, client: Clie
     assert response.headers["Cache-Control"] == "no-store"
     assert await response.json() == {
         "resident_id": resident_id,
+        "kind": "resident",
         "balance_coins": 0,
         "held_coins": 0,
         "expiring": None,
@@ -67,6 +68,7 @@ async def test_coins_weights_and_co2e_are_those_of_the_resident(
     me = await (await client.get("/v1/me", headers=bearer)).json()
     assert me == {
         "resident_id": world.resident_id,
+        "kind": "resident",
         "balance_coins": 380,
         "held_coins": 120,
         "expiring": None,
