@@ -1,5 +1,6 @@
 """The bridge as a client of the broker."""
 
+import asyncio
 import logging
 import ssl
 from pathlib import Path
@@ -30,11 +31,20 @@ class CannotBridge(Exception):
     """Its message says what an operator has to change; trying again would not help."""
 
 
+class Waiting(asyncio.Queue[aiomqtt.Message]):
+    """What has come and is not taken up yet: at most as many as there are packet ids, 65 535."""
+
+    def put_nowait(self, message: aiomqtt.Message) -> None:
+        """Without what came at QoS 0, which no broker counts and nobody wants back."""
+        if message.qos == QOS:
+            super().put_nowait(message)
+
+
 class Broker(aiomqtt.Client):
     """A connection to the broker that acknowledges a message when told to.
 
     The session outlives it: what was not acknowledged comes again on the next connection under the same client id. The
-    broker sends at most `bridge_messages_max` ahead of acknowledgements.
+    broker is asked to send at most `bridge_messages_max` ahead of acknowledgements.
 
     Raises CannotBridge where `bridge_ca_file` is no such file.
     """
@@ -54,6 +64,7 @@ class Broker(aiomqtt.Client):
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=False,
             properties=properties,
+            queue_type=Waiting,
             timeout=TIMEOUT_SECONDS,
             logger=quiet,
             tls_context=_tls_context(settings.bridge_ca_file) if url.scheme == "mqtts" else None,

@@ -40,7 +40,8 @@ class Carrier:
         self._broker = broker
         self._service = service
         self._metrics = metrics
-        self._messages_max = messages_max
+        # A broker may send more ahead than it was asked to (Mosquitto 2.0 does, from a session's backlog): that waits.
+        self._room = asyncio.Semaphore(messages_max)
         self._body_bytes_max = body_bytes_max
         self._received: deque[_Received] = deque()
         # Each gives the answer that its message was given back with, or None.
@@ -63,16 +64,10 @@ class Carrier:
 
     async def _read(self, group: asyncio.TaskGroup) -> None:
         async for message in self._broker.messages:
-            origin = origin_of(message.topic.value)
-            if message.qos != QOS:
-                # Unbounded in number, and not wanted back by anyone.
-                if origin is not None:
-                    self._metrics.count_message(origin.kind, "ignored")
-                continue
-            if len(self._received) >= self._messages_max:
-                raise aiomqtt.MqttError("the broker sent more than the Receive Maximum")
+            await self._room.acquire()
             received = _Received(message.mid)
             self._received.append(received)
+            origin = origin_of(message.topic.value)
             if origin is None:
                 self._settle(received)
                 continue
@@ -121,3 +116,4 @@ class Carrier:
         received.told = True
         while self._received and self._received[0].told:
             self._broker.acknowledge(self._received.popleft().message_id)
+            self._room.release()

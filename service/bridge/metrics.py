@@ -9,7 +9,7 @@ from prometheus_client.exposition import choose_encoder
 from service.bridge.topics import PATHS
 from service.metrics import LATENCY_BUCKETS
 
-RESULTS = ("decided", "refused", "given_back", "ignored")
+RESULTS = ("decided", "refused", "given_back")
 
 
 class BridgeMetrics:
@@ -58,7 +58,7 @@ class BridgeMetrics:
             yield
 
     def count_message(self, kind: str, result: str) -> None:
-        """`decided` (2xx), `refused` (4xx), `given_back` (anything else) or `ignored` (not at QoS 1)."""
+        """`decided` (2xx), `refused` (4xx) or `given_back` (anything else)."""
         self._messages.labels(kind, result).inc()
 
     def count_retry(self, reason: str) -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 import pytest
@@ -19,6 +19,7 @@ from service.bridge.forwarding import Service, open_session
 from service.bridge.metrics import BridgeMetrics
 from service.settings import Settings
 from tests import mosquitto
+from tests.blocking import wait_until
 from tests.bridge.conftest import BRIDGE, bridge_to
 from tests.bridge.devices import Device, bridging, device
 from tests.mosquitto import Mosquitto
@@ -47,18 +48,33 @@ class StuckBin:
         return web.json_response(problem, status=503, content_type="application/problem+json")
 
 
+class Slow:
+    """A service that decides nothing until it may."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.may_answer = asyncio.Event()
+
+    async def answer(self, _request: web.Request) -> web.StreamResponse:
+        self.asked += 1
+        await self.may_answer.wait()
+        return web.json_response({"outcomes": []})
+
+
 @asynccontextmanager
-async def carrying(settings: Settings, broker: Mosquitto, handler: StuckBin) -> AsyncIterator[None]:
+async def carrying(broker: Mosquitto, service: StuckBin | Slow, messages_max: int = 100) -> AsyncIterator[None]:
     """A bridge of little patience."""
     app = web.Application()
-    app.router.add_post(PATH, handler.answer)
+    app.router.add_post(PATH, service.answer)
     stop, metrics = asyncio.Event(), BridgeMetrics()
     async with TestServer(app) as server, open_session() as session:
-        given = bridge_to(settings, broker, str(server.make_url("/")))
-        service = Service(session, given.bridge_service_url, metrics, first_seconds=0.01, patience_seconds=0.1)
-        async with Broker(given) as client:
+        settings = bridge_to(Settings(), broker, str(server.make_url("/")))
+        impatient = Service(session, settings.bridge_service_url, metrics, first_seconds=0.01, patience_seconds=0.1)
+        async with Broker(settings) as client:
             await client.subscribe_to_bins()
-            carrier = Carrier(client, service, metrics, messages_max=100, body_bytes_max=given.body_bytes_max)
+            carrier = Carrier(
+                client, impatient, metrics, messages_max=messages_max, body_bytes_max=settings.body_bytes_max
+            )
             running = asyncio.create_task(carrier.run(stop, finish_seconds=1))
             yield
             stop.set()
@@ -70,7 +86,7 @@ async def test_what_came_behind_an_undecided_message_goes_back_to_its_bin_with_i
 ) -> None:
     handler = StuckBin()
     events = [weigh_event(STUCK.keyid, sequence=number) for number in (1, 2, 3)]
-    async with carrying(Settings(), broker, handler), device(broker, STUCK) as stuck, device(broker, OTHER) as other:
+    async with carrying(broker, handler), device(broker, STUCK) as stuck, device(broker, OTHER) as other:
         for event in events:
             await stuck.publish(event, CorrelationData=event["id"].encode())
         told = asyncio.ensure_future(_told(stuck, len(events)))
@@ -80,6 +96,28 @@ async def test_what_came_behind_an_undecided_message_goes_back_to_its_bin_with_i
         assert await told == [("503", event["id"].encode()) for event in events]
         await broker.until_logged(f"Received PUBACK from {BRIDGE}", times=len(events) + 1)
     assert set(handler.posted) == {events[0]["id"]}
+
+
+async def test_a_backlog_waits_for_its_turn(broker: Mosquitto) -> None:
+    bins = [SigningKey(f"NK-{number:04}", Algorithm.HMAC_SHA256, bytes(32)) for number in range(1, 11)]
+    async with Broker(bridge_to(Settings(), broker, "http://127.0.0.1:9")) as before:
+        await before.subscribe_to_bins()
+    async with AsyncExitStack() as stack:
+        devices = [await stack.enter_async_context(device(broker, key)) for key in bins]
+        for each in devices:
+            await each.publish(weigh_event(each.bin_id))
+        slow = Slow()
+        async with carrying(broker, slow, messages_max=2):
+
+            async def asked() -> bool:
+                return slow.asked >= 2
+
+            await broker.until_logged(f"Sending PUBLISH to {BRIDGE}", times=len(devices))
+            await wait_until(asked)
+            assert slow.asked == 2
+            slow.may_answer.set()
+            assert [(await each.told()).status for each in devices] == ["200"] * len(devices)
+            await broker.until_logged(f"Received PUBACK from {BRIDGE}", times=len(devices))
 
 
 async def _told(stuck: Device, messages: int) -> list[tuple[str, bytes | None]]:
@@ -103,6 +141,6 @@ async def test_a_bridge_says_what_it_carried_and_takes_nothing_at_qos_0(
             assert (ready.status, (await ready.json())["status"]) == (200, "ok")
         async with session.get(f"http://127.0.0.1:{port}/metrics") as scraped:
             told = await scraped.text()
-    for result, messages in {"decided": 1, "refused": 1, "given_back": 0, "ignored": 1}.items():
+    for result, messages in {"decided": 1, "refused": 1, "given_back": 0}.items():
         assert f'tanbi_bridge_messages_total{{result="{result}",topic="weigh-events"}} {messages}.0' in told
     assert "tanbi_bridge_connected 1.0" in told
