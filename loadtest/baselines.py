@@ -26,11 +26,11 @@ CARDS_MAX = 100_000
 # As the service's own connections have it: without it, executions would pay for planning.
 PLAN_SETTINGS = {"plan_cache_mode": "force_generic_plan"}
 
-# Everything of a weigh event but `claimed_xid`, which only a late claim fills.
+# Everything of a weigh event but `claimed_xid`, which only a late claim fills, and `code`, which only a finding does.
 COPY_COLUMNS = (
     *("bin_id", "event_id", "content_digest", "site_id", "sequence", "material_id", "weight_grams"),
-    *("box_weight_grams", "credential_digest", "resident_id", "outcome", "coins_per_kg", "coins"),
-    *("occurred_at", "received_at", "xid"),
+    *("box_weight_grams", "credential_digest", "resident_id", "verdict", "outcome", "epoch", "clock_skew_seconds"),
+    *("coins_per_kg", "coins", "occurred_at", "received_at", "xid"),
 )
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -139,7 +139,10 @@ def copy_row_of(drop: Drop, reference: Reference, received_at: datetime) -> Row:
         drop.box_weight_grams,
         bytes.fromhex(drop.card),
         reference.resident_by_card[drop.card],
+        "credit",
         "credited",
+        0,
+        0,
         coins_per_kg,
         drop.weight_grams * coins_per_kg // 1000,
         datetime.fromtimestamp(drop.occurred_at, UTC),

@@ -26,6 +26,8 @@ from loadtest.measures import (
 )
 from loadtest.redemption_measures import measure_redemption_commits, measure_redemptions, measure_statements
 from loadtest.rows import DONE, Row, RowName
+from loadtest.rule_measures import measure_rules
+from loadtest.ruling import set_rules
 from loadtest.subject import Bench, Effort, Measure, Measures
 
 ROUNDS_MIN = 3
@@ -63,6 +65,7 @@ SUBJECTS: dict[str, Measuring] = {
     "copy": measure_copy,
     "ed25519": measure_ed25519,
     "memory": measure_memory,
+    "rules": measure_rules,
     "redemptions": measure_redemptions,
     "redemption_commits": measure_redemption_commits,
     "statements": measure_statements,
@@ -144,6 +147,8 @@ def compare(
     results: list[Measures] = []
     with Installation(command) as template:
         demo = template.demo(effort.residents)
+        # Every subject has the rules of a city, unless it says otherwise.
+        set_rules(template, asked=True)
         postgres = uvloop.run(template.server_version())
         bench = Bench(template, demo, effort)
         for number in range(rounds):

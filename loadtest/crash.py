@@ -29,6 +29,7 @@ from loadtest.patience import Patient, open_session
 from loadtest.proof import balance_findings, expected_balances, findings_of
 from loadtest.redeemers import sleep_until
 from loadtest.redemption_proof import lives_of
+from loadtest.ruling import set_rules
 from loadtest.stored import Stored, read_stored
 
 RESIDENTS = 40
@@ -119,6 +120,7 @@ class Run:
         """Load, kills, and the proof. Raises CannotStart, UnreadableDemo and what the database raises."""
         machine = this_machine()
         demo_process = await asyncio.to_thread(self._installation.demo, RESIDENTS)
+        await asyncio.to_thread(set_rules, self._installation, asked=True)
         await asyncio.to_thread(demo_process.stop)
         demo = read_demo(self._installation.demo_json)
         replicas = [self._installation.serve() for _ in range(self._ordeal.replicas)]

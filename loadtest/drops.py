@@ -18,10 +18,8 @@ WEIGHT_SIGMA = 0.6
 INTERVAL_GRAMS = 10
 WEIGHT_GRAMS_MIN = 20 * INTERVAL_GRAMS
 WEIGHT_GRAMS_MAX = 15_000
-BOX_GRAMS_MAX = 30_000
 
 ZIPF_EXPONENT = 1.0
-AGE_SECONDS_MAX = 60
 CHINA = timezone(timedelta(hours=8))
 
 
@@ -59,24 +57,22 @@ class Drops:
         self._boxes: dict[tuple[int, str], int] = {}
 
     def take(self, bin_index: int, count: int, now: int) -> list[Drop]:
-        """The next `count` drops of one bin, which happened in the AGE_SECONDS_MAX before `now` (Unix seconds)."""
+        """The next `count` drops of one bin, which happened at `now` (Unix seconds), as far as its clock tells."""
         cards = self._random.choices(self._cards, cum_weights=self._card_weights, k=count)
         materials = self._random.choices(self._materials, cum_weights=self._material_weights, k=count)
         return [self._drop(bin_index, now, card, material) for card, material in zip(cards, materials, strict=True)]
 
     def _drop(self, bin_index: int, now: int, card: str, material: str) -> Drop:
         bits = self._random.getrandbits(90)
-        occurred_at = now - (bits >> 74) % AGE_SECONDS_MAX
         grams = int(self._random.lognormvariate(log(WEIGHT_GRAMS_MEDIAN), WEIGHT_SIGMA))
         grams = min(max(grams - grams % INTERVAL_GRAMS, WEIGHT_GRAMS_MIN), WEIGHT_GRAMS_MAX)
+        # Nobody empties it: a box of a bin under load has room for all.
         box = self._boxes.get((bin_index, material), 0) + grams
-        # A box that would run over was emptied before the drop.
-        box = grams if box > BOX_GRAMS_MAX else box
         self._boxes[bin_index, material] = box
         sequence = self._sequences[bin_index]
         self._sequences[bin_index] = sequence + 1
-        event_id = uuid7(occurred_at * 1000, bits & ((1 << 74) - 1))
-        return Drop(self._bin_ids[bin_index], event_id, occurred_at, sequence, material, grams, card, box)
+        event_id = uuid7(now * 1000, bits & ((1 << 74) - 1))
+        return Drop(self._bin_ids[bin_index], event_id, now, sequence, material, grams, card, box)
 
 
 def uuid7(milliseconds: int, bits: int) -> str:

@@ -18,6 +18,7 @@ class RowName(StrEnum):
     REDEMPTION = "redemption"
     GROUPCOMMIT = "groupcommit"
     STATEMENT = "statement"
+    RULES = "rules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,30 @@ WEIGHING_ROWS = (
     ),
 )
 
+# Issue 4, "Speed".
+RULE_ROWS = (
+    Row(
+        name=RowName.RULES,
+        title="one event a request with all rules asked ÷ with all off",
+        over="asked_single",
+        under="silent_single",
+        bar=0.8,
+        aim=None,
+        more=True,
+        subjects=("rules",),
+    ),
+    Row(
+        name=RowName.RULES,
+        title="batches of 100 with all rules asked ÷ with all off",
+        over="asked_batches",
+        under="silent_batches",
+        bar=0.8,
+        aim=None,
+        more=True,
+        subjects=("rules",),
+    ),
+)
+
 # Issue 3, "Speed".
 REDEMPTION_ROWS = tuple(
     row
@@ -159,7 +184,7 @@ STATEMENT_ROWS = (
     ),
 )
 
-ROWS = (*WEIGHING_ROWS, *REDEMPTION_ROWS, *GROUPCOMMIT_ROWS, *STATEMENT_ROWS)
+ROWS = (*WEIGHING_ROWS, *RULE_ROWS, *REDEMPTION_ROWS, *GROUPCOMMIT_ROWS, *STATEMENT_ROWS)
 
 # What each figure is; the report says it, so that nobody has to read the code to know what was compared.
 DONE = {
@@ -170,13 +195,17 @@ DONE = {
     "half_rate": "the same in an open loop at half of the highest rate of this round: p99 from the intended start",
     "ed25519": "one Ed25519-signed event a request, 128 in flight",
     "batches": "100 events a request, HMAC, 16 in flight",
-    "transactions": "no HTTP, 16 connections: BEGIN; the service's statement with arrays of one; COMMIT. Generic plan, "
-    "synchronous_commit on, the service paused; the client is this process on uvloop and asyncpg",
+    "transactions": "no HTTP, 16 connections: BEGIN; one statement that claims, credits and posts one event; COMMIT. "
+    "Generic plan, synchronous_commit on, the service paused; the client is this process on uvloop and asyncpg",
     "statements": "the same without BEGIN and COMMIT: the statement commits by itself, one round trip an event",
     "copy": "no HTTP, one connection: COPY in binary of the rows of weigh_event into an empty table with its primary "
     "key, committed durably; the service paused",
     "memory_early": "resident memory of the service's processes after the first events, in batches of 100",
     "memory_late": "the same after the last events",
+    "asked_single": "one HMAC-signed event a request, 128 in flight, every rule asked, with limits out of reach",
+    "silent_single": "the same on a database of its own with every rule off; by turns with the one before",
+    "asked_batches": "100 events a request, HMAC, 16 in flight, every rule asked, with limits out of reach",
+    "silent_batches": "the same on a database of its own with every rule off; by turns with the one before",
     "one_16": "POST /v1/me/redemptions, all at one merchant, residents in turn, 16 in flight",
     "spread_16": "the same, spread at random over 1 000 merchants; by turns with the one before",
     "bare_16": "the same bytes as at one merchant to the bare handler; by turns with both",

@@ -28,13 +28,17 @@ class Side:
     in_flight: int
     status: str
     subject: Subject | None
+    # The most of the warm-up, where requests are not of the usual size.
+    warm_up_requests: int | None = None
     rate: float = 0.0
     results: list[LoadResult] = field(default_factory=list)
     cpu_shares: list[tuple[float, float]] = field(default_factory=list)
 
     def warm_up(self, effort: Effort) -> None:
         """Load that is not measured, and that tells how many requests a slice takes."""
-        self.rate = self._load(effort.warm_up_requests, effort.warm_up_seconds).requests_per_second
+        self.rate = self._load(
+            self.warm_up_requests or effort.warm_up_requests, effort.warm_up_seconds
+        ).requests_per_second
 
     def slice(self, seconds: float) -> None:
         """Measure for so long."""
@@ -47,9 +51,18 @@ class Side:
         self.results.append(result)
         self.rate = max(self.rate, result.requests_per_second)
 
-    def measure(self, unit: str, value: Callable[[LoadResult], float]) -> Measure:
-        """The median of the slices, with what any of them has to say."""
-        notes = [note for result in self.results for note in doubts_of(result, self.status)]
+    def measure(
+        self,
+        unit: str,
+        value: Callable[[LoadResult], float],
+        notes_of: Callable[[LoadResult], list[str]] | None = None,
+    ) -> Measure:
+        """The median of the slices, with what any of them has to say: `notes_of`, or what is doubtful in any run."""
+        notes = [
+            note
+            for result in self.results
+            for note in (doubts_of(result, self.status) if notes_of is None else notes_of(result))
+        ]
         return Measure(
             value=median(value(result) for result in self.results),
             unit=unit,

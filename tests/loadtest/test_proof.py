@@ -112,7 +112,7 @@ BREAKS = [
         "invented",
         "INSERT INTO weigh_event (bin_id, event_id, content_digest, site_id, sequence, material_id, weight_grams,"
         " outcome, coins, occurred_at, received_at)"
-        " VALUES ('NK-0002', 'nobody', 'x', 'site-1', 1, 'paper', 10, 'held', 0, now(), now())",
+        " VALUES ('NK-0002', 'nobody', 'x', 'site-1', 1, 'paper', 10, 'unclaimed', 0, now(), now())",
     ),
     ("lost", "DELETE FROM transfer WHERE kind = 'refund'"),
     ("lost", "DELETE FROM idempotency_key WHERE actor LIKE 'machine:%'"),
