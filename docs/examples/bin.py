@@ -121,6 +121,8 @@ class Memory:
 
     def __init__(self, path: str | Path) -> None:
         self._lock = threading.Lock()
+        if path != ":memory:":
+            Path(path).touch(mode=0o600)  # it will have the secret in it
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         # Each commit is on the disk before it returns, and no second process numbers events here.
         self._db.executescript(

@@ -18,6 +18,7 @@ from service.tables import (
     api_key,
     area,
     bin_,
+    bin_claim,
     bin_key,
     carbon_factor,
     credential,
@@ -199,12 +200,13 @@ async def last_redeemed(connection: AsyncConnection, before: datetime) -> dateti
 
 
 async def read_sample_bins(connection: AsyncConnection) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-    """id and algorithm of each bin that the demo made, in order."""
+    """id and algorithm of each bin that the demo made, in order; a bin that was claimed since is its claimer's."""
+    claimed = sa.exists().where(bin_claim.c.bin_id == bin_.c.id)
     return (
         await connection.execute(
             sa.select(bin_.c.id, bin_key.c.algorithm)
             .join(bin_key, bin_key.c.bin_id == bin_.c.id)
-            .where(bin_key.c.demo)
+            .where(bin_key.c.demo, bin_key.c.id == bin_.c.id, ~claimed)
             .order_by(bin_.c.id)
         )
     ).all()

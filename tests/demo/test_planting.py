@@ -35,6 +35,8 @@ from service.tables import (
     tariff,
 )
 from tests.demo.conftest import SIZE, TODAY
+from tests.fleet.field import BIN as FIELD_BIN
+from tests.fleet.field import Field
 from tests.machine import MachineCaller
 from tests.redemption.calls import Caller
 from tests.world import post, weigh_event
@@ -104,6 +106,20 @@ async def test_a_demo_takes_coins_by_its_merchants_and_machines_keys(demo_client
     for till in tills:
         response = await till.take(await resident.new_pay_code(), 50)
         assert response.status == 201, await response.text()
+
+
+async def test_a_bin_that_was_claimed_in_a_demo_keeps_its_key(
+    demo_client: Client, planted: Credentials, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    field = Field(demo_client, {"operator": planted.operator_key})
+    site_id = (await (await field.config(key_of(planted.bins[0]))).json())["site"]["id"]
+    mine = await field.install(algorithm=Algorithm.HMAC_SHA256, site_id=site_id)
+    again = await plant_again(admin_engine, settings, planted)
+    assert again == Planted(planted, found=True, reissued=False)
+    # What the sample's own lost, others have not.
+    reissued = await plant_again(admin_engine, settings, None)
+    assert {each.id for each in reissued.credentials.bins} == {each.id for each in planted.bins}
+    assert (await post(demo_client, mine, weigh_event(FIELD_BIN))).status == 200
 
 
 async def test_the_rate_has_a_value_and_a_target(demo_client: Client, planted: Credentials) -> None:

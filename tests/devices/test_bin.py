@@ -93,6 +93,10 @@ async def test_what_was_not_answered_is_sent_again_and_credited_once(
     assert await sequences(engine) == [1]
 
 
+async def test_nobody_else_reads_what_a_bin_keeps(memory: Any, tmp_path: Path) -> None:
+    assert (tmp_path / "bin.db").stat().st_mode & 0o077 == 0
+
+
 async def test_the_count_goes_on_after_a_restart_and_never_back(tmp_path: Path) -> None:
     path = tmp_path / "bin.db"
     for expected in (1, 2, 3):
