@@ -31,7 +31,7 @@ async def world(engine: AsyncEngine, settings: Settings) -> World:
 @pytest.fixture
 async def operators(engine: AsyncEngine) -> dict[str, str]:
     async with transaction(engine) as connection:
-        return {role: await create_api_key(connection, role=role, name=f"a {role}") for role in ("operator", "viewer")}
+        return {role: await create_api_key(connection, role=role, name=f"the {role}") for role in ("operator", "viewer")}
 
 
 @pytest.fixture
