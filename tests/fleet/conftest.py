@@ -1,5 +1,7 @@
 """The fleet is tested in a small world of its own."""
 
+from typing import Literal, get_args
+
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -28,10 +30,15 @@ async def world(engine: AsyncEngine, settings: Settings) -> World:
     return world
 
 
+OperatorRole = Literal["operator", "viewer"]
+
+
 @pytest.fixture
 async def operators(engine: AsyncEngine) -> dict[str, str]:
     async with transaction(engine) as connection:
-        return {role: await create_api_key(connection, role=role, name=f"the {role}") for role in ("operator", "viewer")}
+        return {
+            role: await create_api_key(connection, role=role, name=f"the {role}") for role in get_args(OperatorRole)
+        }
 
 
 @pytest.fixture
