@@ -34,7 +34,7 @@ class BinMemory:
     """Sequences, boxes and hours of one bin; judging its events changes it.
 
     `boxes` by material, see `Box`. `hours` by the number of the hour since 1970 as a string, of the newest 72 in which
-    there were drops: [drops, grams], by the drops' own time. `counts` as `Sequences.as_json` has it.
+    there were drops: [drops, grams] that were credited, by their own time. `counts` as `Sequences.as_json` has it.
     """
 
     __slots__ = ("boxes", "hours", "sequences")
@@ -93,15 +93,23 @@ class BinMemory:
         return mass
 
     def dropped(
-        self, material_id: str, epoch: int, sequence: int, weight_grams: int, mass_after: int | None, error_grams: int
+        self,
+        material_id: str,
+        epoch: int,
+        sequence: int,
+        weight_grams: int | None,
+        mass_after: int | None,
+        error_grams: int,
     ) -> None:
-        """A drop lies in its box. `error_grams`: by how much its weight may err."""
+        """A drop lies in its box. `weight_grams` None: nobody knows it; `error_grams`: by how much it may err."""
         box = self.boxes.get(material_id)
         if box is None or box[EPOCH] < epoch:
             # How many drops the end of the last count had, nobody knows.
             self.boxes[material_id] = [epoch, sequence, mass_after, None, None, None]
         elif box[EPOCH] == epoch:
-            if box[EMPTIED] is not None and sequence > box[EMPTIED]:
+            if weight_grams is None:
+                box[CONTENT] = box[PERMISSIBLE] = box[EMPTIED] = None
+            elif box[EMPTIED] is not None and sequence > box[EMPTIED]:
                 box[CONTENT] += weight_grams
                 box[PERMISSIBLE] += error_grams
             if sequence > box[SEQUENCE]:

@@ -1,6 +1,5 @@
 """What becomes of a drop, or of an emptying: the guards that always hold, and the rules in force. Pure."""
 
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from schemas.outcome_codes import OutcomeCode
@@ -13,6 +12,8 @@ from service.plausibility.rules import Case, Emptying
 # Both ends of a skew are told in whole seconds, and a request takes a moment.
 SLACK_SECONDS: Final = 3
 
+# What may be found before: the time cannot be true.
+OF_CLOCKS: Final = (OutcomeCode.TIME_TOO_OLD.value, OutcomeCode.TIME_OUT_OF_RANGE.value)
 NO_TARIFF: Final = Finding(OutcomeCode.NO_TARIFF.value, "hold", {})
 
 
@@ -35,22 +36,26 @@ class ClearanceVerdict(NamedTuple):
     permissible_grams: int | None
 
 
-def order(drops: Iterable[Drop]) -> list[Drop]:
-    """The drops of one bin as they are to be judged: as they happened."""
-    return sorted(drops, key=lambda drop: (drop.occurred_at, drop.sequence))
-
-
 def judge(
-    drop: Drop, now: float, facts: BinFacts, memory: BinMemory, day: AccountDay | None, rules: RuleSet
+    drop: Drop,
+    now: float,
+    facts: BinFacts,
+    memory: BinMemory,
+    day: AccountDay | None,
+    rules: RuleSet,
+    *,
+    doubt: Finding | None = None,
 ) -> Verdict:
-    """What is to be done with a drop that is told at `now`, in Unix seconds.
+    """What is to be done with a drop that is told at `now`, in Unix seconds; a bin's drops are judged as they happened,
+    by (occurred_at, sequence).
 
-    `rules` are those of the drop's own time. `day` is the business day of the account it would be credited to, and is
-    raised where it is to be credited; None where it is nobody's. `memory` learns the drop in any case.
+    `rules` are those of the drop's own time. `day` is the business day of the account it would be credited to; None
+    where it is nobody's. It is raised where the drop is to be credited, and so is the bin's hour. `memory` learns of
+    sequence and box in any case. `doubt` is what was found before anybody asked the rules.
     """
     sequence, material_id, weight_grams, box_weight_grams, occurred_at, skew_seconds, coins, has_tariff = drop
-    findings: list[Finding] = []
-    trusted = _trust(occurred_at, skew_seconds, now, facts, findings)
+    findings = [] if doubt is None else [doubt]
+    trusted = _trust(occurred_at, skew_seconds, now, facts, findings) and (doubt is None or doubt.code not in OF_CLOCKS)
     epoch = _place(sequence, occurred_at if trusted else None, now, memory, findings)
     if not has_tariff:
         findings.append(NO_TARIFF)
@@ -66,16 +71,20 @@ def judge(
         figures = check(case, parameters)
         if figures is not None:
             findings.append(Finding(code, action, figures))
-    if hour is not None:
-        hour[0] += 1
-        hour[1] += weight_grams
     if epoch is None:
         memory.mistrust(material_id)
         return verdict_of(findings, memory.sequences.epoch)
     error_grams = permissible_error(weight_grams, facts.interval_grams)
-    memory.dropped(material_id, epoch, sequence, weight_grams, box_weight_grams, error_grams)
+    # What the scale cannot weigh, it has not weighed: how much the box holds is open until it is emptied.
+    believed_grams = weight_grams if weight_grams <= facts.capacity_grams else None
+    memory.dropped(material_id, epoch, sequence, believed_grams, box_weight_grams, error_grams)
     verdict = verdict_of(findings, epoch)
-    if day is not None and verdict.action == "credit":
+    if verdict.action != "credit":
+        return verdict
+    if hour is not None:
+        hour[0] += 1
+        hour[1] += weight_grams
+    if day is not None:
         day.drops += 1
         day.grams += weight_grams
         day.coins += coins

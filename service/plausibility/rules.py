@@ -31,7 +31,7 @@ class Case(NamedTuple):
     day: AccountDay | None
     # What the box weighed before; None where it is not known for certain.
     box_grams_before: int | None
-    # Drops and grams of the bin in the same hour, without this one; None where its time is doubted.
+    # Drops and grams that were credited at the bin in the same hour; None where the drop's time is doubted.
     hour: list[int] | None
 
 

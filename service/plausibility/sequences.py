@@ -29,6 +29,7 @@ Odd cases, and what becomes of them:
 * A reset within the second of the last event is called reused: it is no later.
 """
 
+import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
@@ -39,7 +40,7 @@ CLOCK_STEP_SECONDS: Final = 300
 JUMP_MAX: Final = 10_000
 # Counts before the present one that are remembered. Late events of older ones find their gaps, but not their end.
 PAST_COUNTS_MAX: Final = 4
-LONG_AGO: Final = float("-inf")
+LONG_AGO: Final = -math.inf
 
 
 class Gap(NamedTuple):
@@ -55,8 +56,8 @@ class Gap(NamedTuple):
     id: int | None = None
 
 
-class PastCount(NamedTuple):
-    """A count that ended with a reset: its lowest and highest number, with the earliest and the latest time."""
+class Count(NamedTuple):
+    """What was seen of one count: its lowest and highest number, with the earliest and the latest time."""
 
     epoch: int
     first: int
@@ -84,7 +85,7 @@ class Sequences:
         self.first: int
         self.first_at: float
         self.first, self.first_at = counts.get("first", (0, 0.0))
-        self.past = [PastCount(*each) for each in counts.get("past", ())]
+        self.past = [Count(*each) for each in counts.get("past", ())]
 
     def place(self, number: int, at: float, now: float) -> int | None:
         """The epoch that the event belongs to, which is remembered; None where its number was used. `at` is believed.
@@ -108,9 +109,9 @@ class Sequences:
         elif number > highest:
             self._extend(highest, number, self.highest_at, before_at=now)
         elif (gap := self._gap_with(self.epoch, number)) is not None:
-            self._fill(gap, number, gap.before_at)
+            self._fill(gap, number, None)
         elif 0 < self.first - number <= (JUMP_MAX if number > 1 else 1):
-            self._prepend(number, self.first_at)
+            self._prepend(number, None)
         elif number <= 1:
             self._begin(highest, number, self.highest_at, before_at=now)
         else:
@@ -151,19 +152,20 @@ class Sequences:
 
     def _place_late(self, highest: int, number: int, at: float, now: float) -> int | None:
         """An event that is not simply the present count's newest."""
+        if self._was_seen(highest, number, at):
+            return None
         gap = self._gap_for(number, at)
         if gap is not None:
             self._fill(gap, number, at)
             return gap.epoch
-        if at <= self.highest_at:
+        # Before the first believed time, all that is known is that a lower number came earlier.
+        if at <= self.highest_at or self.highest_at == LONG_AGO:
             for position in range(len(self.past) - 1, -1, -1):
                 if self._ends(position, number, at):
                     return self.past[position].epoch
             if 0 < self.first - number <= JUMP_MAX and self._fits_before_first(at):
                 self._prepend(number, at)
                 return self.epoch
-        if any(each.first <= number <= each.last and each.first_at <= at <= each.last_at for each in self.past):
-            return None
         if number > highest:
             if number > highest + 1 and at < self._begins_at(self.epoch) - CLOCK_STEP_SECONDS:
                 return None
@@ -174,6 +176,16 @@ class Sequences:
         else:
             return None
         return self.epoch
+
+    def _was_seen(self, highest: int, number: int, at: float) -> bool:
+        """Whether a count reaches over both number and time, and does not miss it."""
+        present = Count(self.epoch, self.first, self.first_at, highest, self.highest_at)
+        return any(
+            count.first <= number <= count.last
+            and count.first_at <= at <= count.last_at
+            and self._gap_with(count.epoch, number) is None
+            for count in (present, *self.past)
+        )
 
     def _extend(self, highest: int, number: int, at: float, *, before_at: float) -> None:
         """The present count goes on; `at` is not before the latest time seen."""
@@ -186,7 +198,8 @@ class Sequences:
 
     def _begin(self, highest: int, number: int, at: float, *, before_at: float) -> None:
         """A new count. `highest` was the last one's."""
-        ended = PastCount(self.epoch, self.first, self.first_at, highest, self.highest_at)
+        # Finite, because it is stored as JSON: of a count without a believed time, all of the past may be.
+        ended = Count(self.epoch, self.first, self.first_at, highest, max(self.highest_at, 0.0))
         goes_on = any(each.last == number - 1 for each in self.past)
         self.past = [*self.past, ended][-PAST_COUNTS_MAX:]
         self.epoch += 1
@@ -199,23 +212,34 @@ class Sequences:
     def _ends(self, position: int, number: int, at: float) -> bool:
         """Whether the event is the late end of this past count; then it is remembered as that."""
         count = self.past[position]
-        following = self.past[position + 1].first_at if position + 1 < len(self.past) else self.first_at
-        fits = count.last_at - CLOCK_STEP_SECONDS <= at <= following + CLOCK_STEP_SECONDS
+        fits = count.last_at - CLOCK_STEP_SECONDS <= at <= self._ends_at(count.epoch) + CLOCK_STEP_SECONDS
         if not (fits and 0 < number - count.last <= JUMP_MAX):
             return False
         if number > count.last + 1:
             insort(self.gaps, Gap(count.epoch, count.last + 1, number - 1, at))
-        self.past[position] = count._replace(last=number, last_at=max(count.last_at, at))
+        self.past[position] = count._replace(last=number)
+        self._widen(count.epoch, at)
         return True
 
     def _fits_before_first(self, at: float) -> bool:
         return self._begins_at(self.epoch) - CLOCK_STEP_SECONDS <= at <= self.first_at + CLOCK_STEP_SECONDS
 
-    def _prepend(self, number: int, at: float) -> None:
+    def _prepend(self, number: int, at: float | None) -> None:
         """An event from before the first that was seen of the present count."""
         if self.first - number > 1:
             insort(self.gaps, Gap(self.epoch, number + 1, self.first - 1, self.first_at))
-        self.first, self.first_at = number, min(self.first_at, at)
+        self.first = number
+        if at is not None:
+            self._widen(self.epoch, at)
+
+    def _widen(self, epoch: int, at: float) -> None:
+        """The count reaches over this time too."""
+        if epoch == self.epoch:
+            self.first_at, self.highest_at = min(self.first_at, at), max(self.highest_at, at)
+        for position, count in enumerate(self.past):
+            if count.epoch == epoch:
+                widened = count._replace(first_at=min(count.first_at, at), last_at=max(count.last_at, at))
+                self.past[position] = widened
 
     def _begins_at(self, epoch: int) -> float:
         """No event of this count is earlier: the count before it had not ended."""
@@ -223,6 +247,13 @@ class Sequences:
             if count.epoch == epoch - 1:
                 return count.last_at
         return LONG_AGO
+
+    def _ends_at(self, epoch: int) -> float:
+        """No event of this count is later: the count after it had begun."""
+        following = [count.first_at for count in self.past if count.epoch == epoch + 1]
+        if epoch + 1 == self.epoch:
+            following.append(self.first_at)
+        return min(following, default=math.inf)
 
     def _gap_with(self, epoch: int, number: int) -> Gap | None:
         found = bisect_left(self.gaps, (epoch, number + 1)) - 1
@@ -234,7 +265,7 @@ class Sequences:
         """The gap that a late event closes: the one whose time it fits best, of the newest count where several do."""
         found, found_off = None, CLOCK_STEP_SECONDS + 1.0
         for gap in self._gaps_with(number):
-            off = max(0.0, self._begins_at(gap.epoch) - at, at - gap.before_at)
+            off = max(0.0, self._begins_at(gap.epoch) - at, at - min(gap.before_at, self._ends_at(gap.epoch)))
             if off < found_off:
                 found, found_off = gap, off
         return found
@@ -249,7 +280,7 @@ class Sequences:
                 yield found
             before = bisect_left(self.gaps, (epoch,))
 
-    def _fill(self, gap: Gap, number: int, at: float) -> None:
+    def _fill(self, gap: Gap, number: int, at: float | None) -> None:
         """Take a number out of a gap. The upper part keeps the row; what is below happened before `at`."""
         position = self.gaps.index(gap)
         parts = []
@@ -258,7 +289,7 @@ class Sequences:
         if number < gap.last:
             parts.append(gap._replace(first=number + 1))
         if len(parts) > 1:
-            parts[0] = parts[0]._replace(before_at=min(gap.before_at, at), id=None)
+            parts[0] = parts[0]._replace(before_at=gap.before_at if at is None else min(gap.before_at, at), id=None)
         self.gaps[position : position + 1] = parts
-        if gap.epoch == self.epoch:
-            self.first_at = min(self.first_at, at)
+        if at is not None:
+            self._widen(gap.epoch, at)

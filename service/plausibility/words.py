@@ -46,6 +46,10 @@ WORDS: Final[Mapping[str, Mapping[Language, Words]]] = {
             _CLOCK_EN,
         ),
     },
+    "time_too_old": {
+        "zh": Words(("事件时间过早，不能自动入账。",), _CLOCK_ZH),
+        "en": Words(("The event is older than what the service credits unasked.",), _CLOCK_EN),
+    },
     "sequence_reused": {
         "zh": Words(
             ("序号 {sequence} 已被使用，且事件并不更晚；该设备目前的最大序号为 {highest}。",),

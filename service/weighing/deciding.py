@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from schemas.outcome_codes import OutcomeCode
 from schemas.weigh_events import Outcome
-from service.plausibility.drop import AccountDay, Action, Drop, Finding, Verdict, verdict_of
+from service.plausibility.drop import AccountDay, Action, Drop, Finding, Verdict
 from service.plausibility.judging import judge
 from service.plausibility.rule_book import RuleBook
 from service.weighing.facts import BinState, Days, Facts, Key, Shown
@@ -110,12 +110,12 @@ class Deciding:
         rules = self._rules.at(event.occurred_at)
         now = self._facts.now
         if event.doubt is not None:
-            verdict = judge(drop, now, state.scale, state.memory, None, rules)
+            doubt = Finding(event.doubt.value, ACTION[event.doubt.outcome], {})
+            verdict = judge(drop, now, state.scale, state.memory, None, rules, doubt=doubt)
             if event.doubt is OutcomeCode.UNKNOWN_MATERIAL:
                 # There is no such box, or a bin could have its memory grow with every name it thinks of.
                 state.memory.boxes.pop(event.material_id, None)
-            doubt = Finding(event.doubt.value, ACTION[event.doubt.outcome], {})
-            return verdict_of([doubt, *verdict.findings], verdict.epoch)
+            return verdict
         account = None
         if shown is not None and day is not None:
             account = self._facts.days.get(day)

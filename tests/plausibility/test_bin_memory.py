@@ -159,6 +159,16 @@ def test_a_late_emptying_leaves_the_account_open_to_the_next() -> None:
     assert of.empty(7, 700).expected_grams == 700
 
 
+def test_what_the_scale_cannot_have_weighed_leaves_the_account_open_to_the_next_emptying() -> None:
+    of = Bin()
+    of.empty(1, 0)
+    of.drop(2, 60_001, 1000)
+    of.drop(3, 500, 1500)
+    assert of.empty(4, 1500).expected_grams is None
+    assert of.drop(5, 60_000, 60_000).action == "credit"
+    assert of.empty(6, 60_000).expected_grams == 60_000
+
+
 def test_an_emptying_with_a_used_number_is_told_and_changes_no_account() -> None:
     of = Bin()
     of.empty(1, 0)
@@ -201,9 +211,9 @@ def test_only_the_newest_hours_are_kept() -> None:
     assert len(memory.hours) == HOURS_MAX
 
 
-def test_a_drop_counts_for_its_hour_whatever_becomes_of_it() -> None:
+def test_a_credited_drop_counts_for_its_hour() -> None:
     of = Bin()
-    for sequence, box in ((1, 1000), (2, 1000)):
+    for sequence, box in ((1, 1000), (2, 2000), (3, 2000)):
         of.drop(sequence, 1000, box, occurred_at=7200.0 + sequence)
     assert of.memory.hours == {"2": [2, 2000]}
 

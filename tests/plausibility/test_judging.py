@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from service.plausibility.bin_memory import BinMemory
-from service.plausibility.drop import AccountDay, BinFacts, Drop
-from service.plausibility.judging import judge, order
+from service.plausibility.drop import AccountDay, BinFacts, Drop, Finding
+from service.plausibility.judging import judge
 from service.plausibility.rule_book import RuleBook, RuleRow, RuleSet
 from service.plausibility.standard import STANDARD_RULES
 
@@ -117,13 +117,53 @@ def test_a_rule_that_credits_only_notes_what_it_found() -> None:
     assert (verdict.action, verdict.code, day.drops) == ("credit", "heavy_drop", 1)
 
 
-def test_drops_are_judged_as_they_happened() -> None:
-    drops = [
-        a_drop(sequence=3, occurred_at=5.0),
-        a_drop(sequence=2, occurred_at=5.0),
-        a_drop(sequence=9, occurred_at=4.0),
+def test_a_clock_that_others_doubt_says_nothing_either() -> None:
+    """Of 1970 at a bin that was never serviced: counter and clock were lost together."""
+    memory = fresh()
+    assert found(a_drop(sequence=7), memory) == []
+    too_old = Finding("time_too_old", "hold", {})
+    verdict = judge(a_drop(occurred_at=60.0), NOW, FACTS, memory, None, STANDARD, doubt=too_old)
+    assert verdict == ("hold", (too_old,), 1)
+    assert memory.as_columns().sequence_at == NOW - 60
+
+
+def test_only_what_is_credited_counts_for_the_hour() -> None:
+    """One wrong reading makes nobody else's drop improbable."""
+    rules = RuleBook(
+        [
+            RuleRow(1, "improbable_rate", LONG_AGO, "hold", {"drops_max": 2, "grams_max": 100_000}),
+            RuleRow(2, "heavy_drop", LONG_AGO, "hold", {}),
+        ]
+    ).at(NOW)
+    memory = fresh()
+    verdicts = [
+        judge(a_drop(sequence=number, weight_grams=grams), NOW, FACTS, memory, None, rules).code
+        for number, grams in enumerate((99_000, 1250, 1250, 1250), 1)
     ]
-    assert [drop.sequence for drop in order(drops)] == [9, 2, 3]
+    assert verdicts == ["heavy_drop", None, None, "improbable_rate"]
+
+
+def test_what_was_found_before_is_part_of_the_verdict_and_counts_for_no_hour() -> None:
+    absurd = Finding("weight_out_of_range", "reject", {})
+    memory = fresh()
+    verdict = judge(a_drop(weight_grams=10**9), NOW, FACTS, memory, None, NO_RULES, doubt=absurd)
+    assert (verdict.code, verdict.findings) == ("weight_out_of_range", (absurd,))
+    assert memory.hour(NOW - 60) == [0, 0]
+    # The number was used all the same.
+    assert memory.as_columns()[:3] == (0, 1, NOW - 60)
+
+
+def test_guards_tell_by_how_much() -> None:
+    def figures(drop: Drop, facts: BinFacts = FACTS, memory: BinMemory | None = None) -> dict[str, int]:
+        return judge(drop, NOW, facts, memory or fresh(), None, NO_RULES).findings[0].figures
+
+    ahead = a_drop(occurred_at=NOW + 90, clock_skew_seconds=-20)
+    assert figures(ahead) == {"seconds_ahead": 90, "skew_seconds": -20}
+    before = a_drop(occurred_at=NOW - 190, clock_skew_seconds=20)
+    assert figures(before, FACTS._replace(serviced_at=NOW - 100)) == {"seconds_before": 90, "skew_seconds": 20}
+    memory = fresh()
+    found(a_drop(sequence=7), memory)
+    assert figures(a_drop(sequence=7), memory=memory) == {"sequence": 7, "highest": 7}
 
 
 def test_rules_of_the_drops_own_time_are_asked() -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
@@ -35,7 +35,9 @@ class Stored:
 
     def take(self, batch: Sequence[Numbered]) -> None:
         """A batch, judged as it happened."""
-        sequences = Sequences(*self.columns, list(self.gaps.values()), json.loads(json.dumps(self.counts)))
+        sequences = Sequences(
+            *self.columns, list(self.gaps.values()), json.loads(json.dumps(self.counts, allow_nan=False))
+        )
         self.placed += [
             sequences.place(number, when, NOW) for number, when in sorted(batch, key=lambda each: each[::-1])
         ]
@@ -43,7 +45,9 @@ class Stored:
 
     def doubt(self, number: int) -> None:
         """An event whose clock cannot be believed, in a batch of its own."""
-        sequences = Sequences(*self.columns, list(self.gaps.values()), json.loads(json.dumps(self.counts)))
+        sequences = Sequences(
+            *self.columns, list(self.gaps.values()), json.loads(json.dumps(self.counts, allow_nan=False))
+        )
         self.placed.append(sequences.place_without_time(number, NOW))
         self.store(sequences)
 
@@ -134,6 +138,60 @@ def test_each_reset_begins_a_new_count_and_what_was_lost_of_each_is_missing(
     assert stored.epoch == len(lengths) - 1
     assert stored.missing == lost
     assert None not in stored.placed
+
+
+numbers = st.integers(0, 12)
+# Minute, or None for a clock that is doubted.
+minutes = st.integers(0, 40) | st.none()
+far_numbers = numbers | st.sampled_from([JUMP_MAX + 5, JUMP_MAX + 6, 10**9])
+
+
+@given(st.lists(st.tuples(far_numbers, minutes), max_size=25))
+def test_whatever_a_bin_says_its_memory_stays_in_order(said: list[tuple[int, int | None]]) -> None:
+    """Any numbers at any times, or with clocks that are doubted (None)."""
+    stored = Stored()
+    for number, minute in said:
+        epoch = stored.epoch
+        stored.doubt(number) if minute is None else stored.take([(number, at(minute))])
+        assert 0 <= stored.epoch - epoch <= 1
+        placed = stored.placed[-1]
+        assert placed is None or 0 <= placed <= stored.epoch
+        # What was just told is missing no more.
+        assert placed is None or not any(
+            gap.epoch == placed and gap.first <= number <= gap.last for gap in stored.gaps.values()
+        )
+        gaps = sorted(stored.gaps.values())
+        assert all(gap.first <= gap.last for gap in gaps)
+        assert all(one.last < other.first for one, other in pairwise(gaps) if one.epoch == other.epoch)
+        highest = stored.columns[1]
+        assert highest is not None
+        assert all(gap.last < highest for gap in gaps if gap.epoch == stored.epoch)
+
+
+@given(st.lists(st.tuples(numbers, minutes), max_size=25))
+def test_the_same_event_told_again_is_reused(said: list[tuple[int, int | None]]) -> None:
+    stored = Stored()
+    for number, minute in said:
+        if minute is not None:
+            stored.take([(number, at(minute))])
+            stored.take([(number, at(minute))])
+            assert stored.placed[-1] is None
+
+
+def test_a_first_event_without_a_time_is_followed_by_the_others_of_its_count() -> None:
+    stored = Stored()
+    stored.doubt(11)
+    stored.take([(number, at(number)) for number in (1, 2, 12)])
+    assert stored.placed == [0, 0, 0, 0]
+    assert stored.missing == {(0, number) for number in range(3, 11)}
+
+
+def test_a_reset_after_events_without_a_time_is_told_from_them() -> None:
+    stored = Stored()
+    stored.doubt(1)
+    stored.doubt(1)
+    stored.take([(2, at(2))])
+    assert stored.placed == [0, 1, 1]
 
 
 def test_the_first_event_of_a_bin_opens_no_gap() -> None:

@@ -9,7 +9,7 @@ from schemas.outcome_codes import OutcomeCode
 from service.plausibility.rules import RULES
 from service.plausibility.words import WORDS, Language, for_operators, for_resident, named_figures
 
-GUARDS = {"no_tariff", "time_in_future", "time_before_visit", "sequence_reused"}
+GUARDS = {"no_tariff", "time_in_future", "time_before_visit", "time_too_old", "sequence_reused"}
 
 
 def test_every_rule_and_guard_has_words_and_is_a_code_that_bins_are_told() -> None:
