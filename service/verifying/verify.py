@@ -16,6 +16,7 @@ from service.verifying import (
     ledger,
     limits,
     redemptions,
+    reviews,
     settlement,
     volumes,
     weighing,
@@ -27,6 +28,7 @@ CHECKS: Final[tuple[Check, ...]] = tuple(
         (
             *guards.CHECKS,
             *weighing.CHECKS,
+            *reviews.CHECKS,
             *ledger.CHECKS,
             *holds.CHECKS,
             *limits.CHECKS,

@@ -8,17 +8,20 @@ CHECKS: Final = (
     Check(
         2,
         "credited_events_match_transfers",
-        "Each credited event with coins has its credit transfer, of the same owner and coins; no transfer lacks its"
-        " credited event.",
+        "Each credited event with coins has its credit transfer, of the same owner and coins, those of its release"
+        " where it was held; no transfer lacks its credited event.",
         """
         SELECT bin_id, event_id, credit.id AS transfer_id,
                CASE WHEN credit.id IS NULL THEN 'no transfer'
                     WHEN event.coins IS NULL THEN 'no credited event'
                     WHEN event.resident_id IS DISTINCT FROM credit.owner_id THEN 'another owner'
                     ELSE 'other coins' END AS problem
-        FROM (SELECT bin_id, event_id, resident_id, coins
+        FROM (SELECT bin_id, event_id, resident_id, coalesce(release.coins, weigh_event.coins) AS coins
               FROM weigh_event
-              WHERE outcome = 'credited' AND coins > 0) AS event
+              LEFT JOIN (SELECT bin_id, event_id, coins
+                         FROM review_decision
+                         WHERE decision = 'released') AS release USING (bin_id, event_id)
+              WHERE outcome = 'credited' AND coalesce(release.coins, weigh_event.coins) > 0) AS event
         FULL JOIN (SELECT bin_id, event_id, id, owner_id, coins
                    FROM transfer
                    WHERE kind = 'credit') AS credit USING (bin_id, event_id)
@@ -45,7 +48,8 @@ CHECKS: Final = (
         "coins_follow_from_weight_and_tariff",
         "Each event's coins are its grams times its tariff, rounded down, and its tariff is the one that was in force"
         " when it occurred.",
-        # An event is held where no tariff was in force; one that is entered later does not make it wrong.
+        # Where none was in force an event is held; a tariff that is entered later does not make that wrong, nor what
+        # was written of a time that was yet to come.
         """
         SELECT event.bin_id, event.event_id, event.coins_per_kg, period.coins_per_kg AS coins_per_kg_in_force,
                event.weight_grams, event.coins
@@ -59,8 +63,8 @@ CHECKS: Final = (
                    AND event.occurred_at >= period.effective_from
                    AND event.occurred_at < period.effective_until
         WHERE event.coins IS DISTINCT FROM coalesce(div(event.weight_grams::numeric * event.coins_per_kg, 1000), 0)
-           OR event.coins_per_kg IS DISTINCT FROM period.coins_per_kg AND event.outcome <> 'held'
-           OR event.coins_per_kg <> period.coins_per_kg
+           OR event.coins_per_kg IS DISTINCT FROM period.coins_per_kg AND event.verdict = 'credit'
+           OR event.coins_per_kg <> period.coins_per_kg AND event.occurred_at <= event.received_at
         """,
     ),
     Check(
@@ -73,7 +77,7 @@ CHECKS: Final = (
                     WHEN site.id IS NULL THEN 'no such site'
                     WHEN material.id IS NULL THEN 'no such material'
                     WHEN event.weight_grams <= 0 THEN 'no weight'
-                    WHEN event.outcome NOT IN ('credited', 'unclaimed', 'held') THEN 'no such outcome'
+                    WHEN event.outcome NOT IN ('credited', 'unclaimed', 'held', 'rejected') THEN 'no such outcome'
                     WHEN event.outcome = 'credited' AND resident.id IS NULL THEN 'no such resident'
                     ELSE 'a resident, and not credited' END AS problem
         FROM weigh_event AS event
@@ -83,7 +87,7 @@ CHECKS: Final = (
         LEFT JOIN resident ON resident.id = event.resident_id
         WHERE bin.id IS NULL OR site.id IS NULL OR material.id IS NULL
            OR event.weight_grams <= 0
-           OR event.outcome NOT IN ('credited', 'unclaimed', 'held')
+           OR event.outcome NOT IN ('credited', 'unclaimed', 'held', 'rejected')
            OR (event.outcome = 'credited') <> (resident.id IS NOT NULL)
            OR event.outcome <> 'credited' AND event.resident_id IS NOT NULL
         """,

@@ -26,6 +26,7 @@ from service.tables import carbon_factor, material, merchant, target, tariff, tr
 from tests.folding.drops import fold_all
 from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import Caller
+from tests.verifying.doubts import hold_and_decide
 from tests.verifying.past import KIOSK, live_through
 from tests.world import World, add_shop, build_world, open_session, post, weigh_event
 
@@ -75,6 +76,7 @@ async def build_city(settings: Settings) -> City:
             await succeed(late.post("/v1/me/cards", {"value": LATE_CARD}))
             await spend(Caller(client, tokens[0]), Caller(client, shop_key), MachineCaller(client, machine_key))
             await correct(engine, world.resident_id)
+            await hold_and_decide(engine, Keyring.of(settings))
             await fold_all(engine, settings)
             await succeed(post(client, world.hmac, weigh_event("NK-0002", id="unfolded")))
         async with transaction(engine) as connection:

@@ -49,6 +49,16 @@ DAMAGES = {
         ("UPDATE weigh_event SET weight_grams = weight_grams + 1 WHERE event_id = 'held'",),
         {"material_id": "glass", "held_grams": 1250, "held_grams_of_events": 1251},
     ),
+    "a held drop that is held no more": Damage(
+        VOLUMES,
+        ("UPDATE volume SET held_drops = held_drops - 1 WHERE held_drops = 2",),
+        {"material_id": "metal", "held_drops": 1, "held_drops_of_events": 2},
+    ),
+    "a release that was folded on another day": Damage(
+        VOLUMES,
+        ("UPDATE volume SET day = day + 1 WHERE day = '2019-01-04'",),
+        {"day": "2019-01-04", "material_id": "metal", "grams": None, "grams_of_events": 1250},
+    ),
     "a resident's grams that are another's": Damage(
         RESIDENTS,
         (
@@ -120,6 +130,12 @@ POSITIONS = {
         (f"UPDATE weigh_event SET claimed_xid = {FUTURE} WHERE event_id = 'late'",),
         {"place": "weigh_event.claimed_xid", "xid": FUTURE},
         frozenset({RESIDENTS}),
+    ),
+    "a decision with another cluster's id": Damage(
+        POSITION,
+        (f"UPDATE review_decision SET xid = {FUTURE} WHERE event_id = 'doubt-released'",),
+        {"place": "review_decision.xid", "xid": FUTURE},
+        frozenset({VOLUMES}),
     ),
     "a transfer with another cluster's id": Damage(
         POSITION,
