@@ -1,12 +1,13 @@
 """What simulated bins weigh: drops as operators report them (FACTS.md, Weighing). No I/O."""
 
 import uuid
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import accumulate
 from math import log
 from random import Random
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from schemas.weigh_events import WeighEvent, WeighEventData
 
@@ -22,7 +23,7 @@ SHARE_BY_MATERIAL: Final = {
 WEIGHT_GRAMS_MEDIAN: Final = 1750
 WEIGHT_SIGMA: Final = 0.6
 INTERVAL_GRAMS: Final = 10
-# 20 e of the finest scale, and where single operators cap a drop.
+# 20 e of the coarser scales, and where single operators cap a drop.
 WEIGHT_GRAMS_MIN: Final = 200
 WEIGHT_GRAMS_MAX: Final = 15_000
 BOX_GRAMS_MAX: Final = 30_000
@@ -30,6 +31,26 @@ BOX_GRAMS_MAX: Final = 30_000
 NO_CARD_SHARE: Final = 0.06
 UNKNOWN_CARD_SHARE: Final = 0.02
 ZIPF_EXPONENT: Final = 1.0
+
+
+class Standing(NamedTuple):
+    """Where a bin stands: the last sequence that it used, when (Unix seconds), and the grams in its boxes by material;
+    None where no event of it is known, and nothing where nobody knows."""
+
+    sequence: int = 0
+    at: float | None = None
+    boxes: Mapping[str, int] = MappingProxyType({})
+
+
+class Drop(NamedTuple):
+    """What someone brings: the scale shows `weight_grams`, and the box gains `gain_grams`."""
+
+    material: str
+    weight_grams: int
+    gain_grams: int
+    card: str | None
+    # By how much the bin's clock is ahead when it writes the drop down.
+    seconds_ahead: int = 0
 
 
 class Zipf:
@@ -60,27 +81,19 @@ class Drops:
         # By bin and material, grams since the box was emptied.
         self._boxes: dict[tuple[str, str], int] = {}
 
-    def drop(self, bin_id: str, sequence: int, occurred_at: datetime) -> WeighEvent:
-        """One drop; `occurred_at` has an offset."""
+    def draw(self) -> Drop:
         material = self._random.choices(self._materials, cum_weights=self._shares)[0]
         grams = self._grams()
-        box = self._boxes.get((bin_id, material), 0) + grams
+        return Drop(material, grams, grams, self._card())
+
+    def drop(self, bin_id: str, sequence: int, occurred_at: datetime) -> WeighEvent:
+        """One drop, with what its box weighed after it; `occurred_at` has an offset."""
+        drop = self.draw()
+        box = self._boxes.get((bin_id, drop.material), 0) + drop.gain_grams
         # A box that would run over was emptied before the drop.
-        box = grams if box > BOX_GRAMS_MAX else box
-        self._boxes[bin_id, material] = box
-        data: WeighEventData = {"sequence": sequence, "material": material, "weight_grams": grams}
-        card = self._card()
-        if card is not None:
-            data["credential"] = {"kind": "card", "value": card}
-        data["box_weight_grams"] = box
-        return {
-            "specversion": "1.0",
-            "type": "tanbi.weigh-event.v1",
-            "source": f"/bins/{bin_id}",
-            "id": str(uuid.uuid4()),
-            "time": occurred_at,
-            "data": data,
-        }
+        box = drop.gain_grams if box > BOX_GRAMS_MAX else box
+        self._boxes[bin_id, drop.material] = box
+        return weigh_event(bin_id, sequence, occurred_at, drop, box)
 
     def _grams(self) -> int:
         grams = int(self._random.lognormvariate(log(WEIGHT_GRAMS_MEDIAN), WEIGHT_SIGMA))
@@ -95,3 +108,22 @@ class Drops:
             # No sample card begins so.
             return f"F4{self._random.getrandbits(48):012X}"
         return self._cards[self._people.rank()]
+
+
+def weigh_event(
+    bin_id: str, sequence: int, occurred_at: datetime, drop: Drop, box_weight_grams: int | None
+) -> WeighEvent:
+    """The drop as its bin tells it; `box_weight_grams` after it, None where the bin does not say."""
+    data: WeighEventData = {"sequence": sequence, "material": drop.material, "weight_grams": drop.weight_grams}
+    if drop.card is not None:
+        data["credential"] = {"kind": "card", "value": drop.card}
+    if box_weight_grams is not None:
+        data["box_weight_grams"] = box_weight_grams
+    return {
+        "specversion": "1.0",
+        "type": "tanbi.weigh-event.v1",
+        "source": f"/bins/{bin_id}",
+        "id": str(uuid.uuid4()),
+        "time": occurred_at + timedelta(seconds=drop.seconds_ahead),
+        "data": data,
+    }

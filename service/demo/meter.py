@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from service.db import is_retryable, transaction
 from service.demo import nankai
+from service.demo.queries import read_concerns
 from service.figures import COINS
 from service.folding.queries import fold_lag_seconds
 from service.keys import ENGINE, METRICS, SETTINGS
@@ -33,7 +34,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Events and redemptions are those of this run; coins and the rate of all runs on this data."""
+    """Events and redemptions are those of this run; all else is of all runs on this data."""
 
     outcomes: dict[str, int]
     events_per_second: float
@@ -42,6 +43,11 @@ class Reading:
     redeemed_coins: int
     refunded_coins: int
     outstanding_coins: int
+    # Held drops that wait for an operator.
+    reviews: int
+    alarms: int
+    # Events of bins that never came, in so many gaps.
+    gaps: int
     fold_lag_seconds: float
     rate: Rate | None
 
@@ -86,6 +92,7 @@ class Meter:
     async def _read(self) -> Reading:
         async with transaction(self._app[ENGINE]) as connection:
             coins = (await connection.execute(COINS)).one()
+            concerns = await read_concerns(connection)
             lag = await fold_lag_seconds(connection)
         registry = self._app[METRICS].registry
         outcomes = _counts(registry, "tanbi_weigh_events_total")
@@ -99,6 +106,9 @@ class Meter:
             redeemed_coins=coins.redeemed,
             refunded_coins=coins.refunded,
             outstanding_coins=coins.outstanding,
+            reviews=concerns.reviews,
+            alarms=concerns.alarms,
+            gaps=concerns.gaps,
             fold_lag_seconds=lag,
             rate=await self._rate(),
         )

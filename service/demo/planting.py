@@ -12,13 +12,17 @@ from datetime import date, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.fleet import ScaleChange
 from schemas.signatures import ED25519_KEY_BYTES, Algorithm, SigningKey
 from service.api_keys import create_api_key
+from service.db import database_now
 from service.demo import nankai, queries
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine, DemoMerchant, DemoResident
 from service.demo.past import draw_past, month_before
-from service.demo.sample import Sample, algorithm_of, draw_inputs, draw_sample
+from service.demo.sample import CERTIFICATE_DAYS, Sample, algorithm_of, draw_inputs, draw_sample
 from service.fleet.bins import add_bin
+from service.fleet.changes import BY_COMMAND
+from service.fleet.lifecycle import change_scale
 from service.ledger.queries import open_wallets
 from service.redemption.merchants import MachineKind, add_machine, add_machine_key, add_merchant
 from service.redemption.offers import add_offer
@@ -81,6 +85,10 @@ async def plant(
         credentials = known
     else:
         credentials = await _reissue(connection, keyring, size.seed, today)
+    await _inspect_scales(connection, today)
+    if not await queries.has_rules(connection):
+        await queries.insert_rules(connection, await database_now(connection))
+        await raise_revision(connection)
     await _record_inputs(connection, credentials, size.seed, today)
     return Planted(credentials, found=found, reissued=found and credentials is not known)
 
@@ -221,6 +229,13 @@ async def _still_good(connection: AsyncConnection, keyring: Keyring, known: Cred
         return False
     bins = {row.id for row in await queries.read_sample_bins(connection)}
     return bins <= {each.id for each in known.bins}
+
+
+async def _inspect_scales(connection: AsyncConnection, today: date) -> None:
+    """In a demo that is found again after months, or all that it weighs would be held for its certificates."""
+    inspected = ScaleChange(reason="inspected", certificate_expires_on=today + timedelta(days=CERTIFICATE_DAYS))
+    for bin_id in await queries.read_uncertified_bins(connection, today):
+        await change_scale(connection, bin_id, inspected, BY_COMMAND)
 
 
 async def _record_inputs(connection: AsyncConnection, credentials: Credentials, seed: int, today: date) -> None:

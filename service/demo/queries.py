@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -12,8 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import DriverConnection, database_now
 from service.demo import nankai
+from service.demo.drops import Standing
 from service.demo.past_rows import AnswerRow, EventRow, Past, RedemptionRow, ResolutionRow, TransferRow
 from service.demo.sample import Area, MonthlyInput, Site
+from service.plausibility.bin_memory import MASS
+from service.plausibility.rule_book import read_parameters
+from service.plausibility.standard import STANDARD_RULES
 from service.tables import (
     api_key,
     area,
@@ -27,14 +31,16 @@ from service.tables import (
     machine_key,
     material,
     merchant,
+    plausibility_rule,
     resident,
     session,
     site,
     target,
     tariff,
-    weigh_event,
 )
 
+# As draw_sample numbers them.
+SAMPLE_BIN_ID: Final = "^NK-[0-9]{4}$"
 # Of a database that is not the demo's, whichever of these an operator filled first.
 PLANTED_FIRST = (area, material, merchant, resident)
 
@@ -57,6 +63,21 @@ FROM (SELECT offer_id, count(*) AS pieces FROM redemption WHERE from_stock GROUP
 WHERE offer.id = taken.offer_id
 """
 BIND_SINCE: Final = "UPDATE credential SET bound_at = $1, counts_from = $1 WHERE demo"
+# Of a bin that has told nothing but the past that was planted, there is no memory.
+STANDINGS: Final = sa.text("""
+SELECT memory.bin_id AS id, coalesce(memory.sequence, past.sequence, 0) AS sequence,
+       extract(epoch FROM coalesce(memory.sequence_at, past.occurred_at))::float8 AS at, memory.boxes
+FROM bin_memory AS memory
+LEFT JOIN (SELECT bin_id, max(sequence) AS sequence, max(occurred_at) AS occurred_at
+           FROM weigh_event
+           WHERE bin_id IN (SELECT bin_id FROM bin_memory WHERE sequence IS NULL)
+           GROUP BY bin_id) AS past USING (bin_id)
+""")
+CONCERNS: Final = sa.text("""
+SELECT (SELECT count(*) FROM held_event WHERE state IN ('open', 'appealed')) AS reviews,
+       (SELECT count(*) FROM bin_alarm WHERE closed_at IS NULL) AS alarms,
+       (SELECT count(*) FROM sequence_gap WHERE closed_at IS NULL) AS gaps
+""")
 LAST_REDEEMED: Final = sa.text(
     "SELECT max(created_at) FROM transfer WHERE kind = 'redemption' AND created_at < :before"
 )
@@ -101,6 +122,22 @@ async def insert_materials(connection: AsyncConnection) -> None:
     await connection.execute(
         sa.insert(carbon_factor), [dict(zip(columns, row, strict=True)) for row in nankai.CARBON_FACTORS]
     )
+
+
+async def insert_rules(connection: AsyncConnection, played_from: datetime) -> None:
+    """The shipped rules as they are; those of a real day's pace until the fleet begins to play."""
+    rows: list[tuple[str, datetime, str, dict[str, Any]]] = []
+    for code, action, shipped in STANDARD_RULES:
+        parameters = read_parameters(code, shipped).model_dump(mode="json")
+        rows.append((code, nankai.TARIFFS_FROM, action, parameters))
+        if code in nankai.RULES_OF_PACE:
+            rows.append((code, played_from, "off", parameters))
+    columns = ("code", "effective_from", "action", "parameters")
+    await connection.execute(sa.insert(plausibility_rule), [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+async def has_rules(connection: AsyncConnection) -> bool:
+    return bool((await connection.execute(sa.select(sa.exists(sa.select(plausibility_rule))))).scalar_one())
 
 
 async def insert_targets(connection: AsyncConnection) -> None:
@@ -200,16 +237,25 @@ async def last_redeemed(connection: AsyncConnection, before: datetime) -> dateti
 
 
 async def read_sample_bins(connection: AsyncConnection) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-    """id and algorithm of each bin that the demo made, in order; a bin that was claimed since is its claimer's."""
+    """id and algorithm of each bin of the sample that is in use, in order. Not of bins that came later, and not of one
+    that was claimed since: it is its claimer's."""
     claimed = sa.exists().where(bin_claim.c.bin_id == bin_.c.id)
     return (
         await connection.execute(
             sa.select(bin_.c.id, bin_key.c.algorithm)
-            .join(bin_key, bin_key.c.bin_id == bin_.c.id)
-            .where(bin_key.c.demo, bin_key.c.id == bin_.c.id, ~claimed)
+            .join(bin_key, bin_key.c.id == bin_.c.id)
+            .where(bin_key.c.demo, bin_.c.id.regexp_match(SAMPLE_BIN_ID), bin_.c.state != "retired", ~claimed)
             .order_by(bin_.c.id)
         )
     ).all()
+
+
+async def read_uncertified_bins(connection: AsyncConnection, today: date) -> Sequence[str]:
+    """Bins of the sample whose scale's certificate has ended."""
+    expired = sa.select(bin_.c.id).where(
+        bin_.c.certificate_expires_on < today, bin_.c.id.regexp_match(SAMPLE_BIN_ID), bin_.c.state != "retired"
+    )
+    return (await connection.execute(expired.order_by(bin_.c.id))).scalars().all()
 
 
 async def read_sample_residents(connection: AsyncConnection) -> Sequence[int]:
@@ -264,9 +310,18 @@ async def operator_key_id(connection: AsyncConnection, key_hash: bytes) -> UUID 
     ).scalar_one_or_none()
 
 
-async def read_sequences(connection: AsyncConnection) -> dict[str, int]:
-    """The highest sequence of each bin that ever reported."""
-    rows = await connection.execute(
-        sa.select(weigh_event.c.bin_id, sa.func.max(weigh_event.c.sequence)).group_by(weigh_event.c.bin_id)
-    )
-    return {row[0]: row[1] for row in rows}
+async def read_standings(connection: AsyncConnection) -> dict[str, Standing]:
+    """Where each bin stands, for it to go on from there."""
+    return {
+        row.id: Standing(
+            row.sequence,
+            row.at,
+            {material_id: box[MASS] for material_id, box in row.boxes.items() if box[MASS] is not None},
+        )
+        for row in await connection.execute(STANDINGS)
+    }
+
+
+async def read_concerns(connection: AsyncConnection) -> sa.Row[Any]:
+    """Counts of what waits for an operator: `reviews`, `alarms` and `gaps`. As the application's role."""
+    return (await connection.execute(CONCERNS)).one()

@@ -27,13 +27,15 @@ from service.business_days import business_day
 from service.db import create_engine, transaction
 from service.demo import demo_file, queries, summary
 from service.demo.demo_file import Credentials
-from service.demo.fleet import Fleet, WeighEvents
+from service.demo.drops import Standing
+from service.demo.fleet import Fleet
 from service.demo.lock import RunningLock
 from service.demo.logs import logs_kept_in
 from service.demo.meter import Meter
 from service.demo.people import People
 from service.demo.planting import CannotRun, Planted, Size, plant
 from service.demo.stopping import StopSignals, stop_signals
+from service.demo.uplink import Uplink
 from service.folding.worker import tick
 from service.installation import installation
 from service.secrets import Keyring
@@ -62,9 +64,9 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The last sequence of each bin, and the last month before `this_month` in which coins were spent, if any was."""
+    """Where each bin stands, and the last month before `this_month` in which coins were spent, if any was."""
 
-    sequences: dict[str, int]
+    standings: dict[str, Standing]
     month: Month | None
     this_month: Month
 
@@ -157,7 +159,7 @@ async def _run(
             )
             workers = [_show(app, session, planted.credentials, place, options, console)]
             if options.fleet:
-                workers += _activity(session, base_url, planted.credentials, found.sequences, options)
+                workers += _activity(session, base_url, planted.credentials, found.standings, options)
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(worker) for worker in workers]
                 await stopped.wait()
@@ -177,7 +179,7 @@ async def _plant(settings: Settings, size: Size, file: Path) -> tuple[Planted, F
             planted = await plant(connection, Keyring.of(settings), size, known, today=today, zone=zone)
             redeemed_at = await queries.last_redeemed(connection, Month.of(today).begins_at(zone))
             month = None if redeemed_at is None else Month.of(business_day(redeemed_at, zone))
-            found = Found(await queries.read_sequences(connection), month, Month.of(today))
+            found = Found(await queries.read_standings(connection), month, Month.of(today))
         if not planted.found:
             # Or the first that is shown would be no coins, and a lag of the age of the past.
             await tick(engine, settings)
@@ -202,16 +204,16 @@ def _activity(
     session: ClientSession,
     base_url: str,
     credentials: Credentials,
-    sequences: Mapping[str, int],
+    standings: Mapping[str, Standing],
     options: Options,
 ) -> list[Coroutine[Any, Any, None]]:
     """What the simulated bins and residents do, without the resident who is the reader's."""
     played = credentials.model_copy(update={"residents": credentials.residents[1:] or credentials.residents})
     fleet = Fleet(
-        WeighEvents(session, base_url),
+        Uplink(session, base_url),
         played.bins,
         [each.card for each in played.residents],
-        sequences,
+        standings,
         random=Random(f"{options.size.seed} fleet"),  # noqa: S311, nothing secret is drawn
         events_per_second=options.events_per_second,
     )

@@ -65,7 +65,9 @@ def line(reading: Reading | None) -> str:
         f"事件 events {reading.events:,} ({counts}) · 碳币 coins issued {reading.issued_coins:,}"
         f" redeemed {reading.redeemed_coins:,} refunded {reading.refunded_coins:,}{other}"
         f" outstanding {reading.outstanding_coins:,}"
-        f" · 兑换 redemptions {reading.captured:,} · 回收利用率 rate {rate_text(reading.rate)}"
+        f" · 兑换 redemptions {reading.captured:,}"
+        f" · 待审 to review {reading.reviews:,} alarms {reading.alarms:,} gaps {reading.gaps:,}"
+        f" · 回收利用率 rate {rate_text(reading.rate)}"
     )
 
 
@@ -104,6 +106,9 @@ def _reading_table(reading: Reading) -> Table:
         table.add_row("  其他 other", f"{reading.other_coins:+,}")
     table.add_row("  流通 outstanding", f"{reading.outstanding_coins:,}")
     table.add_row("兑换 redemptions", f"{reading.captured:,}", f"未成 declined {reading.declined:,}")
+    table.add_row(
+        "待审 to review", f"{reading.reviews:,}", f"告警 alarms {reading.alarms:,}，缺号 gaps {reading.gaps:,}"
+    )
     table.add_row("回收利用率 rate", Text(rate_text(reading.rate), style="green"), _rate_note(reading.rate))
     table.add_row("汇总延迟 fold lag", f"{reading.fold_lag_seconds:.1f} s")
     return table

@@ -1,7 +1,8 @@
 """What is planted, and who accepts it. `demo_client` runs as a demo, `client` on the same data as any other service."""
 
 import base64
-from datetime import date
+import time
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.signatures import Algorithm, SigningKey
 from service.app import build_app
 from service.db import transaction
+from service.demo import nankai
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine
 from service.demo.planting import CannotRun, Planted, Size, plant
 from service.fleet.bins import Scale, add_bin
+from service.plausibility.rule_book import RuleBook, RuleRow
+from service.plausibility.rules import RULES
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import (
@@ -30,6 +34,7 @@ from service.tables import (
     machine_key,
     merchant,
     offer,
+    plausibility_rule,
     resident,
     session,
     tariff,
@@ -279,3 +284,40 @@ async def test_one_tariff_is_superseded_and_factors_are_of_both_sets(planted: Cr
     assert paper == [80, 100]
     assert len(rows) == 7
     assert set(sets) == {"uk.desnz.2025", "us.epa.warm.v16"}
+
+
+async def test_the_shipped_rules_hold_and_those_of_a_real_days_pace_until_the_fleet_plays(
+    planted: Credentials, engine: AsyncEngine
+) -> None:
+    assert planted
+    async with engine.connect() as connection:
+        rows = (await connection.execute(sa.select(plausibility_rule))).all()
+    book = RuleBook(RuleRow(*row[:5]) for row in rows)
+    assert book.unreadable == []
+    yesterday = {rule.code for rule in book.at(time.time() - 86_400).of_drops}
+    assert yesterday == {code for code, rule in RULES.items() if rule.of == "drop"}
+    assert yesterday - {rule.code for rule in book.at(time.time()).of_drops} == nankai.RULES_OF_PACE
+    assert len(book.at(time.time()).of_clearances) == 2
+
+
+async def test_a_bin_that_came_later_is_left_alone_and_a_scale_is_inspected_when_its_certificate_ends(
+    planted: Credentials, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    async with transaction(admin_engine) as connection:
+        await add_bin(
+            connection,
+            Keyring.of(settings),
+            bin_id="SIM-1",
+            site_id=(await connection.execute(sa.select(bin_.c.site_id).limit(1))).scalar_one(),
+            algorithm=Algorithm.ED25519,
+            scale=Scale(certificate_expires_on=TODAY),
+            demo=True,
+        )
+    year_later = TODAY + timedelta(days=366)
+    again = await plant_again(admin_engine, settings, planted, today=year_later)
+    assert not again.reissued
+    renewed = await plant_again(admin_engine, settings, None, today=year_later)
+    assert [each.id for each in renewed.credentials.bins] == [each.id for each in planted.bins]
+    async with admin_engine.connect() as connection:
+        expired = sa.select(bin_.c.id).where(bin_.c.certificate_expires_on < year_later)
+        assert (await connection.execute(expired)).scalars().all() == ["SIM-1"]

@@ -19,6 +19,9 @@ READING = Reading(
     redeemed_coins=12_345_678,
     refunded_coins=123_456,
     outstanding_coins=86_543_210,
+    reviews=1_234,
+    alarms=3,
+    gaps=17,
     fold_lag_seconds=0.42,
     rate=Rate("2026", Decimal("30.3732"), Decimal("36.75")),
 )
@@ -48,6 +51,7 @@ def test_the_panel_fits_80_columns_with_a_figure_on_each_line() -> None:
         "outstanding": "86,543,210",
         "redemptions": "4,321",
         "declined": "未成 declined 13",
+        "to review": "1,234  告警 alarms 3，缺号 gaps 17",
         "rate": "30.3732 %  南开 Nankai 2026，目标 target 36.75 %",
         "fold lag": "0.4 s",
         "接口文档": "http://127.0.0.1:8080/docs",
@@ -86,7 +90,7 @@ def test_a_line_says_the_same() -> None:
     assert line(READING) == (
         "事件 events 131,667 (credited 123,456 unclaimed 7,890 duplicate 321) · 碳币 coins issued 98,765,432"
         " redeemed 12,345,678 refunded 123,456 outstanding 86,543,210"
-        " · 兑换 redemptions 4,321 · 回收利用率 rate 30.3732 %"
+        " · 兑换 redemptions 4,321 · 待审 to review 1,234 alarms 3 gaps 17 · 回收利用率 rate 30.3732 %"
     )
 
 
