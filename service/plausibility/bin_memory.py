@@ -137,7 +137,7 @@ class BinMemory:
         box = self.boxes.get(material_id)
         if box is None or (box[EPOCH], box[SEQUENCE]) < (epoch, sequence):
             self.boxes[material_id] = [epoch, sequence, mass_after, mass_after, error_grams, sequence]
-        elif box[EPOCH] == epoch and (box[EMPTIED] is None or box[EMPTIED] < sequence):
+        elif box[EPOCH] == epoch and box[EMPTIED] is not None and box[EMPTIED] < sequence:
             # A late one: which of the drops that were counted came before it, nobody knows.
             box[CONTENT] = box[PERMISSIBLE] = box[EMPTIED] = None
 

@@ -23,6 +23,8 @@ Odd cases, and what becomes of them:
   count without a gap, which its own past may still fill. Back to where the last count stood: again a new count, without
   a gap. A smaller jump forward and back leaves the numbers between as a gap, and after the way back those from 1 on:
   nothing tells it from events lost twice.
+* A counter that stands still: each event is later and no higher, so each begins a count; without a gap, or one broken
+  bin would miss thousands of events that never were.
 * A reset of which the first event to arrive is numbered higher than all before it is taken for a jump; those of it that
   come later with lower numbers are called reused. So are those of a count that began and ended unheard between two
   others. Both need a reset and events that arrive out of order at once; they are held, not lost.
@@ -205,7 +207,7 @@ class Sequences:
         self.epoch += 1
         self.first, self.first_at = number, before_at
         self.highest, self.highest_at = number, at
-        if 1 < number <= JUMP_MAX and not goes_on:
+        if 1 < number <= JUMP_MAX and not goes_on and number != highest:
             insort(self.gaps, Gap(self.epoch, 1, number - 1, before_at))
             self.first = 1
 

@@ -40,8 +40,10 @@ class Bin:
         self._store()
         return verdict
 
-    def empty(self, sequence: int, before: int, after: int = 0, material: str = "paper") -> ClearanceVerdict:
-        clearance = Clearance(sequence, material, before, after, at(sequence), 0)
+    def empty(
+        self, sequence: int, before: int, after: int = 0, material: str = "paper", **changes: Any
+    ) -> ClearanceVerdict:
+        clearance = Clearance(sequence, material, before, after, at(sequence), 0)._replace(**changes)
         verdict = judge_clearance(clearance, NOW, FACTS, self.memory, RULES)
         self._store()
         return verdict
@@ -157,6 +159,20 @@ def test_a_late_emptying_leaves_the_account_open_to_the_next() -> None:
     assert of.empty(5, 500).expected_grams is None
     of.drop(6, 700, 700)
     assert of.empty(7, 700).expected_grams == 700
+
+
+def test_an_emptying_from_before_the_last_changes_nothing_of_what_came_after() -> None:
+    of = Bin()
+    of.empty(1, 0)
+    of.empty(3, 0)
+    of.drop(4, 500, 500)
+    of.empty(2, 0)
+    assert of.empty(5, 500).expected_grams == 500
+    # Nor one of the count before, which comes after the reset.
+    of.empty(1, 0, occurred_at=at(6))
+    of.drop(2, 500, 500, occurred_at=at(7))
+    assert of.empty(6, 0, occurred_at=at(5) + 60).verdict.epoch == 0
+    assert of.empty(3, 500, occurred_at=at(8)).expected_grams == 500
 
 
 def test_what_the_scale_cannot_have_weighed_leaves_the_account_open_to_the_next_emptying() -> None:

@@ -250,7 +250,7 @@ def test_the_end_of_the_last_count_may_come_after_the_reset() -> None:
 
 
 def test_a_late_event_closes_the_gap_of_its_own_count_where_two_miss_the_same_number() -> None:
-    stored = taken([4], [6])
+    stored = taken([4], [6, 7])
     stored.take([(6, at(16))])
     assert stored.missing == {(0, 5), *((1, number) for number in range(1, 6))}
     stored.take([(5, at(5))])
@@ -338,6 +338,13 @@ def test_a_counter_that_is_set_far_ahead_and_back_leaves_no_gap() -> None:
     stored.take([(102, at(103))])
     stored.take([(103, at(104))])
     assert (stored.columns, stored.missing) == ((2, 103, at(104)), set())
+
+
+def test_a_counter_that_stands_still_leaves_no_gap() -> None:
+    stored = taken([70])
+    for minute in (71, 72, 73):
+        stored.take([(70, at(minute))])
+    assert (stored.placed, stored.missing) == ([0, 1, 2, 3], set())
 
 
 def test_a_jump_may_be_a_year_of_drops() -> None:
