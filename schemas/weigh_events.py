@@ -121,3 +121,31 @@ class WeighEventOutcomes(Answer):
     """One outcome an event, in the order of the request."""
 
     outcomes: list[EventOutcome]
+
+
+class RuleFinding(Answer):
+    """A rule that acts on an event, or a guard that always does, in words and with the figures that they tell."""
+
+    code: OutcomeCode
+    action: Literal["credit", "hold", "reject"] = Field(description="What this finding alone would come to")
+    sentence: str = Field(description="In Chinese")
+    sentence_en: str
+    figures: dict[str, int]
+
+
+class PricedEvent(Answer):
+    """What would become of one event if it were posted now."""
+
+    id: str | None = Field(description="The event's id; null where it had none that could be read")
+    outcome: Outcome
+    coins: int | None = Field(None, description="What it earns where it is credited, at once or later")
+    code: OutcomeCode | None = Field(None, description="What decides where it would not simply be credited")
+    detail: str | None = None
+    findings: list[RuleFinding] = Field(description="All rules that would act, in the order in which they are asked")
+    errors: list[FieldError] | None = None
+
+
+class PricedEvents(Answer):
+    """One an event, in the order of the request; each is judged as if those before it had been posted."""
+
+    priced: list[PricedEvent]

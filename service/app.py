@@ -48,7 +48,7 @@ from service.settlement import routes as settlement
 from service.webhooks import routes as webhooks
 from service.webhooks.delivering import deliver_forever
 from service.webhooks.sending import DELIVERY_THREADS, REGISTRATION_THREADS, Resolver, open_session
-from service.weighing import crediting, intake, rules
+from service.weighing import crediting, intake, pricing, rules
 from service.weighing import routes as weighing
 from service.weighing.pending import NotActive, PendingEvent, Settled
 
@@ -117,7 +117,8 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         app[settlement.WRITING] = asyncio.Semaphore(settlement.WRITING_MAX)
         app[settlement.REPORTING] = asyncio.Semaphore(settlement.REPORTING_MAX)
         bounds = rules.Bounds(age_days_max=settings.event_age_days_max, weight_grams_max=settings.weight_grams_max)
-        app[weighing.INTAKE] = intake.Intake(events, reference, app[keys.KEYRING], bounds)
+        taking = app[weighing.INTAKE] = intake.Intake(events, reference, app[keys.KEYRING], bounds)
+        app[weighing.PRICING] = pricing.Pricing(taking, credit, command_writers)
         app[fleet.ATTEMPTS] = ClaimAttempts(settings.claim_failures_per_minute_max, time.monotonic)
         app[webhooks.RESOLVER] = registering = Resolver(REGISTRATION_THREADS)
         stack.push_async_callback(registering.close)

@@ -211,10 +211,11 @@ async def post(
     content_type: str = "application/json",
     created: int | None = None,
     headers: dict[str, str] | None = None,
+    path: str = PATH,
 ) -> ClientResponse:
     """Post events as the bin of `key` would; `document` is JSON, or bytes that go as they are."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     signed = sign_request(
-        key, method="POST", target=PATH, body=body, created=int(time.time()) if created is None else created
+        key, method="POST", target=path, body=body, created=int(time.time()) if created is None else created
     )
-    return await client.post(PATH, data=body, headers={"Content-Type": content_type, **signed, **(headers or {})})
+    return await client.post(path, data=body, headers={"Content-Type": content_type, **signed, **(headers or {})})

@@ -47,6 +47,8 @@ class Decisions:
     bins: dict[str, BinState] = field(default_factory=dict)
     held: list[tuple[str, str, int | None, list[dict[str, Any]]]] = field(default_factory=list)
     conflicts: list[PendingEvent] = field(default_factory=list)
+    # Of those events where any rule acted.
+    findings: dict[Key, tuple[Finding, ...]] = field(default_factory=dict)
 
 
 class Deciding:
@@ -91,6 +93,8 @@ class Deciding:
             elif verdict.action == HOLD:
                 findings = [{"code": each.code, "figures": each.figures} for each in verdict.findings]
                 made.held.append((event.bin_id, event.event_id, None if shown is None else shown.resident_id, findings))
+            if verdict.findings:
+                made.findings[event[:2]] = verdict.findings
             self._store(event, state, verdict, outcome, resident_id)
 
     def _judge(

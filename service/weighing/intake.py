@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from schemas.outcome_codes import OutcomeCode
 from schemas.weigh_events import Outcome, WeighEvent, weigh_event_adapter, weigh_event_batch_adapter
@@ -15,6 +15,8 @@ from service.weighing.pending import NotActive, PendingEvent, Settled
 from service.weighing.rules import EARLIEST, LATEST, POINTERS, Bounds, coins_for, content_digest, doubt_of
 
 parse_events = EventReader(weigh_event_adapter, weigh_event_batch_adapter).read
+
+SOURCE: Final = "/bins/"
 
 # An outcome as it goes on the wire: schemas.weigh_events.EventOutcome, without the fields that are null.
 OutcomeJson = dict[str, Any]
@@ -49,27 +51,27 @@ class Intake:
         return [_settled(*next(results)) if outcome is None else outcome for outcome in outcomes]
 
     def prepare(
-        self, bin_id: str, events: Sequence[WeighEvent | Invalid], clock_skew_seconds: int
+        self, bin_id: str | None, events: Sequence[WeighEvent | Invalid], clock_skew_seconds: int | None
     ) -> tuple[list[PendingEvent], list[OutcomeJson | None]]:
         """The events that the database is to see, and the outcomes of the others: None where one of the first belongs.
 
-        Raises SourceMismatch.
+        `bin_id` is whose they must be; None where anyone's may be. Raises SourceMismatch.
         """
         now = time.time()
-        source = f"/bins/{bin_id}"
+        source = None if bin_id is None else SOURCE + bin_id
         outcomes: list[OutcomeJson | None] = []
         pending: list[PendingEvent] = []
         for event in events:
             if isinstance(event, Invalid):
                 outcomes.append(_invalid(event))
                 continue
-            if event["source"] != source:
+            if source is not None and event["source"] != source:
                 raise SourceMismatch
-            pending.append(self._pending(bin_id, event, now, clock_skew_seconds))
+            pending.append(self._pending(event, now, clock_skew_seconds))
             outcomes.append(None)
         return pending, outcomes
 
-    def _pending(self, bin_id: str, event: WeighEvent, now: float, clock_skew_seconds: int) -> PendingEvent:
+    def _pending(self, event: WeighEvent, now: float, clock_skew_seconds: int | None) -> PendingEvent:
         data = event["data"]
         occurred_at = event["time"].timestamp()
         doubt = doubt_of(data, occurred_at, now, self._bounds, self._reference.tariffs)
@@ -80,7 +82,7 @@ class Intake:
         unknown = doubt is OutcomeCode.UNKNOWN_MATERIAL
         coins_per_kg = None if unknown else self._reference.tariffs.coins_per_kg(data["material"], occurred_at)
         return PendingEvent(
-            bin_id,
+            event["source"][len(SOURCE) :],
             event["id"],
             content_digest(event, occurred_at, digest),
             data["sequence"],
