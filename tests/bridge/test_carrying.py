@@ -137,6 +137,8 @@ async def test_a_bridge_says_what_it_carried_and_takes_nothing_at_qos_0(
         assert (await bin_.told()).outcome == "credited"
         await bin_.publish(weigh_event("NK-0002"))
         assert (await bin_.told()).status == "403"
+        # Counted before it is acknowledged.
+        await broker.until_logged(f"Received PUBACK from {BRIDGE}", times=2)
         async with session.get(f"http://127.0.0.1:{port}/readyz") as ready:
             assert (ready.status, (await ready.json())["status"]) == (200, "ok")
         async with session.get(f"http://127.0.0.1:{port}/metrics") as scraped:
