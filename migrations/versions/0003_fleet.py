@@ -70,6 +70,20 @@ def remember() -> None:
         "        END"
         " FROM bin LEFT JOIN weigh_event ON weigh_event.bin_id = bin.id GROUP BY bin.id"
     )
+    # As plausibility/sequences.py has it: a jump of more than a year of drops is no loss.
+    op.execute(
+        "INSERT INTO sequence_gap (bin_id, epoch, first_sequence, last_sequence, opened_at, before_at)"
+        " SELECT bin_id, 0, previous + 1, sequence - 1, received_at, occurred_at"
+        " FROM (SELECT bin_id, sequence, received_at, occurred_at,"
+        "              lag(sequence) OVER (PARTITION BY bin_id ORDER BY sequence, occurred_at) AS previous"
+        "       FROM weigh_event) AS numbered"
+        " WHERE sequence - previous BETWEEN 2 AND 10000"
+    )
+    op.execute(
+        "UPDATE bin_memory SET gaps_open = counted.gaps"
+        " FROM (SELECT bin_id, count(*) AS gaps FROM sequence_gap GROUP BY bin_id) AS counted"
+        " WHERE counted.bin_id = bin_memory.bin_id"
+    )
     connection.execute(
         sa.text(
             "INSERT INTO resident_day (owner_id, day, drops, grams, coins)"

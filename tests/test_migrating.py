@@ -1,0 +1,91 @@
+"""What a migration makes of a database that is in use."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from alembic import command
+
+from service.embedded import EmbeddedPostgres
+from service.migrating import alembic_config, upgrade
+from tests.conftest import admin_execute
+
+DATABASE = "migrating"
+# Bins with the sequences that were seen of them, a minute apart from 2026-11-20 00:00 UTC on.
+SEEN = {"full": [1, 2, 3], "gaps": [4, 7, 9, 9, 30_000], "silent": []}
+BEGIN = "timestamptz '2026-11-20 00:00Z'"
+
+
+@pytest.fixture(scope="module")
+def migrated(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A database of the second release with bins and events, brought to the newest."""
+    asyncio.run(admin_execute(postgres, f"CREATE DATABASE {DATABASE}"))
+    url = postgres.admin_url(DATABASE)
+    command.upgrade(alembic_config(url), "0002")
+    asyncio.run(_fill(postgres))
+    upgrade(url)
+    yield url
+    asyncio.run(admin_execute(postgres, f"DROP DATABASE {DATABASE} WITH (FORCE)"))
+
+
+async def _query(postgres: EmbeddedPostgres, *statements: str) -> list[tuple[Any, ...]]:
+    """Runs all; what the last one finds."""
+    connection = await asyncpg.connect(host=str(postgres.socket_dir), user="postgres", database=DATABASE)
+    try:
+        found: list[Any] = []
+        for statement in statements:
+            found = await connection.fetch(statement)
+        return [tuple(record) for record in found]
+    finally:
+        await connection.close()
+
+
+async def _fill(postgres: EmbeddedPostgres) -> None:
+    bins = [
+        f"INSERT INTO bin (id, site_id, verification_interval_grams, capacity_grams) VALUES ('{name}', 's', 10, 60000)"
+        for name in SEEN
+    ]
+    events = [
+        "INSERT INTO weigh_event (bin_id, event_id, content_digest, site_id, sequence, material_id, weight_grams,"
+        " outcome, coins_per_kg, coins, occurred_at, received_at)"
+        f" VALUES ('{name}', '{minute}', '', 's', {sequence}, 'paper', 1000, 'unclaimed', 100, 100,"
+        f" {BEGIN} + interval '{minute} minutes', {BEGIN} + interval '1 day')"
+        for name, sequences in SEEN.items()
+        for minute, sequence in enumerate(sequences)
+    ]
+    await _query(
+        postgres,
+        "INSERT INTO area (id, kind, name, name_en) VALUES ('c', 'city', '天津', 'Tianjin')",
+        "INSERT INTO site (id, area_id, kind, name, name_en) VALUES ('s', 'c', 'community', '一号', 'One')",
+        "INSERT INTO material (id, name, name_en) VALUES ('paper', '废纸', 'Paper')",
+        *bins,
+        *events,
+    )
+
+
+def test_a_bin_that_was_in_use_is_remembered_as_if_it_always_had_been(
+    migrated: str, postgres: EmbeddedPostgres
+) -> None:
+    memories = asyncio.run(
+        _query(
+            postgres,
+            "SELECT bin_id, epoch, sequence, extract(epoch FROM sequence_at)::bigint, gaps_open, counts::text"
+            " FROM bin_memory ORDER BY bin_id",
+        )
+    )
+    begin = 1_795_132_800
+    assert memories == [
+        ("full", 0, 3, begin + 120, 0, f'{{"first": [1, {begin}.000000]}}'),
+        ("gaps", 0, 30_000, begin + 240, 2, f'{{"first": [4, {begin}.000000]}}'),
+        ("silent", 0, None, None, 0, "{}"),
+    ]
+    gaps = asyncio.run(
+        _query(
+            postgres,
+            "SELECT bin_id, first_sequence, last_sequence, extract(epoch FROM before_at)::bigint, closed_at"
+            " FROM sequence_gap ORDER BY first_sequence",
+        )
+    )
+    assert gaps == [("gaps", 5, 6, begin + 60, None), ("gaps", 8, 8, begin + 120, None)]
