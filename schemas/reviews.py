@@ -108,7 +108,7 @@ class Finding(Answer):
     code: str
     sentence: str = Field(description="In Chinese")
     sentence_en: str
-    figures: dict[str, int | float | str | None]
+    figures: dict[str, int]
 
 
 class Neighbour(Answer):

@@ -9,18 +9,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import snapshot
 from service.fleet.states_figures import FleetFigures, read_fleet_figures
 from service.fleet.states_queries import Limits
 from service.folding.queries import fold_lag_seconds, holds_lease
 from service.indicator.rate import district_rates
+from service.review.figures import ReviewFigures, read_review_figures
 from service.webhooks.queries import overdue_seconds
 
 STATEMENT_SECONDS_MAX: Final = 2
@@ -28,10 +29,12 @@ STATEMENT_SECONDS_MAX: Final = 2
 BOUNDED = sa.text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS_MAX}s'")
 
 WEIGHED_GRAMS = sa.text("""
-SELECT material.id, coalesce(weighed.grams, 0)::bigint AS grams
+SELECT material.id, coalesce(weighed.grams, 0)::bigint AS grams, coalesce(weighed.held_grams, 0)::bigint AS held_grams
 FROM material
-LEFT JOIN (SELECT material_id, sum(grams) AS grams FROM volume WHERE source = 'bin' GROUP BY material_id) AS weighed
-  ON weighed.material_id = material.id
+LEFT JOIN (SELECT material_id, sum(grams) AS grams, sum(held_grams) AS held_grams
+           FROM volume
+           WHERE source = 'bin'
+           GROUP BY material_id) AS weighed ON weighed.material_id = material.id
 ORDER BY material.id
 """)
 
@@ -52,6 +55,8 @@ class Figures:
     """What one snapshot of the database adds up to. Grams and coins are whole; a rate is a share of 1."""
 
     weighed_grams: Mapping[str, int]
+    # Beside them: of drops that wait for a decision.
+    held_grams: Mapping[str, int]
     issued_coins: int
     redeemed_coins: int
     outstanding_coins: int
@@ -61,6 +66,7 @@ class Figures:
     webhook_overdue_seconds: float
     rates: Mapping[str, Fraction]
     fleet: FleetFigures
+    reviews: ReviewFigures
 
     def families(self) -> Iterable[Metric]:
         """As Prometheus is told."""
@@ -68,11 +74,17 @@ class Figures:
         for material_id, grams in self.weighed_grams.items():
             weighed.add_metric([material_id], grams)
         yield weighed
+        held = GaugeMetricFamily("tanbi_held_grams", "Grams that no operator has decided on yet", labels=["material"])
+        for material_id, grams in self.held_grams.items():
+            held.add_metric([material_id], grams)
+        yield held
         yield CounterMetricFamily("tanbi_coins_issued_total", "Coins credited for drops", value=self.issued_coins)
         yield CounterMetricFamily("tanbi_coins_redeemed_total", "Coins spent at merchants", value=self.redeemed_coins)
         yield GaugeMetricFamily("tanbi_coins_outstanding", "Coins in wallets", value=self.outstanding_coins)
         yield GaugeMetricFamily(
-            "tanbi_fold_lag_seconds", "Age of the oldest event that is not folded yet", value=self.fold_lag_seconds
+            "tanbi_fold_lag_seconds",
+            "Age of the oldest event or decision that is not folded yet",
+            value=self.fold_lag_seconds,
         )
         if self.imbalance_coins is not None:
             yield GaugeMetricFamily(
@@ -92,6 +104,7 @@ class Figures:
             rate.add_metric([area_id], float(share))
         yield rate
         yield from self.fleet.families()
+        yield from self.reviews.families()
 
 
 async def read_figures(
@@ -103,8 +116,10 @@ async def read_figures(
         if not await holds_lease(connection, instance=instance):
             return None
         coins = (await connection.execute(COINS)).one()
+        weighed = (await connection.execute(WEIGHED_GRAMS)).all()
         return Figures(
-            weighed_grams=await _weighed_grams(connection),
+            weighed_grams={row.id: row.grams for row in weighed},
+            held_grams={row.id: row.held_grams for row in weighed},
             issued_coins=coins.issued,
             redeemed_coins=coins.redeemed,
             outstanding_coins=coins.outstanding,
@@ -113,8 +128,5 @@ async def read_figures(
             webhook_overdue_seconds=await overdue_seconds(connection, demo=demo),
             rates=dict(await district_rates(connection, today)),
             fleet=await read_fleet_figures(connection, bin_limits),
+            reviews=await read_review_figures(connection),
         )
-
-
-async def _weighed_grams(connection: AsyncConnection) -> dict[str, Any]:
-    return {row.id: row.grams for row in await connection.execute(WEIGHED_GRAMS)}

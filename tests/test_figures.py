@@ -16,15 +16,19 @@ from service.fleet.lifecycle import suspend_bin
 from service.fleet.states_figures import FleetFigures
 from service.fleet.states_queries import Limits
 from service.folding.worker import tick
+from service.review.figures import ReviewFigures
 from service.secrets import Keyring
 from service.settings import Settings
+from service.tables import held_event
 from tests.fleet.telling import telemetry, tell
 from tests.folding.drops import fold_all
+from tests.review.held import decide, hold
 from tests.world import World, add_shop, adjust, build_world, open_session, post, weigh_event
 
 TODAY = date(2026, 11, 20)
 LIMITS = Limits(timedelta(minutes=15), emptying_percent=80)
 NO_FLEET = FleetFigures({}, 0, 0, {})
+NO_REVIEWS = ReviewFigures({}, 0.0)
 
 
 @pytest.fixture
@@ -113,6 +117,32 @@ async def test_bins_are_counted_by_state_and_alarms_by_kind(
     assert dict(fleet.open_alarms) == {"smoke": 1, "heat": 0, "scale_zero": 0, "battery": 0}
 
 
+async def test_what_is_held_is_told_by_rule_and_beside_what_was_weighed(
+    world: World, engine: AsyncEngine, settings: Settings
+) -> None:
+    long_ago, since = datetime.now(UTC) - timedelta(hours=5), datetime.now(UTC) - timedelta(hours=2)
+    async with transaction(engine) as connection:
+        await hold(connection, code="day_coins", grams=700, held_at=since)
+        await hold(connection, code="day_coins", grams=50)
+        appealed = await hold(connection, code="no_tariff", grams=6, held_at=long_ago)
+        await decide(connection, appealed, "rejected", placed_at=long_ago)
+        await connection.execute(
+            sa.update(held_event)
+            .where(held_event.c.id == appealed.review_id)
+            .values(state="appealed", appeal="dry", appealed_at=datetime.now(UTC))
+        )
+    mine = folding_as(settings, settings.instance)
+    figures = await figures_of(engine, mine)
+    assert {code: number for code, number in figures.reviews.waiting.items() if number} == {
+        "day_coins": 2,
+        "no_tariff": 1,
+    }
+    assert figures.reviews.waiting["heavy_drop"] == 0
+    # Since its appeal, not since it was held.
+    assert 2 * 3600 <= figures.reviews.oldest_seconds < 3 * 3600
+    assert (figures.held_grams["paper"], figures.weighed_grams["paper"]) == (750, 0)
+
+
 async def test_a_wallet_that_no_transfer_accounts_for_is_told(
     world: World, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings
 ) -> None:
@@ -159,7 +189,7 @@ async def test_a_district_has_a_rate_once_its_inputs_are_recorded(
 
 
 def test_a_rate_that_is_not_known_is_missing_and_not_zero() -> None:
-    figures = Figures({}, 0, 0, 0, 0.0, None, 0.0, {}, NO_FLEET)
+    figures = Figures({}, {}, 0, 0, 0, 0.0, None, 0.0, {}, NO_FLEET, NO_REVIEWS)
     told = {family.name: family.samples for family in figures.families()}
     assert told["tanbi_recycling_rate"] == []
     assert "tanbi_ledger_imbalance_coins" not in told

@@ -13,13 +13,12 @@ from schemas.reviews import (
     HeldDropDecision,
     HeldDrops,
     HeldDropsQuery,
-    HeldReason,
     ReviewSite,
 )
 from service.errors import AlreadyAppealed, HeldDropUnknown, NothingToAppeal
 from service.review import queries
 from service.review.rules import may_appeal
-from service.review.words import findings_in_words
+from service.review.words import reasons_in_words
 
 
 async def read_held_drops(connection: AsyncConnection, resident_id: int, query: HeldDropsQuery) -> HeldDrops:
@@ -59,10 +58,7 @@ def _held_drop(row: sa.Row[Any], decided: sa.Row[Any] | None) -> HeldDrop:
     return HeldDrop(
         id=row.id,
         state=row.state,
-        reasons=[
-            HeldReason(code=each.code, sentence=each.sentence, sentence_en=each.sentence_en)
-            for each in findings_in_words(row.findings)
-        ],
+        reasons=reasons_in_words(row.findings),
         site=ReviewSite(id=row.site_id, name=row.site_name, name_en=row.site_name_en),
         material=row.material_id,
         weight_grams=row.weight_grams,

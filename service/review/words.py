@@ -1,20 +1,29 @@
 """Why a drop was held, in the words of whoever reads it."""
 
-from typing import Any, Final
+from typing import Any
 
-from schemas.outcome_codes import OutcomeCode
-from schemas.reviews import Finding
-
-KNOWN: Final = {code.value: code for code in OutcomeCode}
+from schemas.reviews import Finding, HeldReason
+from service.plausibility.words import for_operators, for_resident
 
 
 def findings_in_words(findings: list[dict[str, Any]]) -> list[Finding]:
-    """As they are stored: [{"code", "figures"}]. A code that this release does not know stands for itself."""
-    return [_finding(each["code"], each.get("figures", {})) for each in findings]
+    """For operators, with the figures; `findings` are as they are stored: [{"code", "figures"}]."""
+    return [
+        Finding(
+            code=each["code"],
+            sentence=for_operators(each["code"], each["figures"], "zh"),
+            sentence_en=for_operators(each["code"], each["figures"], "en"),
+            figures=each["figures"],
+        )
+        for each in findings
+    ]
 
 
-def _finding(code: str, figures: dict[str, Any]) -> Finding:
-    known = KNOWN.get(code)
-    if known is None:
-        return Finding(code=code, sentence=code, sentence_en=code, figures=figures)
-    return Finding(code=code, sentence=known.label_zh, sentence_en=known.label, figures=figures)
+def reasons_in_words(findings: list[dict[str, Any]]) -> list[HeldReason]:
+    """For the resident whose drop it was: of rules that have something to say to them."""
+    told = [(each["code"], for_resident(each["code"], "zh"), for_resident(each["code"], "en")) for each in findings]
+    return [
+        HeldReason(code=code, sentence=sentence, sentence_en=sentence_en)
+        for code, sentence, sentence_en in told
+        if sentence is not None and sentence_en is not None
+    ]

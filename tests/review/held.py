@@ -22,8 +22,8 @@ class Held(NamedTuple):
 async def hold(
     connection: AsyncConnection,
     *,
-    code: str = "box_mass",
-    figures: dict[str, Any] | None = None,
+    code: str = "heavy_drop",
+    figures: dict[str, int] | None = None,
     held_for: int | None = None,
     grams: int = 1250,
     coins_per_kg: int | None = 100,

@@ -32,7 +32,9 @@ async def test_a_resident_sees_why_what_was_decided_and_why(screens: Screens) ->
     held = await office.hold(code="no_tariff")
     await office.hold(None)
     [drop] = await held_drops(screens)
-    assert drop["reasons"] == [{"code": "no_tariff", "sentence": "当时无有效价格", "sentence_en": "No tariff in force"}]
+    [reason] = drop["reasons"]
+    assert (reason["code"], reason["sentence"]) == ("no_tariff", "投放时这种材料还没有定价，确定后会为您处理。")
+    assert reason["sentence_en"].startswith("There was no price for this material yet")
     assert (drop["state"], drop["decision"], drop["may_appeal"], drop["coins"]) == ("open", None, True, 125)
     assert (drop["material"], drop["weight_grams"], drop["site"]["name"]) == ("paper", 1250, "一号点")
     await office.reject(held)

@@ -68,7 +68,8 @@ async def test_the_page_of_a_drop_has_all_that_is_needed_to_decide(screens: Scre
         occurred_at=minutes_ago(40),
         box_weight_grams=20_000,
         clock_skew_seconds=12,
-        figures={"box_grams": 20_000},
+        code="day_drops",
+        figures={"drops": 11, "drops_max": 10},
     )
     async with transaction(office.engine) as connection:
         await connection.execute(
@@ -109,9 +110,12 @@ async def test_the_page_of_a_drop_has_all_that_is_needed_to_decide(screens: Scre
     assert review["bin"]["site"] == {"id": "site-1", "name": "一号点", "name_en": "Site 1"}
     assert review["bin"]["serviced_at"] == minutes_ago(600).isoformat().replace("+00:00", "Z")
     [finding] = review["findings"]
-    assert finding["figures"] == {"box_grams": 20_000}
-    assert finding["sentence"]
-    assert finding["sentence_en"]
+    assert finding == {
+        "code": "day_drops",
+        "sentence": "这是该账户当天的第 11 次投放，上限为 10 次。",
+        "sentence_en": "This is drop 11 of the account on this day; 10 are the most.",
+        "figures": {"drops": 11, "drops_max": 10},
+    }
     assert CARD not in str(review)
 
 
