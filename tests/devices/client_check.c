@@ -223,6 +223,25 @@ static void read_answer(void)
     (void)printf(" %s\n", result_name(result));
 }
 
+/* The elements of an array, and of each that is an object its member "n". */
+static void elements(void)
+{
+    char *exact = own(lengths[1]);
+    tanbi_text array, each, member;
+    size_t at = 0;
+
+    memcpy(exact, fields[1], lengths[1]);
+    array.at = exact;
+    array.length = lengths[1];
+    while (tanbi_json_element(array, &at, &each)) {
+        print_hex(each.at, each.length);
+        if (tanbi_json_member(each, "n", &member))
+            (void)printf(" n=%lld", (long long)tanbi_json_number(member));
+    }
+    (void)printf(" end\n");
+    free(exact);
+}
+
 static void action(void)
 {
     static const char *const names[] = {"outcomes", "again", "clock", "split", "wait"};
@@ -254,6 +273,8 @@ int main(void)
             every_size(batch);
         else if (strcmp(fields[0], "answer") == 0)
             read_answer();
+        else if (strcmp(fields[0], "elements") == 0)
+            elements();
         else if (strcmp(fields[0], "action") == 0)
             action();
         else

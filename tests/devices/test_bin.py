@@ -132,9 +132,10 @@ async def test_one_event_that_is_no_json_is_set_aside_and_holds_up_none(
     for number in range(1, 10):
         smart_bin.weigh("paper", 100 * number, SHOWN)
         if number == 6:
-            memory.keep(BIN.WEIGH_EVENTS, lambda _: b'{"specversion": "1.0", "ty\x00')
+            damaged = memory.keep(BIN.WEIGH_EVENTS, lambda _: b'{"specversion": "1.0", "ty\x00')
     assert names(await asyncio.to_thread(smart_bin.send_waiting)) == ["credited"] * 9
     assert memory.waiting(10) == []
+    assert memory._db.execute("SELECT body, refused FROM event").fetchall() == [(damaged.body, "400 malformed_json")]
     assert await sequences(engine) == [1, 2, 3, 4, 5, 6, 8, 9, 10]
 
 
@@ -192,26 +193,26 @@ async def test_a_bin_that_lost_its_memory_is_claimed_again_and_counts_on(
     memory.close()
 
 
+@pytest.mark.parametrize("confirmed", [False, True], ids=["before it was confirmed", "before that was answered"])
 async def test_a_bin_goes_over_to_another_key_wherever_it_was_interrupted(
-    claimed: Any, memory: Any, field: Field
+    claimed: Any, memory: Any, field: Field, confirmed: bool
 ) -> None:
     before = memory.facts()
     assert (await asyncio.to_thread(claimed.rotate)).status == 200
     assert memory.facts()["keyid"] == f"{BIN_ID}:2"
-    # The power fails between the answer with the secret and its confirmation.
-    issued = await asyncio.to_thread(claimed.call, "POST", BIN.KEYS, b'{"algorithm":"hmac-sha256"}', JSON)
-    memory.learn(next_keyid=issued.document["keyid"], next_secret=issued.document["secret"])
-    assert (await asyncio.to_thread(BIN.Bin(memory).rotate)).status == 200
-    facts = memory.facts()
-    assert (facts["keyid"], facts["secret"], "next_keyid" in facts) == (
-        f"{BIN_ID}:3",
-        issued.document["secret"],
-        False,
-    )
-    claimed.weigh("paper", 1250, SHOWN)
-    assert names(await asyncio.to_thread(claimed.send_waiting)) == ["credited"]
+    issued = (await asyncio.to_thread(claimed.call, "POST", BIN.KEYS, b'{"algorithm":"hmac-sha256"}', JSON)).document
+    memory.learn(next_keyid=issued["keyid"], next_secret=issued["secret"])
+    if confirmed:
+        await asyncio.to_thread(claimed.call, "POST", BIN.CONFIRM, b"{}", JSON, issued)
+    # The power fails here.
+    again = BIN.Bin(memory)
+    assert (await asyncio.to_thread(again.rotate)).status == 200
+    after = memory.facts()
+    assert (after["keyid"], after["secret"], "next_keyid" in after) == (f"{BIN_ID}:3", issued["secret"], False)
+    again.weigh("paper", 1250, SHOWN)
+    assert names(await asyncio.to_thread(again.send_waiting)) == ["credited"]
     # Of three keys the oldest has ended.
-    refused = await asyncio.to_thread(claimed.call, "GET", BIN.CONFIG, b"", {}, before)
+    refused = await asyncio.to_thread(again.call, "GET", BIN.CONFIG, b"", {}, before)
     assert (refused.status, refused.code) == (401, "key_unknown")
 
 

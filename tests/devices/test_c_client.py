@@ -326,6 +326,22 @@ def test_no_answer_makes_the_client_read_too_far(check: Check, noise: bytes, cha
     check([("answer", answer_of(noise)), ("answer", answer_of(b'{"outcomes":[{' + noise))])
 
 
+def test_the_elements_of_an_array_are_those_that_stand_in_it(check: Check) -> None:
+    array = '[ {"m": {"n": 3}, "n": 7} , "a,]b", [1, [2]],null, {"n" : "x"}, 12]'
+    said = check.one("elements", array)
+    assert [bytes.fromhex(each).decode() for each in said[:-1] if not each.startswith("n=")] == [
+        *('{"m": {"n": 3}, "n": 7}', "a,]b", "[1, [2]]", "null", '{"n" : "x"}', "12")
+    ]
+    assert [each for each in said if each.startswith("n=")] == ["n=7", "n=-1"]
+    assert check.one("elements", "[ ]") == check.one("elements", "{}") == check.one("elements", "") == ["end"]
+
+
+@few
+@given(st.lists(st.text(alphabet='[]{},:"n\\ 1', max_size=30), min_size=20, max_size=50))
+def test_no_array_makes_the_client_read_too_far(check: Check, arrays: list[str]) -> None:
+    check([("elements", f"[{array}") for array in arrays])
+
+
 @few
 @given(st.integers(0, 253_402_300_799))
 def test_the_clock_is_set_by_any_date(check: Check, seconds: int) -> None:
