@@ -74,7 +74,7 @@ async def test_events_are_counted_by_outcome(world: World, client: Client) -> No
         for sample in families["tanbi_weigh_events"].samples
         if sample.name == "tanbi_weigh_events_total"
     } == {"credited": 1, "duplicate": 1, "unclaimed": 1, "rejected": 1, "conflict": 0, "held": 0}
-    assert sampled(families, "tanbi_groupcommit_batch_size_sum", queue="weigh_events") == 3
+    assert sampled(families, "tanbi_groupcommit_batch_size_sum", queue="weigh_events") == 4
 
 
 async def test_telemetry_and_the_skew_of_bins_clocks_are_counted(world: World, client: Client) -> None:
