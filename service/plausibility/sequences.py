@@ -252,10 +252,12 @@ class Sequences:
 
     def _ends_at(self, epoch: int) -> float:
         """No event of this count is later: the count after it had begun."""
-        following = [count.first_at for count in self.past if count.epoch == epoch + 1]
         if epoch + 1 == self.epoch:
-            following.append(self.first_at)
-        return min(following, default=math.inf)
+            return self.first_at
+        for count in self.past:
+            if count.epoch == epoch + 1:
+                return count.first_at
+        return math.inf
 
     def _gap_with(self, epoch: int, number: int) -> Gap | None:
         found = bisect_left(self.gaps, (epoch, number + 1)) - 1

@@ -249,6 +249,26 @@ def test_the_end_of_the_last_count_may_come_after_the_reset() -> None:
     assert stored.columns == (1, 4, at(114))
 
 
+def test_the_end_of_the_last_count_may_be_told_a_little_late_by_a_clock_that_was_corrected() -> None:
+    stored = taken([100])
+    stored.take([(1, at(101)), (2, at(108))])
+    stored.take([(101, at(105))])
+    assert stored.placed[-1] == 0
+    stored.take([(102, at(107))])
+    assert (stored.placed[-1], stored.missing) == (1, {(1, number) for number in range(3, 102)})
+
+
+def test_an_end_is_of_the_count_whose_time_it_is() -> None:
+    stored = taken([100])
+    for number, minute in ((1, 1000), (3, 1060), (1, 2000), (3, 2060)):
+        stored.take([(number, at(minute))])
+    stored.take([(101, at(500)), (5, at(1500))])
+    assert stored.placed[-2:] == [0, 1]
+    # Higher than what was seen then and later: of no count.
+    stored.take([(200, at(1030))])
+    assert (stored.placed[-1], stored.missing) == (None, {(1, 2), (1, 4), (2, 2)})
+
+
 def test_a_late_event_closes_the_gap_of_its_own_count_where_two_miss_the_same_number() -> None:
     stored = taken([4], [6, 7])
     stored.take([(6, at(16))])
