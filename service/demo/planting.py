@@ -125,7 +125,7 @@ async def _plant(connection: AsyncConnection, keyring: Keyring, size: Size, toda
             zone=zone,
             drops=size.past_drops,
         )
-        await queries.insert_past(connection, past)
+        await queries.insert_past(connection, past, zone=zone)
     return credentials
 
 

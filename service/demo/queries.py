@@ -56,6 +56,13 @@ FROM (SELECT owner_id, sum(CASE owner_id WHEN credit_account_id THEN coins ELSE 
       GROUP BY owner_id) AS moved
 WHERE wallet.owner_id = moved.owner_id
 """
+FILL_DAYS: Final = """
+INSERT INTO resident_day (owner_id, day, drops, grams, coins)
+SELECT resident_id, date(timezone($1, occurred_at)), count(*), sum(weight_grams), sum(coins)
+FROM weigh_event
+WHERE outcome = 'credited'
+GROUP BY 1, 2
+"""
 TAKE_STOCK: Final = """
 UPDATE offer
 SET stock_taken = taken.pieces
@@ -205,8 +212,9 @@ async def read_merchant_accounts(connection: AsyncConnection) -> dict[str, int]:
     return {row.id: row.account_id for row in rows}
 
 
-async def insert_past(connection: AsyncConnection, past: Past) -> None:
-    """Write the rows, and what follows from them, into a database that has the sample and no transfer yet."""
+async def insert_past(connection: AsyncConnection, past: Past, *, zone: str) -> None:
+    """Write the rows, and what follows from them, into a database that has the sample and no transfer yet. `zone` is
+    where business days begin."""
     raw: Any = await connection.get_raw_connection()
     driver = cast("DriverConnection", raw.driver_connection)
     for table, rows, columns in (
@@ -227,6 +235,7 @@ async def insert_past(connection: AsyncConnection, past: Past) -> None:
     )
     for statement in (FILL_WALLETS, TAKE_STOCK):
         await driver.execute(statement)
+    await driver.execute(FILL_DAYS, zone)
     await driver.execute(BIND_SINCE, past.begins_at)
 
 

@@ -15,9 +15,10 @@ RULES: Final = tuple(code.value for code in OutcomeCode if code.outcome == "held
 
 # A drop that was appealed against waits from its appeal on.
 WAITING = sa.text("""
-SELECT findings -> 0 ->> 'code' AS code, count(*) AS reviews,
+SELECT coalesce(event.code, findings -> 0 ->> 'code') AS code, count(*) AS reviews,
        extract(epoch FROM max(clock_timestamp() - coalesce(appealed_at, held_at)))::float8 AS seconds
 FROM held_event
+JOIN weigh_event AS event USING (bin_id, event_id)
 WHERE state IN ('open', 'appealed')
 GROUP BY 1
 """)
@@ -25,7 +26,7 @@ GROUP BY 1
 
 @dataclass(frozen=True, slots=True)
 class ReviewFigures:
-    """Reviews that wait by the first rule that acted, every rule that holds drops also where it has none; the age of
+    """Reviews that wait by the rule that held them, every rule that holds drops also where it has none; the age of
     the oldest, 0 where none waits."""
 
     waiting: Mapping[str, int]

@@ -42,7 +42,7 @@ _DROP: Final[sa.Select[Any]] = (
             weigh_event.c[name]
             for name in (
                 *("bin_id", "event_id", "sequence", "epoch", "material_id", "weight_grams", "box_weight_grams"),
-                *("verdict", "outcome", "coins_per_kg", "occurred_at", "received_at", "clock_skew_seconds"),
+                *("verdict", "code", "outcome", "coins_per_kg", "occurred_at", "received_at", "clock_skew_seconds"),
             )
         ),
         sa.func.coalesce(

@@ -76,11 +76,17 @@ async def find(connection: AsyncConnection, review_id: UUID) -> sa.Row[Any]:
     return row
 
 
+def codes_of(row: sa.Row[Any]) -> list[str]:
+    """Of the rules that acted, the one that decided first; coins alone were held by the first of them."""
+    codes = [each["code"] for each in row.findings]
+    return codes if row.code is None else [row.code, *(code for code in codes if code != row.code)]
+
+
 def _item(row: sa.Row[Any]) -> dict[str, Any]:
     return {
         "id": row.id,
         "state": row.state,
-        "codes": [each["code"] for each in row.findings],
+        "codes": codes_of(row),
         "bin_id": row.bin_id,
         "event_id": row.event_id,
         "site": ReviewSite(id=row.site_id, name=row.site_name, name_en=row.site_name_en),

@@ -87,6 +87,32 @@ CHECKS: Final = (
     ),
     Check(
         8,
+        "resident_days_equal_events",
+        "What each account was credited for on a business day is what its credited events of that day add up to: drops,"
+        " grams and coins, of those that were held as they were released.",
+        """
+        SELECT owner_id, day, resident_day.drops, resident_day.grams, resident_day.coins,
+               recomputed.drops AS drops_of_events, recomputed.grams AS grams_of_events,
+               recomputed.coins AS coins_of_events
+        FROM resident_day
+        FULL JOIN (
+            SELECT resident_id AS owner_id,
+                   date(timezone(:timezone, coalesce(release.placed_at, occurred_at))) AS day, count(*) AS drops,
+                   sum(weight_grams) AS grams, sum(coalesce(release.coins, weigh_event.coins)) AS coins
+            FROM weigh_event
+            LEFT JOIN (SELECT bin_id, event_id, placed_at, coins
+                       FROM review_decision
+                       WHERE decision = 'released') AS release USING (bin_id, event_id)
+            WHERE outcome = 'credited'
+            GROUP BY 1, 2
+        ) AS recomputed USING (owner_id, day)
+        WHERE resident_day.drops IS DISTINCT FROM recomputed.drops
+           OR resident_day.grams IS DISTINCT FROM recomputed.grams
+           OR resident_day.coins IS DISTINCT FROM recomputed.coins
+        """,
+    ),
+    Check(
+        8,
         "coin_volumes_equal_transfers",
         "Coins by day, kind and account are what the folded transfers add up to.",
         """

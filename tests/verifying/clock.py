@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.reference import Reference, raise_revision
-from service.tables import Instant, fold_position, merchant_day, metadata, session
+from service.tables import Instant, fold_position, merchant_day, metadata, resident_day, session
 
 # Who is logged in stays so, and who folds at this moment too.
+FAR: Final = 100_000
 UNMOVED: Final = {session, fold_position}
 
 
@@ -25,6 +26,9 @@ async def let_days_pass(owner_engine: AsyncEngine, reference: Reference, days: i
             moments = [column for column in table.columns if column.type is Instant]
             if moments and table not in UNMOVED:
                 await connection.execute(sa.update(table).values({column: column - by for column in moments}))
-        await connection.execute(sa.update(merchant_day).values(day=merchant_day.c.day - days))
+        for table in (merchant_day, resident_day):
+            # In two steps, or one day could meet another that is still to move.
+            for step in (FAR, -FAR - days):
+                await connection.execute(sa.update(table).values(day=table.c.day + step))
         await raise_revision(connection)
     await reference.refresh()

@@ -17,7 +17,7 @@ from service.residents.residents import register_resident
 from service.review.appealing import appeal
 from service.review.deciding import reject, release
 from service.secrets import Keyring
-from service.tables import credential, held_event, weigh_event
+from service.tables import credential
 from tests.review.held import Held, hold
 
 ZONE = "Asia/Shanghai"
@@ -62,7 +62,7 @@ async def hold_and_decide(engine: AsyncEngine, keyring: Keyring) -> None:
 
 
 async def begin(connection: AsyncConnection, keyring: Keyring) -> Doubts:
-    """A trader with a card, and two operators; what bins brought so far and is held has its review."""
+    """A trader with a card, and two operators."""
     resident_id = await register_resident(connection)
     digest, late_digest = (keyring.credential_digest("card", card) for card in (CARD, LATE))
     card = {"digest": digest, "kind": "card", "resident_id": resident_id, "counts_from": LONG_AGO}
@@ -70,17 +70,6 @@ async def begin(connection: AsyncConnection, keyring: Keyring) -> Doubts:
     keys = [await create_api_key(connection, role="operator", name=name) for name in ("质检李工", "质检王工")]
     li, wang = [await authenticate_operator(connection, key, demo=False) for key in keys]
     await mark(connection, li, resident_id, KindRequest(kind="trader", reason="scrap dealer"), demo=False)
-    held = weigh_event.c
-    findings = sa.func.jsonb_build_array(
-        sa.func.jsonb_build_object("code", held.code, "figures", sa.text("'{}'::jsonb"))
-    )
-    reviewed = sa.exists().where(held_event.c.bin_id == held.bin_id, held_event.c.event_id == held.event_id)
-    await connection.execute(
-        sa.insert(held_event).from_select(
-            ["bin_id", "event_id", "findings", "held_at"],
-            sa.select(held.bin_id, held.event_id, findings, held.received_at).where(held.verdict == "hold", ~reviewed),
-        )
-    )
     return Doubts(resident_id, digest, late_digest, li, wang)
 
 

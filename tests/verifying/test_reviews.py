@@ -11,6 +11,7 @@ DECIDED = "reviews_follow_their_decisions"
 EARNED = "released_drops_earn_by_their_tariff"
 MATCH = "credited_events_match_transfers"
 VOLUMES = "volumes_equal_events"
+DAYS = "resident_days_equal_events"
 
 DAMAGES = {
     "a held event that nobody can decide": Damage(
@@ -37,7 +38,7 @@ DAMAGES = {
         HELD,
         ("UPDATE weigh_event SET outcome = 'rejected', resident_id = NULL WHERE event_id = 'doubt-released'",),
         {"event_id": "doubt-released", "problem": "another outcome"},
-        frozenset({MATCH, "resident_volumes_equal_events"}),
+        frozenset({MATCH, DAYS, "resident_volumes_equal_events"}),
     ),
     "coins that waited and were rejected, and were paid": Damage(
         HELD,
@@ -47,7 +48,7 @@ DAMAGES = {
             "UPDATE held_event SET resident_id = NULL WHERE event_id = 'doubt-coins-rejected'",
         ),
         {"event_id": "doubt-coins-rejected", "problem": "another outcome"},
-        frozenset({MATCH, "resident_volumes_equal_events"}),
+        frozenset({MATCH, DAYS, "resident_volumes_equal_events"}),
     ),
     "a release to somebody else": Damage(
         HELD,
@@ -143,6 +144,7 @@ DAMAGES = {
         MATCH,
         ("UPDATE review_decision SET coins_per_kg = 8, coins = 10 WHERE event_id = 'doubt-priced'",),
         {"event_id": "doubt-priced", "problem": "other coins"},
+        frozenset({DAYS}),
     ),
 }
 

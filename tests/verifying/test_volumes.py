@@ -11,6 +11,7 @@ from tests.verifying.damage import Damage, as_superuser, assert_noticed, breache
 POSITION = "fold_position_is_sound"
 VOLUMES = "volumes_equal_events"
 RESIDENTS = "resident_volumes_equal_events"
+DAYS = "resident_days_equal_events"
 COINS = "coin_volumes_equal_transfers"
 TOTAL = "wallets_hold_what_was_issued"
 
@@ -71,6 +72,16 @@ DAMAGES = {
         RESIDENTS,
         ("UPDATE resident_volume SET grams = 1250 WHERE owner_id = {city.late_id}",),
         {"owner_id": "{city.late_id}", "material_id": "paper", "grams": 1250, "grams_of_events": 5250},
+    ),
+    "an account's day with a coin too few": Damage(
+        DAYS,
+        ("UPDATE resident_day SET coins = coins - 1 WHERE owner_id = {city.late_id} AND grams = 4000",),
+        {"owner_id": "{city.late_id}", "grams": 4000, "coins": 439, "coins_of_events": 440},
+    ),
+    "a released drop on the day that its bin believed": Damage(
+        DAYS,
+        ("UPDATE resident_day SET day = '2019-01-01' WHERE day = '2019-01-04'",),
+        {"day": "2019-01-01", "drops": 1, "drops_of_events": None},
     ),
     "coins issued that were not": Damage(
         COINS,
@@ -162,7 +173,7 @@ async def test_days_are_of_the_business_timezone(city: City, engine: AsyncEngine
         for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago")
         for name in await breaches(engine, settings.model_copy(update={"business_timezone": zone}))
     }
-    assert found - MONTHS == {VOLUMES, COINS, "merchant_days_add_up", "limited_days_are_counted"}
+    assert found - MONTHS == {VOLUMES, DAYS, COINS, "merchant_days_add_up", "limited_days_are_counted"}
 
 
 async def test_what_is_not_folded_yet_is_no_breach(

@@ -15,6 +15,7 @@ CONFLICTS = "conflicts_differ_from_their_event"
 LEDGER = frozenset({"wallets_equal_their_transfers", "coin_volumes_equal_transfers"})
 UNFOLDED = frozenset({"wallets_equal_their_transfers", "wallets_hold_what_was_issued"})
 CONSTRAINTS = frozenset({"constraints_are_in_place"})
+DAYS = "resident_days_equal_events"
 FREE_COINS = "ALTER TABLE weigh_event DROP CONSTRAINT ck_weigh_event_coins"
 FREE_RESIDENT = "ALTER TABLE weigh_event DROP CONSTRAINT ck_weigh_event_resident"
 
@@ -103,7 +104,7 @@ DAMAGES = {
             " (SELECT (created_at AT TIME ZONE 'Asia/Shanghai')::date FROM transfer WHERE event_id = 'old')",
         ),
         {"bin_id": "NK-0002", "event_id": "old", "weight_grams": 1999, "coins_per_kg": 100, "coins": 200},
-        CONSTRAINTS,
+        CONSTRAINTS | {DAYS},
     ),
     "a tariff that was edited": Damage(
         COINS,
@@ -169,7 +170,7 @@ DAMAGES = {
         WHOLE,
         (FREE_RESIDENT, "UPDATE weigh_event SET resident_id = NULL WHERE event_id = 'light'"),
         {"bin_id": "NK-0002", "event_id": "light", "problem": "no such resident"},
-        CONSTRAINTS | {"resident_volumes_equal_events"},
+        CONSTRAINTS | {DAYS, "resident_volumes_equal_events"},
     ),
     "an unclaimed event of somebody": Damage(
         WHOLE,
