@@ -1,11 +1,11 @@
 """The fleet is tested in a small world of its own."""
 
-from typing import Literal, get_args
+from typing import Final
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.api_keys import create_api_key
+from service.api_keys import Role, create_api_key
 from service.db import transaction
 from service.secrets import Keyring
 from service.settings import Settings
@@ -30,15 +30,13 @@ async def world(engine: AsyncEngine, settings: Settings) -> World:
     return world
 
 
-OperatorRole = Literal["operator", "viewer"]
+ROLES: Final[tuple[Role, ...]] = ("operator", "viewer")
 
 
 @pytest.fixture
 async def operators(engine: AsyncEngine) -> dict[str, str]:
     async with transaction(engine) as connection:
-        return {
-            role: await create_api_key(connection, role=role, name=f"the {role}") for role in get_args(OperatorRole)
-        }
+        return {role: await create_api_key(connection, role=role, name=f"the {role}") for role in ROLES}
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """Bins in the field: an office that registers them, installers that claim them, and what the bins send then."""
 
+import asyncio
 import base64
 import json
 import os
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import ClientResponse
@@ -33,6 +35,13 @@ def named(key: SigningKey, keyid: str) -> SigningKey:
 
 async def told(response: ClientResponse) -> tuple[int, str]:
     return response.status, (await response.json())["code"]
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Ask until it holds: a process notices changes of keys with its poll."""
+    async with asyncio.timeout(60):
+        while not await holds():
+            pass
 
 
 async def done(response: ClientResponse, status: int) -> dict[str, Any]:
@@ -113,6 +122,11 @@ class Field:
         return await self.client.request(
             method, path, data=body or None, headers={**content_type, **signed, **(headers or {})}
         )
+
+    async def is_told(self, key: SigningKey, *status_and_code: object) -> bool:
+        """Whether who signs with this key hears this problem, asking for the configuration."""
+        response = await self.config(key)
+        return response.status != 200 and await told(response) == status_and_code
 
     async def config(self, key: SigningKey, etag: str | None = None) -> ClientResponse:
         headers = {} if etag is None else {"If-None-Match": etag}

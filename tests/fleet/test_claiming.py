@@ -17,7 +17,7 @@ from service.app import build_app
 from service.db import transaction
 from service.settings import Settings
 from service.tables import bin_, bin_claim, bin_key, idempotency_key
-from tests.fleet.field import BIN, Field, done, named, new_pair, public, told
+from tests.fleet.field import BIN, Field, done, named, new_pair, public, told, until
 from tests.world import World, post, weigh_event
 
 REFUSED = (401, "claim_code_refused")
@@ -232,9 +232,7 @@ async def test_a_bin_that_is_claimed_again_has_its_new_key_only(field: Field) ->
     claimed = await done(await field.claim(code, pair), 201)
     assert claimed["keyid"] == f"{BIN}:2"
     assert (await field.config(named(pair, f"{BIN}:2"))).status == 200
-    while (await field.config(old)).status == 200:
-        pass
-    assert await told(await field.config(old)) == (401, "key_unknown")
+    await until(lambda: field.is_told(old, 401, "key_unknown"))
     assert (await field.changes())[-2:] == [("key_ended", BIN), ("claimed", f"{BIN}:2")]
 
 

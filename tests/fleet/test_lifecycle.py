@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.signatures import SigningKey
 from service.tables import bin_placement
 from service.tables import weigh_event as stored_event
-from tests.fleet.field import BIN, NEWER_SITE, Field, done, new_pair, told
+from tests.fleet.field import BIN, NEWER_SITE, Field, done, new_pair, told, until
 from tests.world import post, weigh_event
 
 NOW = datetime.now(UTC)
@@ -123,8 +123,11 @@ async def test_a_suspended_bin_is_resumed_and_a_second_time_changes_nothing(fiel
         for _ in range(2):
             assert (await done(await field.act(what), 200))["state"] == state
     assert [kind for kind, _ in await field.changes()][-2:] == ["suspended", "resumed"]
-    while (await field.config(key)).status != 200:
-        pass
+
+    async def noticed() -> bool:
+        return (await field.config(key)).status == 200
+
+    await until(noticed)
     assert (await post(field.client, key, weigh_event(BIN))).status == 200
 
 
@@ -140,8 +143,7 @@ async def test_a_retired_bin_is_over(field: Field) -> None:
     code = await field.claim_code()
     assert (await done(await field.act("retire"), 200))["state"] == "retired"
     assert (await post(field.client, key, weigh_event(BIN))).status in (401, 403)
-    while await told(await post(field.client, key, weigh_event(BIN))) != (401, "key_unknown"):
-        pass
+    await until(lambda: field.is_told(key, 401, "key_unknown"))
     assert await told(await field.claim(code, new_pair())) == (401, "claim_code_refused")
     for what in ("claim-code", "rotate", "suspend", "resume", "service", "retire"):
         assert await told(await field.act(what)) == (409, "bin_retired"), what

@@ -18,7 +18,7 @@ from service.db import transaction
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import bin_key
-from tests.fleet.field import BIN, Field, done, named, new_pair, public, told
+from tests.fleet.field import BIN, Field, done, named, new_pair, public, told, until
 from tests.world import World, post, weigh_event
 
 KEYS = "/v1/bins/me/keys"
@@ -38,9 +38,10 @@ async def weighs(field: Field, key: SigningKey) -> bool:
 
 
 async def until_refused(field: Field, key: SigningKey) -> None:
-    """Every process notices within its poll, which is short here."""
-    while await weighs(field, key):
-        pass
+    async def refused() -> bool:
+        return not await weighs(field, key)
+
+    await until(refused)
 
 
 async def rotated(field: Field, old: SigningKey) -> SigningKey:
@@ -181,6 +182,19 @@ async def test_a_secret_counts_when_the_bin_has_shown_that_it_has_it(field: Fiel
     assert await told(await field.ask_for_secret(old)) == NOT_NEWEST
     another = secret_of(await done(await field.ask_for_secret(secret), 201))
     assert another.secret != secret.secret
+
+
+async def test_a_secret_is_used_the_moment_it_is_confirmed_whenever_processes_look(
+    field: Field, settings: Settings
+) -> None:
+    slow = settings.model_copy(update={"reference_poll_seconds": 30})
+    async with TestClient(TestServer(build_app(slow))) as client:
+        there = Field(client, field._operators)
+        old = await there.install(algorithm=Algorithm.HMAC_SHA256)
+        secret = secret_of(await done(await there.ask_for_secret(old), 201))
+        assert not await weighs(there, secret)
+        assert (await there.confirm(secret)).status == 200
+        assert await weighs(there, secret)
 
 
 async def test_secrets_asked_for_at_once_are_one(field: Field) -> None:
