@@ -17,7 +17,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from service.errors import BodyTooLarge, NotFound, TanbiError, Unavailable
+from service.errors import BodyTooLarge, ClaimsRateLimited, NotFound, TanbiError, Unavailable
 from service.settings import Settings
 
 REPOSITORY = Path(__file__).parent.parent
@@ -220,7 +220,9 @@ def test_the_proxy_changes_no_request_target() -> None:
     assert "rewrite" not in re.sub(r"#.*", "", NGINX)
 
 
-@pytest.mark.parametrize("error", [NotFound, BodyTooLarge, Unavailable], ids=lambda error: str(error.code))
+@pytest.mark.parametrize(
+    "error", [NotFound, BodyTooLarge, ClaimsRateLimited, Unavailable], ids=lambda error: str(error.code)
+)
 def test_the_proxy_answers_problems_as_the_service_does(error: type[TanbiError]) -> None:
     problems = [json.loads(text) for text in re.findall(r"return \d+ '(\{.*\})';", NGINX)]
     problem = next(problem for problem in problems if problem["code"] == error.code)

@@ -108,6 +108,8 @@ def local_configuration(replicas: list[Replica], directory: Path) -> str:
     text = re.sub(r"^\s*resolver .*$", "", text, flags=re.MULTILINE)
     text = text.replace("worker_processes auto;", "worker_processes 1; daemon off;")
     text = text.replace(" /tmp/", f" {directory}/")
+    # Whoever ends TLS stands at the socket file here.
+    text = text.replace("set_real_ip_from 127.0.0.0/8;", "set_real_ip_from unix:;")
     text = text.replace("/dev/stdout", f"{directory}/access.log").replace("/dev/stderr", f"{directory}/error.log")
     # A socket file: a free port could be someone else's by the time nginx takes it.
     return text.replace("listen 8080;", f"listen unix:{directory}/nginx.sock;")
@@ -214,6 +216,21 @@ async def test_no_other_post_is_sent_twice(proxy: Proxy) -> None:
     assert status == 503
     assert "Retry-After: 1" in head
     assert json.loads(body)["code"] == "unavailable"
+
+
+async def test_claims_of_one_address_are_limited_and_anothers_are_not(proxy: Proxy) -> None:
+    one, another = (f"X-Forwarded-For: 198.51.100.1, 203.0.113.{number}" for number in (9, 10))
+    answers = [await proxy.post("/v1/bins/claim", field=one) for _ in range(30)]
+    statuses = [status for status, _, _ in answers]
+    passed = statuses.count(200)
+    assert 20 <= passed <= 25
+    assert statuses == [200] * passed + [429] * (30 - passed)
+    _, head, body = answers[-1]
+    assert "Retry-After: 6" in head
+    assert json.loads(body)["code"] == "claims_rate_limited"
+    assert (await proxy.post("/v1/bins/claim", field=another))[0] == 200
+    assert (await proxy.post("/v1/bins/me/keys", field=one))[0] == 200
+    assert all("x-forwarded-for" not in headers for _, headers, _ in proxy.seen)
 
 
 async def test_the_log_has_no_query_and_no_address(proxy: Proxy) -> None:
