@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.db import snapshot
 from service.settings import Settings
 from service.verifying import (
+    bins,
     expiries,
     guards,
     holds,
@@ -28,6 +29,7 @@ CHECKS: Final[tuple[Check, ...]] = tuple(
         (
             *guards.CHECKS,
             *weighing.CHECKS,
+            *bins.CHECKS,
             *reviews.CHECKS,
             *ledger.CHECKS,
             *holds.CHECKS,

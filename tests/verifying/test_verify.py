@@ -25,6 +25,7 @@ from service.tables import (
 from service.verifying.check import ROWS_MAX, Check
 from service.verifying.verify import CHECKS, verify
 from tests.verifying import (
+    test_bins,
     test_expiries,
     test_guards,
     test_holds,
@@ -55,6 +56,7 @@ KINDS: dict[sa.Column[Any], set[Any]] = {
     webhook_delivery.c.state: {"waiting", "delivered", "failed"},
 }
 DAMAGES = (
+    test_bins.DAMAGES,
     test_expiries.DAMAGES,
     test_guards.DAMAGES,
     test_holds.DAMAGES,
