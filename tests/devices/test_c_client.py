@@ -27,7 +27,7 @@ HEADER = (EXAMPLES / "bin_client.h").read_text()
 ACTIONS = ("outcomes", "again", "clock", "split", "wait")
 NOTHING = b""
 # Each example is a program that is started.
-few = settings(patiently, max_examples=25)
+few = settings(patiently, max_examples=10)
 
 
 def limit(name: str) -> int:
@@ -167,7 +167,7 @@ drops = st.fixed_dictionaries(
 
 
 @few
-@given(st.lists(drops, min_size=20, max_size=50))
+@given(st.lists(drops, min_size=20, max_size=30))
 def test_any_drop_is_written_as_the_client_in_python_writes_it(check: Check, drops: list[dict[str, Any]]) -> None:
     written = check([["event once", *event_command(drop)[1:]] for drop in drops])
     assert [(result, bytes.fromhex(data)) for result, data in written] == [("ok", event_body(drop)) for drop in drops]
