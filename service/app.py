@@ -38,6 +38,7 @@ from service.redemption.sweeping import sweep_forever
 from service.reference import Reference
 from service.residents import kind_routes
 from service.residents import routes as residents
+from service.residents.claiming import Terms
 from service.residents.waiting import credit_waiting_forever
 from service.residents.wechat import WechatClient
 from service.review import resident_routes as held_drops
@@ -220,10 +221,8 @@ def _workers(
     engine, metrics = app[keys.ENGINE], app[keys.METRICS]
     yield credit_waiting_forever(
         engine,
+        lambda: Terms.of(settings, app[keys.REFERENCE]),
         interval_seconds=settings.waiting_interval_seconds,
-        waiting_max=timedelta(days=settings.waiting_days_max),
-        zone=settings.business_timezone,
-        demo=settings.demo,
     )
     yield fold_forever(engine, settings)
     yield sweep_forever(

@@ -1,7 +1,7 @@
 """SQL of the ledger, one function a statement. Nothing else in the service writes wallets or transfers."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
@@ -28,11 +28,6 @@ FROM (
 """)
 
 CREDIT_WEIGH_EVENTS = resources.files("service.ledger").joinpath("credit_weigh_events.sql").read_text()
-CREDIT_WAITING = sa.text(resources.files("service.ledger").joinpath("credit_waiting.sql").read_text()).bindparams(
-    sa.bindparam("credential_digests", type_=sa.ARRAY(sa.LargeBinary)),
-    sa.bindparam("waiting_max", type_=sa.Interval),
-    sa.bindparam("demo", type_=sa.Boolean),
-)
 RELEASE_WEIGH_EVENT = sa.text(
     resources.files("service.ledger").joinpath("release_weigh_event.sql").read_text()
 ).bindparams(
@@ -97,19 +92,6 @@ async def available_coins(connection: DriverConnection, owner_ids: Sequence[int]
     """What these residents can spend at this moment."""
     rows = await connection.fetch(AVAILABLE_COINS, owner_ids)
     return {row["owner_id"]: row["available"] for row in rows}
-
-
-async def credit_waiting(
-    connection: AsyncConnection, credential_digests: Sequence[bytes], *, waiting_max: timedelta, zone: str, demo: bool
-) -> int:
-    """Credit events that waited for these credentials, at most 1000 of them: how many; see credit_waiting.sql."""
-    events: int = (
-        await connection.execute(
-            CREDIT_WAITING,
-            {"credential_digests": credential_digests, "waiting_max": waiting_max, "zone": zone, "demo": demo},
-        )
-    ).scalar_one()
-    return events
 
 
 class Released(NamedTuple):

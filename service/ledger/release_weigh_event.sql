@@ -4,7 +4,7 @@
 --   :placed_at           when it counts as weighed, and :day the business day of that
 --   :coins_per_kg        the tariff of that time
 --   :demo                whether credentials made by the demo count
--- Gives its resident, null where that is nobody, and the coins. Locks are taken as by credit_waiting.sql: the event's
+-- Gives its resident, null where that is nobody, and the coins. Locks are taken as by lock_waiting.sql: the event's
 -- row, then the wallet; what a day adds up to is written under the wallet's lock.
 WITH released AS (
     UPDATE weigh_event

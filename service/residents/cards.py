@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.errors import CardLimitReached, CardTaken
-from service.ledger.queries import credit_waiting, lock_wallet, read_wallet
+from service.ledger.queries import lock_wallet, read_wallet
 from service.residents import queries
+from service.residents.claiming import Terms, claim_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,12 @@ async def bind_card(
     return Binding(bound_at, new=True)
 
 
-async def credit_bound_card(
-    connection: AsyncConnection, resident_id: int, digest: bytes, *, waiting_max: timedelta, zone: str, demo: bool
-) -> Credited:
+async def credit_bound_card(connection: AsyncConnection, resident_id: int, digest: bytes, terms: Terms) -> Credited:
     """Credit what waited for a card whose binding is committed. More than 1000 events are left to waiting.py. What is
     held of it is the resident's too, to be asked about and appealed."""
     # First: a review is locked before its event and its wallet, wherever all of them are.
-    await queries.adopt_held_events(connection, digest=digest, demo=demo)
-    await credit_waiting(connection, [digest], waiting_max=waiting_max, zone=zone, demo=demo)
+    await queries.adopt_held_events(connection, digest=digest, demo=terms.demo)
+    await claim_waiting(connection, [digest], terms)
     events, coins = await queries.credited_by_binding(connection, digest, resident_id)
     wallet = await read_wallet(connection, resident_id)
     return Credited(events, coins, wallet.available)

@@ -1,5 +1,6 @@
 """SQL of residents, one function a statement."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,10 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.cursors import Moment
 from schemas.residents import AccountKind
 from service.ledger.redeemed import redemptions_as_they_are
+from service.ledger.waiting import Waiting
+from service.plausibility.drop import Finding
 from service.tables import (
     api_key,
     carbon_factor,
     credential,
+    held_event,
     hold,
     material,
     merchant,
@@ -35,6 +39,15 @@ _RELEASED = sa.and_(
     _release.c.bin_id == weigh_event.c.bin_id,
     _release.c.event_id == weigh_event.c.event_id,
     _release.c.decision == "released",
+)
+
+HOLD_COINS = sa.text("""
+INSERT INTO held_event (bin_id, event_id, resident_id, findings, held_at)
+SELECT bin_id, event_id, resident_id, findings::jsonb, clock_timestamp()
+FROM unnest(:bin_ids, :event_ids, :resident_ids, :findings) AS held (bin_id, event_id, resident_id, findings)
+""").bindparams(
+    *(sa.bindparam(name, type_=sa.ARRAY(sa.Text)) for name in ("bin_ids", "event_ids", "findings")),
+    sa.bindparam("resident_ids", type_=sa.ARRAY(sa.BigInteger)),
 )
 
 # Rows that another transaction has locked are decided on there, or are being adopted: the next round sees to them.
@@ -259,7 +272,7 @@ async def credited_by_binding(connection: AsyncConnection, digest: bytes, reside
 async def find_waiting_credentials(
     connection: AsyncConnection, bound_since: datetime, *, waiting_max: timedelta, demo: bool, limit: int
 ) -> Sequence[bytes]:
-    """Credentials bound since then that events still wait for, by the conditions of ledger/credit_waiting.sql.
+    """Credentials bound since then that events still wait for, by the conditions of ledger/lock_waiting.sql.
 
     The earliest first, which is the order of the index on `bound_at`: any other would read the whole table to sort it.
     """
@@ -267,7 +280,12 @@ async def find_waiting_credentials(
         sa.select(sa.literal(1))
         .select_from(weigh_event)
         .outerjoin(_release, _RELEASED)
+        .outerjoin(
+            held_event,
+            sa.and_(held_event.c.bin_id == weigh_event.c.bin_id, held_event.c.event_id == weigh_event.c.event_id),
+        )
         .where(
+            held_event.c.state.is_(None) | (held_event.c.state == "released"),
             weigh_event.c.credential_digest == credential.c.digest,
             weigh_event.c.outcome == sa.literal_column("'unclaimed'"),
             weigh_event.c.credential_digest.is_not(None),
@@ -294,6 +312,20 @@ async def adopt_held_events(
 ) -> None:
     """Held drops of this card, or of all that were bound since then, are their residents' from now on."""
     await connection.execute(ADOPT_HELD_EVENTS, {"digest": digest, "bound_since": bound_since, "demo": demo})
+
+
+async def hold_coins(connection: AsyncConnection, held: Sequence[tuple[Waiting, Sequence[Finding]]]) -> None:
+    """Put events whose volume counts, and whose coins are beyond a day's limits, before an operator."""
+    findings = [[{"code": each.code, "figures": each.figures} for each in found] for _, found in held]
+    await connection.execute(
+        HOLD_COINS,
+        {
+            "bin_ids": [event.bin_id for event, _ in held],
+            "event_ids": [event.event_id for event, _ in held],
+            "resident_ids": [event.owner_id for event, _ in held],
+            "findings": [json.dumps(each) for each in findings],
+        },
+    )
 
 
 async def statement_page(

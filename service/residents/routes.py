@@ -31,8 +31,9 @@ from service.errors import (
     WechatUnavailable,
     WechatUserRefused,
 )
-from service.keys import ENGINE, KEYRING, SETTINGS
+from service.keys import ENGINE, KEYRING, REFERENCE, SETTINGS
 from service.residents.cards import bind_card, credit_bound_card
+from service.residents.claiming import Terms
 from service.residents.overview import read_overview
 from service.residents.redemptions import read_redemptions
 from service.residents.sessions import close_session, log_in
@@ -181,13 +182,14 @@ async def get_redemptions(request: web.Request) -> web.Response:
 async def post_card(request: web.Request) -> web.Response:
     """Unclaimed drops of the last 30 days with this card are credited, once. 201 the first time; 200 when the resident
     has the card already: the card is its own idempotency key, so the request may be sent again. More than 1000 such
-    drops go on being credited after the answer."""
+    drops go on being credited after the answer. What is beyond the limits of a day waits for an operator, see
+    `/v1/me/held-drops`."""
     app = request.app
     settings = app[SETTINGS]
     token = bearer_token(request)
     body = await read_model(request, BindCard, settings)
     digest = app[KEYRING].credential_digest("card", body.value)
-    waiting_max = timedelta(days=settings.waiting_days_max)
+    terms = Terms.of(settings, app[REFERENCE])
     async with transaction(app[ENGINE]) as connection:
         resident = await authenticate_resident(connection, token, demo=settings.demo)
         binding = await bind_card(
@@ -195,19 +197,12 @@ async def post_card(request: web.Request) -> web.Response:
             resident.id,
             digest,
             cards_max=settings.cards_per_resident_max,
-            waiting_max=waiting_max,
+            waiting_max=terms.waiting_max,
             demo=settings.demo,
         )
     # In a transaction of its own, when the binding can be seen by all: see cards.py.
     async with transaction(app[ENGINE]) as connection:
-        credited = await credit_bound_card(
-            connection,
-            resident.id,
-            digest,
-            waiting_max=waiting_max,
-            zone=settings.business_timezone,
-            demo=settings.demo,
-        )
+        credited = await credit_bound_card(connection, resident.id, digest, terms)
     answer = BoundCard(
         bound_at=binding.bound_at,
         credited_events=credited.events,

@@ -5,14 +5,15 @@ Each process runs it; they may meet, since an event is credited once whoever com
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import database_now, hide_rows, is_retryable, transaction
-from service.ledger.queries import credit_waiting
 from service.residents import queries
+from service.residents.claiming import Terms, claim_waiting
 
 logger = logging.getLogger(__name__)
 
@@ -21,43 +22,39 @@ IN_FLIGHT_MAX: Final = timedelta(minutes=10)
 CREDENTIALS_AT_ONCE_MAX: Final = 100
 
 
-async def credit_bound_since(
-    engine: AsyncEngine, bound_since: datetime, *, waiting_max: timedelta, zone: str, demo: bool
-) -> int:
-    """Credit all that waits for credentials bound since then: how many events. A transaction for each 1000. Held drops
-    find their residents on the way."""
+async def credit_bound_since(engine: AsyncEngine, bound_since: datetime, terms: Terms) -> int:
+    """Credit all that waits for credentials bound since then, or hold its coins: how many events. A transaction for
+    each 1000. Held drops find their residents on the way."""
     async with transaction(engine) as connection:
-        await queries.adopt_held_events(connection, bound_since=bound_since, demo=demo)
+        await queries.adopt_held_events(connection, bound_since=bound_since, demo=terms.demo)
     total = 0
     while True:
         async with transaction(engine) as connection:
             digests = await queries.find_waiting_credentials(
-                connection, bound_since, waiting_max=waiting_max, demo=demo, limit=CREDENTIALS_AT_ONCE_MAX
+                connection,
+                bound_since,
+                waiting_max=terms.waiting_max,
+                demo=terms.demo,
+                limit=CREDENTIALS_AT_ONCE_MAX,
             )
-            events = (
-                await credit_waiting(connection, digests, waiting_max=waiting_max, zone=zone, demo=demo)
-                if digests
-                else 0
-            )
+            events = await claim_waiting(connection, digests, terms) if digests else 0
         # None, though some were found: another process was faster, and what is left is for the next round.
         if events == 0:
             return total
         total += events
 
 
-async def credit_waiting_forever(
-    engine: AsyncEngine, *, interval_seconds: float, waiting_max: timedelta, zone: str, demo: bool
-) -> None:
-    """At start look back as far as events may wait, then to IN_FLIGHT_MAX before the last round that succeeded: however
-    long the service or its database was away, no binding is passed over."""
+async def credit_waiting_forever(engine: AsyncEngine, terms: Callable[[], Terms], *, interval_seconds: float) -> None:
+    """`terms` gives those that hold now. At start look back as far as events may wait, then to IN_FLIGHT_MAX before the
+    last round that succeeded: however long the service or its database was away, no binding is passed over."""
     succeeded_at: datetime | None = None
     while True:
         try:
             async with engine.connect() as connection:
                 now: datetime = await database_now(connection)
-            bound_since = now - waiting_max if succeeded_at is None else succeeded_at
-            since = bound_since - IN_FLIGHT_MAX
-            await credit_bound_since(engine, since, waiting_max=waiting_max, zone=zone, demo=demo)
+            present = terms()
+            bound_since = now - present.waiting_max if succeeded_at is None else succeeded_at
+            await credit_bound_since(engine, bound_since - IN_FLIGHT_MAX, present)
             succeeded_at = now
         except Exception as error:  # the next round begins where this one did
             if not is_retryable(error):

@@ -14,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from service.db import transaction
 from service.folding import queries
 from service.folding.worker import tick
-from service.ledger.queries import credit_waiting, open_wallet
+from service.ledger.queries import open_wallet
+from service.plausibility.rule_book import RuleBook
+from service.residents.claiming import Terms, claim_waiting
 from service.settings import Settings
 from service.tables import bin_, bin_memory, credential, resident
 from service.weighing.pending import PendingEvent
@@ -22,6 +24,7 @@ from service.weighing.rules import coins_for
 from tests.world import NO_RULES, SEQUENCE
 
 NOON = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
+TERMS = Terms(timedelta(days=400), "Asia/Shanghai", demo=False, rules=RuleBook())
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,7 @@ async def bind(connection: AsyncConnection, card: bytes, resident_id: int) -> No
 
 
 async def credit_waiting_for(connection: AsyncConnection, *cards: bytes) -> int:
-    return await credit_waiting(
-        connection, list(cards), waiting_max=timedelta(days=400), zone="Asia/Shanghai", demo=False
-    )
+    return await claim_waiting(connection, list(cards), TERMS)
 
 
 async def fold_all(engine: AsyncEngine, settings: Settings) -> None:

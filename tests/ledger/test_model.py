@@ -20,7 +20,9 @@ from schemas.weigh_events import Outcome
 from service.db import Writers, create_engine, transaction
 from service.errors import CardTaken, InsufficientCoins
 from service.ledger.queries import open_merchant_account, read_wallet
+from service.plausibility.rule_book import RuleBook
 from service.residents.cards import bind_card, credit_bound_card
+from service.residents.claiming import Terms
 from service.residents.residents import register_resident
 from service.secrets import Keyring
 from service.settings import Settings
@@ -33,6 +35,7 @@ Value = TypeVar("Value")
 RESIDENTS = 2
 CARDS = 3
 EVER = timedelta(days=10_000)
+TERMS = Terms(EVER, "Asia/Shanghai", demo=False, rules=RuleBook())
 residents = st.integers(0, RESIDENTS - 1)
 cards = st.none() | st.integers(0, CARDS - 1)
 drops = st.tuples(st.integers(0, 5), st.sampled_from([10, 500, 2000]), cards)
@@ -125,9 +128,7 @@ class Ledger(RuleBasedStateMachine):
                 demo=False,
             )
         async with transaction(self.engine) as connection:
-            await credit_bound_card(
-                connection, self.ids[resident], digest, waiting_max=EVER, zone="Asia/Shanghai", demo=False
-            )
+            await credit_bound_card(connection, self.ids[resident], digest, TERMS)
 
     @rule(resident=residents, coins=st.integers(1, 300))
     def redeem(self, resident: int, coins: int) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.app import build_app
 from service.db import transaction
-from service.ledger import queries as ledger
 from service.ledger.queries import lock_wallet, read_wallet
+from service.plausibility.rule_book import RuleBook
 from service.residents.cards import bind_card
+from service.residents.claiming import Terms, claim_waiting
 from service.residents.waiting import CREDENTIALS_AT_ONCE_MAX, IN_FLIGHT_MAX, credit_bound_since
 from service.secrets import Keyring
 from service.settings import Settings
@@ -27,6 +29,7 @@ from tests.world import CARD, World, post, weigh_event
 
 NEW_CARD = "04C0FFEE5C6180"
 WAITING_MAX = timedelta(days=30)
+TERMS = Terms(WAITING_MAX, "Asia/Shanghai", demo=False, rules=RuleBook())
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 CREDITED = "SELECT count(*) FROM weigh_event WHERE outcome = 'credited'"
 # 0 where every wallet is what its transfers add up to, and no event was credited twice.
@@ -44,7 +47,7 @@ def drop(card: str = NEW_CARD, **changes: Any) -> dict[str, Any]:
 
 
 async def credit_waiting(connection: AsyncConnection, digests: Sequence[bytes]) -> int:
-    return await ledger.credit_waiting(connection, digests, waiting_max=WAITING_MAX, zone="Asia/Shanghai", demo=False)
+    return await claim_waiting(connection, digests, TERMS)
 
 
 async def credit_in_transaction(engine: AsyncEngine, digests: Sequence[bytes]) -> int:
@@ -54,7 +57,7 @@ async def credit_in_transaction(engine: AsyncEngine, digests: Sequence[bytes]) -
 
 async def work(engine: AsyncEngine, bound_since: datetime = LONG_AGO) -> int:
     """One round of the worker."""
-    return await credit_bound_since(engine, bound_since, waiting_max=WAITING_MAX, zone="Asia/Shanghai", demo=False)
+    return await credit_bound_since(engine, bound_since, TERMS)
 
 
 async def balance(engine: AsyncEngine, resident_id: int) -> int:
@@ -221,7 +224,7 @@ async def test_a_card_of_the_demo_is_credited_in_a_demo_only(
         )
     assert await work(engine) == 0
     assert await credit_in_transaction(engine, [digest]) == 0
-    assert await credit_bound_since(engine, LONG_AGO, waiting_max=WAITING_MAX, zone="Asia/Shanghai", demo=True) == 1
+    assert await credit_bound_since(engine, LONG_AGO, replace(TERMS, demo=True)) == 1
 
 
 async def test_a_database_that_was_away_does_not_end_the_worker(

@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.reviews import RejectRequest
 from service.db import create_engine, transaction
 from service.errors import OwnRejection, ReviewDecided, ReviewUnknown, ValidationFailed
+from service.plausibility.rule_book import RuleBook
 from service.residents.cards import bind_card, credit_bound_card
+from service.residents.claiming import Terms
 from service.residents.waiting import credit_bound_since
 from service.review.deciding import reject
 from service.settings import Settings
@@ -24,6 +26,7 @@ from tests.world import EPOCH
 NEW_CARD = "04C0FFEE5C6180"
 DAY = timedelta(days=1)
 EVER = timedelta(days=400)
+TERMS = Terms(EVER, ZONE, demo=False, rules=RuleBook())
 
 
 def days_ago(days: float) -> datetime:
@@ -43,7 +46,7 @@ async def bind(office: Office, resident_id: int, card: str = NEW_CARD) -> int:
     async with transaction(office.engine) as connection:
         await bind_card(connection, resident_id, digest, cards_max=9, waiting_max=EVER, demo=False)
     async with transaction(office.engine) as connection:
-        credited = await credit_bound_card(connection, resident_id, digest, waiting_max=EVER, zone=ZONE, demo=False)
+        credited = await credit_bound_card(connection, resident_id, digest, TERMS)
     assert credited.balance_coins == await office.posted(resident_id)
     return credited.coins
 
@@ -149,9 +152,7 @@ async def test_a_drop_is_credited_to_whoever_has_bound_the_card_by_its_release(o
     assert (await office.release(earlier)).outcome == "unclaimed"
     # Credited by the release, and not because the card was bound.
     async with transaction(office.engine) as connection:
-        credited = await credit_bound_card(
-            connection, newcomer, office.digest(NEW_CARD), waiting_max=EVER, zone=ZONE, demo=False
-        )
+        credited = await credit_bound_card(connection, newcomer, office.digest(NEW_CARD), TERMS)
     assert (credited.events, credited.coins, credited.balance_coins) == (0, 0, 125)
 
 
@@ -161,7 +162,7 @@ async def test_the_worker_finds_what_was_released_for_a_card_that_was_being_boun
     newcomer = await office.register()
     # As if the service had died between the two transactions of the binding.
     await bind_at(office.engine, office.digest(NEW_CARD), newcomer)
-    assert await credit_bound_since(office.engine, EPOCH, waiting_max=EVER, zone=ZONE, demo=False) == 1
+    assert await credit_bound_since(office.engine, EPOCH, TERMS) == 1
     assert await office.credits(held) == [(newcomer, 125)]
     assert (await office.read(undecided)).resident_id == newcomer
 
