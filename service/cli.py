@@ -26,6 +26,7 @@ from service.managing import (
     review,
     rules,
     settlement,
+    simulation,
     wallets,
     webhooks,
 )
@@ -71,6 +72,7 @@ for name, commands in (
     app.add_typer(commands, name=name)
 app.command("settle")(settlement.settle_command)
 app.command("bridge")(bridge.bridge_command)
+app.command("simulate")(simulation.simulate_command)
 
 
 def main() -> None:

@@ -60,6 +60,18 @@ class Credentials(BaseModel):
     machines: tuple[DemoMachine, ...]
 
 
+class DemoFile(Credentials):
+    base_url: str
+
+
+def read_demo_file(path: Path) -> DemoFile | None:
+    """What a demo has written that runs, or ran; None where there is no such file, or none that can be read."""
+    try:
+        return DemoFile.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
 def read_credentials(path: Path) -> Credentials | None:
     """Those of an earlier run; None where there is no such file, or none that can be read."""
     try:

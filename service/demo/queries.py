@@ -259,6 +259,20 @@ async def read_sample_bins(connection: AsyncConnection) -> Sequence[sa.Row[*tupl
     ).all()
 
 
+async def read_sample_sites(connection: AsyncConnection) -> Sequence[str]:
+    return (await connection.execute(sa.select(site.c.id).order_by(site.c.id))).scalars().all()
+
+
+async def read_played_from(connection: AsyncConnection) -> datetime:
+    """Since when the rules of a real day's pace are off; now where they never were."""
+    since = sa.select(sa.func.min(plausibility_rule.c.effective_from)).where(
+        plausibility_rule.c.code == sa.any_(sa.literal(sorted(nankai.RULES_OF_PACE), sa.ARRAY(sa.Text))),
+        plausibility_rule.c.action == "off",
+    )
+    played_from: datetime | None = (await connection.execute(since)).scalar_one()
+    return played_from or await database_now(connection)
+
+
 async def read_uncertified_bins(connection: AsyncConnection, today: date) -> Sequence[str]:
     """Bins of the sample whose scale's certificate has ended."""
     expired = sa.select(bin_.c.id).where(

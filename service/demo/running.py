@@ -32,6 +32,7 @@ from service.demo.fleet import Fleet
 from service.demo.lock import RunningLock
 from service.demo.logs import logs_kept_in
 from service.demo.meter import Meter
+from service.demo.modes.stage import left_to_play
 from service.demo.people import People
 from service.demo.planting import CannotRun, Planted, Size, plant
 from service.demo.stopping import StopSignals, stop_signals
@@ -207,8 +208,8 @@ def _activity(
     standings: Mapping[str, Standing],
     options: Options,
 ) -> list[Coroutine[Any, Any, None]]:
-    """What the simulated bins and residents do, without the resident who is the reader's."""
-    played = credentials.model_copy(update={"residents": credentials.residents[1:] or credentials.residents})
+    """What the simulated bins and residents do."""
+    played = credentials.model_copy(update={"residents": left_to_play(credentials.residents)})
     fleet = Fleet(
         Uplink(session, base_url),
         played.bins,

@@ -123,17 +123,36 @@ def postmaster_runs(data: Path) -> bool:
     return EmbeddedPostgres(data).postmaster_pid is not None
 
 
-def operate(data: Path, *arguments: str, **environment: str) -> str:
-    """What a command on a demo's data prints."""
-    done = subprocess.run(
+def run_command(data: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [COMMAND, *arguments, "--data", str(data)],
         capture_output=True,
         text=True,
         check=False,
         env={name: value for name, value in os.environ.items() if not name.startswith("TANBI_")} | environment,
     )
+
+
+def operate(data: Path, *arguments: str, **environment: str) -> str:
+    """What a command on a demo's data prints."""
+    done = run_command(data, *arguments, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def simulated(data: Path) -> None:
+    """Modes are played on a demo that runs; an answer that is not as designed ends the command with 1."""
+    shown = operate(data, "simulate", "leaning", "trader")
+    assert (shown.count("是 yes"), shown.count("否 no")) == (2, 0)
+    assert "credited → held box_mass_short → credited" in shown
+    path = data / "demo.json"
+    kept = path.read_bytes()
+    path.write_bytes(kept.replace(json.loads(kept)["operator_key"].encode(), b"tbk_nobody"))
+    done = run_command(data, "simulate", "leaning")
+    path.write_bytes(kept)
+    assert done.returncode == 1
+    assert "否 no" in done.stdout
+    assert "leaning: GET /v1/bins?limit=1: 200 expected, 401 token_invalid answered" in done.stderr
 
 
 def as_printed(demo: Demo, directory: Path) -> None:
@@ -198,6 +217,7 @@ def test_it_runs_is_stopped_by_ctrl_c_and_goes_on_with_the_same_data(data: Path,
         again.until(lambda: "事件 events" in again.output)
         assert "issued 0" not in again.output
         assert 'tanbi_weigh_events_total{outcome="credited"} 0.0' in again.get("/metrics").decode()
+        simulated(data)
         assert again.stop(signal.SIGTERM) == 0
     assert not postmaster_runs(data)
 
