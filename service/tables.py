@@ -442,8 +442,8 @@ weigh_event = Table(
     Column("verdict", Text, nullable=False, server_default="credit"),
     Column("code", Text),
     Column("outcome", Text, nullable=False),
-    # Which count of the bin's the sequence belongs to: a reset counter begins a new one.
-    Column("epoch", Integer, nullable=False, server_default=text("0")),
+    # Which count of the bin's the sequence belongs to: a reset counter begins a new one. Null where it was used before.
+    Column("epoch", Integer, server_default=text("0")),
     # How far the bin's clock was behind the service's when it signed; null where nobody knows.
     Column("clock_skew_seconds", Integer),
     # The tariff used, so that the coins can be recomputed from the row alone; null where none was in force.
@@ -513,7 +513,8 @@ bin_memory = Table(
     postgresql_with={"fillfactor": 50},
 )
 
-# Sequences of a bin that never came, from one to another: closed by the late event, or shortened.
+# Sequences of a bin that never came, from one to another: closed by the late event, or shortened. Of one that is given
+# up nobody waits for them any more: see plausibility/sequences.py.
 sequence_gap = Table(
     "sequence_gap",
     metadata,
@@ -526,8 +527,12 @@ sequence_gap = Table(
     Column("opened_at", Instant, nullable=False),
     Column("before_at", Instant, nullable=False),
     Column("closed_at", Instant),
+    Column("given_up", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("first_sequence BETWEEN 0 AND last_sequence", name="sequences"),
+    CheckConstraint("closed_at IS NOT NULL OR NOT given_up", name="given_up"),
     Index("ix_sequence_gap_open", "bin_id", "epoch", "first_sequence", postgresql_where=text("closed_at IS NULL")),
+    # For lists, the newest first.
+    Index(None, "id"),
 )
 
 # What a resident was credited for on a business day, by the drops' own time: what limits by day are held against.
@@ -598,26 +603,50 @@ clearance = Table(
     metadata,
     Column("bin_id", Text(collation="C"), primary_key=True),
     Column("event_id", Text(collation="C"), primary_key=True),
+    Column("id", Uuid, nullable=False, server_default=func.gen_random_uuid()),
     Column("content_digest", LargeBinary, nullable=False),
     Column("site_id", Text, nullable=False),
-    Column("epoch", Integer, nullable=False),
+    # As of a weigh event.
+    Column("epoch", Integer),
     Column("sequence", BigInteger, nullable=False),
     Column("material_id", Text, nullable=False),
     # Who emptied it: the id of a card or a vehicle, never a name.
     Column("collector", Text, nullable=False),
     Column("mass_before_grams", Integer, nullable=False),
     Column("mass_after_grams", Integer, nullable=False),
-    # What the drops since the last emptying add up to with what was left then, and by how much the scale may err on
-    # it; null where nobody knows.
+    # What the drops since the last emptying add up to with what was left then, and by how much the mass before may
+    # differ from it; null where nobody knows.
     Column("expected_grams", BigInteger),
     Column("permissible_grams", BigInteger),
+    Column("outcome", Text, nullable=False),
+    # What is doubtful about it, or why it was rejected; the findings as those of a held event.
     Column("code", Text),
+    Column("findings", JSONB),
     Column("clock_skew_seconds", Integer),
     Column("occurred_at", Instant, nullable=False),
     Column("received_at", Instant, nullable=False),
     CheckConstraint("mass_before_grams >= 0 AND mass_after_grams >= 0", name="masses"),
-    Index(None, "bin_id", "material_id", "occurred_at"),
-    Index(None, "received_at", "bin_id", "event_id"),
+    CheckConstraint("num_nonnulls(expected_grams, permissible_grams) IN (0, 2)", name="expected"),
+    CheckConstraint("outcome = 'recorded' OR outcome = 'rejected' AND code IS NOT NULL", name="outcome"),
+    CheckConstraint("num_nonnulls(code, findings) IN (0, 2)", name="findings"),
+    Index(None, "occurred_at", "id"),
+    Index(None, "bin_id", "occurred_at", "id"),
+    Index("ix_clearance_doubtful", "occurred_at", "id", postgresql_where=text("code IS NOT NULL")),
+)
+
+clearance_conflict = Table(
+    "clearance_conflict",
+    metadata,
+    Column("bin_id", Text(collation="C"), primary_key=True),
+    Column("event_id", Text(collation="C"), primary_key=True),
+    Column("content_digest", LargeBinary, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("material_id", Text, nullable=False),
+    Column("collector", Text, nullable=False),
+    Column("mass_before_grams", Integer, nullable=False),
+    Column("mass_after_grams", Integer, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
 )
 
 # -- ledger ---------------------------------------------------------------------------------------------------------

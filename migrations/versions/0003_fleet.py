@@ -23,6 +23,7 @@ PRIVILEGES = {
     "bin_status": "INSERT, UPDATE",
     "bin_telemetry": "INSERT, DELETE",
     "clearance": "INSERT",
+    "clearance_conflict": "INSERT",
     "firmware_notice": "INSERT",
     "held_event": "INSERT, UPDATE (resident_id, state, appeal, appealed_at)",
     "plausibility_rule": "INSERT",
@@ -30,7 +31,7 @@ PRIVILEGES = {
     "resident_change": "INSERT",
     "resident_day": "INSERT, UPDATE (drops, grams, coins)",
     "review_decision": "INSERT",
-    "sequence_gap": "INSERT, UPDATE (first_sequence, last_sequence, closed_at)",
+    "sequence_gap": "INSERT, UPDATE (first_sequence, last_sequence, closed_at, given_up)",
 }
 
 
@@ -151,7 +152,7 @@ def alter_residents() -> None:
 def alter_weigh_events() -> None:
     op.add_column("weigh_event", sa.Column("verdict", sa.Text(), server_default="credit", nullable=False))
     op.add_column("weigh_event", sa.Column("code", sa.Text(), nullable=True))
-    op.add_column("weigh_event", sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("weigh_event", sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=True))
     op.add_column("weigh_event", sa.Column("clock_skew_seconds", sa.Integer(), nullable=True))
     op.create_index(
         "ix_weigh_event_held_for",
@@ -341,6 +342,8 @@ def create_plausibility() -> None:
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("before_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("given_up", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.CheckConstraint("closed_at IS NOT NULL OR NOT given_up", name=op.f("ck_sequence_gap_given_up")),
         sa.CheckConstraint("first_sequence BETWEEN 0 AND last_sequence", name=op.f("ck_sequence_gap_sequences")),
         sa.PrimaryKeyConstraint("bin_id", "id", name=op.f("pk_sequence_gap")),
     )
@@ -351,6 +354,7 @@ def create_plausibility() -> None:
         unique=False,
         postgresql_where=sa.text("closed_at IS NULL"),
     )
+    op.create_index(op.f("ix_sequence_gap_id"), "sequence_gap", ["id"], unique=False)
     op.create_table(
         "resident_day",
         sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -426,9 +430,10 @@ def create_review() -> None:
         "clearance",
         sa.Column("bin_id", sa.Text(collation="C"), nullable=False),
         sa.Column("event_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("content_digest", sa.LargeBinary(), nullable=False),
         sa.Column("site_id", sa.Text(), nullable=False),
-        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=True),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("material_id", sa.Text(), nullable=False),
         sa.Column("collector", sa.Text(), nullable=False),
@@ -436,22 +441,44 @@ def create_review() -> None:
         sa.Column("mass_after_grams", sa.Integer(), nullable=False),
         sa.Column("expected_grams", sa.BigInteger(), nullable=True),
         sa.Column("permissible_grams", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), nullable=True),
+        sa.Column("findings", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("clock_skew_seconds", sa.Integer(), nullable=True),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("num_nonnulls(code, findings) IN (0, 2)", name=op.f("ck_clearance_findings")),
+        sa.CheckConstraint(
+            "num_nonnulls(expected_grams, permissible_grams) IN (0, 2)", name=op.f("ck_clearance_expected")
+        ),
+        sa.CheckConstraint(
+            "outcome = 'recorded' OR outcome = 'rejected' AND code IS NOT NULL", name=op.f("ck_clearance_outcome")
+        ),
         sa.CheckConstraint("mass_before_grams >= 0 AND mass_after_grams >= 0", name=op.f("ck_clearance_masses")),
         sa.PrimaryKeyConstraint("bin_id", "event_id", name=op.f("pk_clearance")),
     )
+    op.create_index(op.f("ix_clearance_occurred_at_id"), "clearance", ["occurred_at", "id"], unique=False)
     op.create_index(
-        op.f("ix_clearance_bin_id_material_id_occurred_at"),
-        "clearance",
-        ["bin_id", "material_id", "occurred_at"],
-        unique=False,
+        op.f("ix_clearance_bin_id_occurred_at_id"), "clearance", ["bin_id", "occurred_at", "id"], unique=False
     )
     op.create_index(
-        op.f("ix_clearance_received_at_bin_id_event_id"),
+        "ix_clearance_doubtful",
         "clearance",
-        ["received_at", "bin_id", "event_id"],
+        ["occurred_at", "id"],
         unique=False,
+        postgresql_where=sa.text("code IS NOT NULL"),
+    )
+    op.create_table(
+        "clearance_conflict",
+        sa.Column("bin_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("event_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("content_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("material_id", sa.Text(), nullable=False),
+        sa.Column("collector", sa.Text(), nullable=False),
+        sa.Column("mass_before_grams", sa.Integer(), nullable=False),
+        sa.Column("mass_after_grams", sa.Integer(), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("bin_id", "event_id", "content_digest", name=op.f("pk_clearance_conflict")),
     )

@@ -62,11 +62,12 @@ class Finding(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What is to be done with a drop or a clearance, and why; `epoch` is of the count that its sequence belongs to."""
+    """What is to be done with a drop or a clearance, and why; `epoch` is of the count that its number belongs to, None
+    where that was used before."""
 
     action: Action
     findings: tuple[Finding, ...]
-    epoch: int
+    epoch: int | None
 
     @property
     def code(self) -> str | None:
@@ -77,7 +78,7 @@ class Verdict(NamedTuple):
         return None
 
 
-def verdict_of(findings: list[Finding], epoch: int) -> Verdict:
+def verdict_of(findings: list[Finding], epoch: int | None) -> Verdict:
     """The strongest action of all findings; credit where there is none."""
     if not findings:
         return Verdict("credit", (), epoch)

@@ -29,7 +29,8 @@ class Clearance(NamedTuple):
 
 
 class ClearanceVerdict(NamedTuple):
-    """What was found, and what must have been in the box; None where nobody knows."""
+    """What was found; what must have been in the box, and by how much that and what it weighed may differ; None where
+    nobody knows."""
 
     verdict: Verdict
     expected_grams: int | None
@@ -73,7 +74,7 @@ def judge(
             findings.append(Finding(code, action, figures))
     if epoch is None:
         memory.mistrust(material_id)
-        return verdict_of(findings, memory.sequences.epoch)
+        return verdict_of(findings, None)
     error_grams = permissible_error(weight_grams, facts.interval_grams)
     # What the scale cannot weigh, it has not weighed: how much the box holds is open until it is emptied.
     believed_grams = weight_grams if weight_grams <= facts.capacity_grams else None
@@ -101,9 +102,12 @@ def judge_clearance(
     epoch = _place(clearance.sequence, clearance.occurred_at if trusted else None, now, memory, findings)
     if epoch is None:
         memory.mistrust(clearance.material_id)
-        return ClearanceVerdict(verdict_of(findings, memory.sequences.epoch), None, None)
+        return ClearanceVerdict(verdict_of(findings, None), None, None)
+    expected_grams = permissible_grams = None
     content = memory.content(clearance.material_id, epoch, clearance.sequence)
     if content is not None:
+        expected_grams, permissible_grams = content
+        permissible_grams += permissible_error(clearance.mass_before_grams, facts.interval_grams)
         emptying = Emptying(facts, clearance.mass_before_grams, *content)
         for code, action, check, parameters in rules.of_clearances:
             figures = check(emptying, parameters)
@@ -111,7 +115,7 @@ def judge_clearance(
                 findings.append(Finding(code, action, figures))
     error_grams = permissible_error(clearance.mass_after_grams, facts.interval_grams)
     memory.emptied(clearance.material_id, epoch, clearance.sequence, clearance.mass_after_grams, error_grams)
-    return ClearanceVerdict(verdict_of(findings, epoch), *(content or (None, None)))
+    return ClearanceVerdict(verdict_of(findings, epoch), expected_grams, permissible_grams)
 
 
 def _trust(at: float, skew: int | None, now: float, facts: BinFacts, findings: list[Finding]) -> bool:

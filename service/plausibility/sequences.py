@@ -29,6 +29,11 @@ Odd cases, and what becomes of them:
   come later with lower numbers are called reused. So are those of a count that began and ended unheard between two
   others. Both need a reset and events that arrive out of order at once; they are held, not lost.
 * A reset within the second of the last event is called reused: it is no later.
+* A bin that gives every other number would open a gap with each event, and each batch with an event of it reads all
+  that are open. So at most `OPEN_GAPS_MAX` of one bin are: of more, the one with the lowest number of the oldest count
+  is given up. Its row stays, and says what had not come by then. From the lowest number that was given up to the
+  highest, nobody knows any more which came: an event of that time with such a number is taken, as a bin that sends a
+  long backlog in disorder does no wrong, also where it is a replay under a new id; and no box is judged across it.
 """
 
 import math
@@ -42,6 +47,8 @@ CLOCK_STEP_SECONDS: Final = 300
 JUMP_MAX: Final = 10_000
 # Counts before the present one that are remembered. Late events of older ones find their gaps, but not their end.
 PAST_COUNTS_MAX: Final = 4
+# A bin that loses every second event of its usual 25 a day, and is offline for a week.
+OPEN_GAPS_MAX: Final = 100
 LONG_AGO: Final = -math.inf
 
 
@@ -71,7 +78,18 @@ class Count(NamedTuple):
 class Sequences:
     """The numbers that were seen of one bin, and the open gaps between them."""
 
-    __slots__ = ("_stored", "epoch", "first", "first_at", "gaps", "highest", "highest_at", "past")
+    __slots__ = (
+        "_stored",
+        "_unsure",
+        "epoch",
+        "first",
+        "first_at",
+        "gaps",
+        "given_up",
+        "highest",
+        "highest_at",
+        "past",
+    )
 
     def __init__(
         self, epoch: int, highest: int | None, highest_at: float | None, gaps: Iterable[Gap], counts: dict[str, Any]
@@ -88,6 +106,10 @@ class Sequences:
         self.first_at: float
         self.first, self.first_at = counts.get("first", (0, 0.0))
         self.past = [Count(*each) for each in counts.get("past", ())]
+        # Gaps that were open until now, or would be.
+        self.given_up: list[Gap] = []
+        # From the lowest number that was given up of one count, the newest in which any was, to the highest.
+        self._unsure = Gap(*counts["unsure"]) if "unsure" in counts else None
 
     def place(self, number: int, at: float, now: float) -> int | None:
         """The epoch that the event belongs to, which is remembered; None where its number was used. `at` is believed.
@@ -112,6 +134,8 @@ class Sequences:
             self._extend(highest, number, self.highest_at, before_at=now)
         elif (gap := self._gap_with(self.epoch, number)) is not None:
             self._fill(gap, number, None)
+        elif self._unsure_epoch(number, None) == self.epoch:
+            pass
         elif 0 < self.first - number <= (JUMP_MAX if number > 1 else 1):
             self._prepend(number, None)
         elif number <= 1:
@@ -121,7 +145,9 @@ class Sequences:
         return self.epoch
 
     def missing_between(self, epoch: int, after: int, before: int) -> bool:
-        """Whether a number of this count is missing that lies between the two."""
+        """Whether a number of this count is missing that lies between the two, or may be."""
+        if self._unsure is not None and (epoch, after) < (self._unsure.epoch, self._unsure.last):
+            return True
         found = bisect_left(self.gaps, (epoch, before)) - 1
         return found >= 0 and self.gaps[found].epoch == epoch and self.gaps[found].last > after
 
@@ -134,7 +160,7 @@ class Sequences:
     @property
     def closed(self) -> list[int]:
         """Ids of the stored gaps of which nothing is missing any more."""
-        still = {gap.id for gap in self.gaps}
+        still = {gap.id for gap in (*self.gaps, *self.given_up)}
         return [stored for stored in self._stored if stored is not None and stored not in still]
 
     @property
@@ -145,21 +171,25 @@ class Sequences:
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """{"first": [number, Unix seconds], "past": [[epoch, first, first_at, last, last_at], …]}, times being Unix
-        seconds; the present count's first, and the counts before it, the newest last."""
+        """{"first": [number, Unix seconds], "past": [[epoch, first, first_at, last, last_at], …], "unsure": [epoch,
+        first, last, before_at]}, times being Unix seconds; the present count's first, the counts before it, the newest
+        last, and the numbers of which nobody knows whether they came. The last two only where there are any."""
         if self.highest is None:
             return {}
-        first = [self.first, self.first_at]
-        return {"first": first, "past": [list(each) for each in self.past]} if self.past else {"first": first}
+        counts: dict[str, Any] = {"first": [self.first, self.first_at]}
+        if self.past:
+            counts["past"] = [list(each) for each in self.past]
+        if self._unsure is not None:
+            counts["unsure"] = list(self._unsure[:4])
+        return counts
 
     def _place_late(self, highest: int, number: int, at: float, now: float) -> int | None:
         """An event that is not simply the present count's newest."""
         if self._was_seen(highest, number, at):
             return None
-        gap = self._gap_for(number, at)
-        if gap is not None:
-            self._fill(gap, number, at)
-            return gap.epoch
+        missed = self._missed(number, at)
+        if missed is not None:
+            return missed
         # Before the first believed time, all that is known is that a lower number came earlier.
         if at <= self.highest_at or self.highest_at == LONG_AGO:
             for position in range(len(self.past) - 1, -1, -1):
@@ -186,8 +216,17 @@ class Sequences:
             count.first <= number <= count.last
             and count.first_at <= at <= count.last_at
             and self._gap_with(count.epoch, number) is None
+            and self._unsure_epoch(number, at) != count.epoch
             for count in (present, *self.past)
         )
+
+    def _missed(self, number: int, at: float) -> int | None:
+        """The epoch of an event that was missing, or may have been."""
+        gap = self._gap_for(number, at)
+        if gap is not None:
+            self._fill(gap, number, at)
+            return gap.epoch
+        return self._unsure_epoch(number, at)
 
     def _extend(self, highest: int, number: int, at: float, *, before_at: float) -> None:
         """The present count goes on; `at` is not before the latest time seen."""
@@ -195,7 +234,7 @@ class Sequences:
             self._begin(highest, number, at, before_at=before_at)
             return
         if number > highest + 1:
-            insort(self.gaps, Gap(self.epoch, highest + 1, number - 1, before_at))
+            self._open(Gap(self.epoch, highest + 1, number - 1, before_at))
         self.highest, self.highest_at = number, at
 
     def _begin(self, highest: int, number: int, at: float, *, before_at: float) -> None:
@@ -208,7 +247,7 @@ class Sequences:
         self.first, self.first_at = number, before_at
         self.highest, self.highest_at = number, at
         if 1 < number <= JUMP_MAX and not goes_on and number != highest:
-            insort(self.gaps, Gap(self.epoch, 1, number - 1, before_at))
+            self._open(Gap(self.epoch, 1, number - 1, before_at))
             self.first = 1
 
     def _ends(self, position: int, number: int, at: float) -> bool:
@@ -218,7 +257,7 @@ class Sequences:
         if not (fits and 0 < number - count.last <= JUMP_MAX):
             return False
         if number > count.last + 1:
-            insort(self.gaps, Gap(count.epoch, count.last + 1, number - 1, at))
+            self._open(Gap(count.epoch, count.last + 1, number - 1, at))
         self.past[position] = count._replace(last=number)
         self._widen(count.epoch, at)
         return True
@@ -229,7 +268,7 @@ class Sequences:
     def _prepend(self, number: int, at: float | None) -> None:
         """An event from before the first that was seen of the present count."""
         if self.first - number > 1:
-            insort(self.gaps, Gap(self.epoch, number + 1, self.first - 1, self.first_at))
+            self._open(Gap(self.epoch, number + 1, self.first - 1, self.first_at))
         self.first = number
         if at is not None:
             self._widen(self.epoch, at)
@@ -269,10 +308,14 @@ class Sequences:
         """The gap that a late event closes: the one whose time it fits best, of the newest count where several do."""
         found, found_off = None, CLOCK_STEP_SECONDS + 1.0
         for gap in self._gaps_with(number):
-            off = max(0.0, self._begins_at(gap.epoch) - at, at - min(gap.before_at, self._ends_at(gap.epoch)))
+            off = self._off(gap, at)
             if off < found_off:
                 found, found_off = gap, off
         return found
+
+    def _off(self, gap: Gap, at: float) -> float:
+        """By how many seconds the time does not fit."""
+        return max(0.0, self._begins_at(gap.epoch) - at, at - min(gap.before_at, self._ends_at(gap.epoch)))
 
     def _gaps_with(self, number: int) -> Iterator[Gap]:
         """Of each count at most one, the newest count first."""
@@ -295,5 +338,28 @@ class Sequences:
         if len(parts) > 1:
             parts[0] = parts[0]._replace(before_at=gap.before_at if at is None else min(gap.before_at, at), id=None)
         self.gaps[position : position + 1] = parts
+        self._give_up()
         if at is not None:
             self._widen(gap.epoch, at)
+
+    def _open(self, gap: Gap) -> None:
+        insort(self.gaps, gap)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        while len(self.gaps) > OPEN_GAPS_MAX:
+            oldest = self.gaps.pop(0)
+            self.given_up.append(oldest)
+            before = self._unsure
+            if before is None or before.epoch < oldest.epoch:
+                self._unsure = oldest
+            elif before.epoch == oldest.epoch:
+                first, last = min(before.first, oldest.first), max(before.last, oldest.last)
+                self._unsure = Gap(before.epoch, first, last, max(before.before_at, oldest.before_at))
+
+    def _unsure_epoch(self, number: int, at: float | None) -> int | None:
+        """The count in which nobody knows whether the event came; None where its time does not fit there."""
+        unsure = self._unsure
+        if unsure is None or not unsure.first <= number <= unsure.last:
+            return None
+        return unsure.epoch if at is None or self._off(unsure, at) <= CLOCK_STEP_SECONDS else None

@@ -73,18 +73,20 @@ _DROP: Final[sa.Select[Any]] = (
 NEIGHBOURS = """
 SELECT 'drop' AS kind, event_id, sequence, occurred_at, weight_grams, box_weight_grams, outcome, code
 FROM weigh_event
-WHERE bin_id = :bin_id AND material_id = :material_id AND epoch = :epoch
+WHERE bin_id = :bin_id AND material_id = :material_id AND epoch = {epoch}
   AND (sequence, occurred_at, event_id) {beyond} (:sequence, :occurred_at, :event_id)
 UNION ALL
 SELECT 'emptying', event_id, sequence, occurred_at, mass_after_grams - mass_before_grams, mass_after_grams, NULL, code
 FROM clearance
-WHERE bin_id = :bin_id AND material_id = :material_id AND epoch = :epoch
+WHERE bin_id = :bin_id AND material_id = :material_id AND epoch = {epoch}
   AND (sequence, occurred_at, event_id) {beyond} (:sequence, :occurred_at, :event_id)
 ORDER BY sequence {order}, occurred_at {order}, event_id {order}
 LIMIT :limit
 """
-BEFORE: Final = sa.text(NEIGHBOURS.format(beyond="<", order="DESC"))
-AFTER: Final = sa.text(NEIGHBOURS.format(beyond=">", order="ASC"))
+# A drop whose number was used before is of no count; it may be of the present one.
+EPOCH: Final = "coalesce(CAST(:epoch AS int), (SELECT epoch FROM bin_memory WHERE bin_id = :bin_id))"
+BEFORE: Final = sa.text(NEIGHBOURS.format(epoch=EPOCH, beyond="<", order="DESC"))
+AFTER: Final = sa.text(NEIGHBOURS.format(epoch=EPOCH, beyond=">", order="ASC"))
 
 
 async def find_drop(connection: AsyncConnection, review_id: UUID) -> sa.Row[Any] | None:

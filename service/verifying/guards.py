@@ -58,7 +58,7 @@ CHANGES: Final[dict[str, tuple[str, ...]]] = {
     "resident": ("kind",),
     "resident_day": ("drops", "grams", "coins"),
     "resident_volume": ("*",),
-    "sequence_gap": ("first_sequence", "last_sequence", "closed_at"),
+    "sequence_gap": ("first_sequence", "last_sequence", "closed_at", "given_up"),
     "session": ("DELETE",),
     "site": ("latitude", "longitude"),
     "volume": ("*",),

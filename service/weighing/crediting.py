@@ -1,27 +1,20 @@
 """Credit a batch of weigh events: what the group commit does in its one transaction."""
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any
 
 import asyncpg
-from pydantic_core import to_json
 
-from service.business_days import day_begins_at
 from service.db import DriverConnection, Writers
 from service.ledger.queries import available_coins, credit_weigh_events
 from service.plausibility.drop import AccountDay
 from service.plausibility.rule_book import RuleBook
-from service.plausibility.sequences import Gap
-from service.weighing import queries
+from service.weighing import memories, queries
 from service.weighing.deciding import Deciding, Decisions, Told
-from service.weighing.facts import Days, Facts, Shown, Stored, bin_state
+from service.weighing.facts import Days, Facts, Shown, Stored
 from service.weighing.pending import NotActive, PendingEvent, Settled
-
-FOR_EVER: Final = float("inf")
 
 
 @dataclass
@@ -67,17 +60,8 @@ class Crediting:
             for row in rows
             if row["bin_id"] is None
         }
-        of_bins = {row["bin_id"]: row for row in rows if row["bin_id"] is not None}
-        gaps = await self._gaps(connection, [bin_id for bin_id, row in of_bins.items() if row["gaps_open"]])
-        facts = Facts(
-            now=time.time(),
-            bins={
-                bin_id: bin_state(row, gaps[bin_id], self._ends_at(row["certificate_expires_on"]))
-                for bin_id, row in of_bins.items()
-            },
-            shown=shown,
-        )
-        await self._read_placements(connection, facts, events)
+        told = ((event.bin_id, event.occurred_at) for event in events)
+        facts = Facts(now=time.time(), bins=await memories.read_states(connection, rows, told, self.zone), shown=shown)
         days = {
             (owner.resident_id, self._days.of(event.occurred_at))
             for event in events
@@ -94,38 +78,6 @@ class Crediting:
                 )
         return facts
 
-    async def _gaps(self, connection: DriverConnection, bin_ids: Sequence[str]) -> dict[str, list[Gap]]:
-        gaps: dict[str, list[Gap]] = defaultdict(list)
-        if bin_ids:
-            for row in await queries.read_gaps(connection, bin_ids):
-                gaps[row["bin_id"]].append(
-                    Gap(*(row[name] for name in ("epoch", "first_sequence", "last_sequence", "before_at", "id")))
-                )
-        return gaps
-
-    async def _read_placements(
-        self, connection: DriverConnection, facts: Facts, events: Sequence[PendingEvent]
-    ) -> None:
-        """Where bins stood before, for drops of that time."""
-        moved = {
-            event.bin_id
-            for event in events
-            if event.bin_id in facts.bins and event.occurred_at < facts.bins[event.bin_id].placed_at
-        }
-        if not moved:
-            return
-        sites: dict[str, list[tuple[float, str]]] = defaultdict(list)
-        for row in await queries.read_placements(connection, sorted(moved)):
-            sites[row["bin_id"]].append((row["since"], row["site_id"]))
-        for bin_id in moved:
-            facts.bins[bin_id].sites = sites[bin_id]
-
-    def _ends_at(self, expires_on: date | None) -> float:
-        """When a certificate is no longer good, in Unix seconds: at the end of its last day."""
-        if expires_on is None:
-            return FOR_EVER
-        return day_begins_at(expires_on + timedelta(days=1), self.zone).timestamp()
-
     async def _write(self, connection: DriverConnection, made: Decisions) -> dict[int, int]:
         """What the credited residents can spend after it all."""
         if made.conflicts:
@@ -139,7 +91,7 @@ class Crediting:
             balances |= await available_coins(connection, holding)
         if made.held:
             await queries.hold_events(connection, made.held)
-        await _write_gaps(connection, made)
+        await memories.write_gaps(connection, made.bins)
         return balances
 
 
@@ -151,25 +103,13 @@ def _asked(events: Sequence[PendingEvent]) -> tuple[list[str], list[bytes]]:
 
 def _columns(made: Decisions) -> list[Sequence[Any]]:
     days = [(*key, day.drops, day.grams, day.coins) for key, day in made.days.items()]
-    memories = [(bin_id, state.memory.as_columns()) for bin_id, state in made.bins.items()]
-    bins = [(bin_id, *memory[:4], *(to_json(each).decode() for each in memory[4:])) for bin_id, memory in memories]
     return [
         *zip(*made.rows, strict=True),
         list(made.credited),
         list(made.credited.values()),
         *(zip(*days, strict=True) if days else [()] * 5),
-        *zip(*bins, strict=True),
+        *memories.columns(made.bins),
     ]
-
-
-async def _write_gaps(connection: DriverConnection, made: Decisions) -> None:
-    memories = [(bin_id, state.memory) for bin_id, state in made.bins.items()]
-    if opened := [(bin_id, *gap) for bin_id, memory in memories for gap in memory.opened]:
-        await queries.open_gaps(connection, opened)
-    if closed := [(bin_id, gap_id) for bin_id, memory in memories for gap_id in memory.closed]:
-        await queries.close_gaps(connection, closed)
-    if shortened := [(bin_id, *gap) for bin_id, memory in memories for gap in memory.shortened]:
-        await queries.shorten_gaps(connection, shortened)
 
 
 def _with_balances(told: Sequence[Told | NotActive], balances: dict[int, int]) -> list[Settled | NotActive]:

@@ -98,7 +98,7 @@ class Days:
 
 
 def bin_state(row: asyncpg.Record, gaps: Iterable[Gap], certificate_ends_at: float) -> BinState:
-    """Of a row of LOCK_BINS."""
+    """Of a row of queries.LOCK or LOOK."""
     serviced_at = row["serviced_at"]
     return BinState(
         active=row["state"] == "active",

@@ -132,6 +132,25 @@ FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
 WHERE sequence_gap.bin_id = shortened.bin_id AND sequence_gap.id = shortened.id
 """
 
+# What was opened and given up in one batch is stored as that.
+GIVE_UP_GAPS: Final = """
+WITH given_up AS (
+    SELECT *
+    FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::float8[], $6::bigint[])
+      AS gap (bin_id, epoch, first_sequence, last_sequence, before_at, id)
+), stored AS (
+    UPDATE sequence_gap
+    SET first_sequence = given_up.first_sequence, last_sequence = given_up.last_sequence, closed_at = now(),
+        given_up = true
+    FROM given_up
+    WHERE sequence_gap.bin_id = given_up.bin_id AND sequence_gap.id = given_up.id
+)
+INSERT INTO sequence_gap (bin_id, epoch, first_sequence, last_sequence, opened_at, before_at, closed_at, given_up)
+SELECT bin_id, epoch, first_sequence, last_sequence, now(), to_timestamp(before_at), now(), true
+FROM given_up
+WHERE id IS NULL
+"""
+
 
 async def lock(
     connection: DriverConnection, bin_ids: Sequence[str], credential_digests: Sequence[bytes], *, demo: bool
@@ -211,3 +230,10 @@ async def close_gaps(connection: DriverConnection, gaps: Sequence[tuple[str, int
 async def shorten_gaps(connection: DriverConnection, gaps: Sequence[tuple[str, int, int, int]]) -> None:
     """(bin, id, first, last) as they are now."""
     await connection.execute(SHORTEN_GAPS, *zip(*gaps, strict=True))
+
+
+async def give_up_gaps(
+    connection: DriverConnection, gaps: Sequence[tuple[str, int, int, int, float, int | None]]
+) -> None:
+    """(bin, epoch, first, last, time of the event that comes after it, id where it is stored)."""
+    await connection.execute(GIVE_UP_GAPS, *zip(*gaps, strict=True))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.plausibility.bin_memory import HOURS_MAX, BinMemory
+from service.plausibility.bin_memory import BOXES_MAX, HOURS_MAX, BinMemory
 from service.plausibility.drop import BinFacts, Drop, Verdict
 from service.plausibility.judging import Clearance, ClearanceVerdict, judge, judge_clearance
 from service.plausibility.permissible import permissible_error
@@ -125,8 +125,9 @@ def test_an_emptying_closes_the_boxs_account_and_begins_another() -> None:
     assert of.drop(3, 1000, 1500).action == "credit"
     of.drop(4, 6000, 7500)
     # 500 with 10 to err, 1 000 with 10 and 6 000 with 20.
-    assert of.empty(5, 7500) == ClearanceVerdict(Verdict("credit", (), 0), 7500, 40)
-    assert of.empty(6, 0) == ClearanceVerdict(Verdict("credit", (), 0), 0, 10)
+    # And what it weighs now with 20.
+    assert of.empty(5, 7500) == ClearanceVerdict(Verdict("credit", (), 0), 7500, 60)
+    assert of.empty(6, 0) == ClearanceVerdict(Verdict("credit", (), 0), 0, 20)
 
 
 @pytest.mark.parametrize(("mass", "code"), [(6940, None), (6939, "emptied_mass_short"), (7061, "emptied_mass_over")])
@@ -137,7 +138,7 @@ def test_what_is_emptied_is_held_against_the_drops(mass: int, code: str | None) 
     of.drop(2, 6000, None)
     of.drop(3, 1000, None)
     judged = of.empty(4, mass)
-    assert (judged.verdict.code, judged.expected_grams, judged.permissible_grams) == (code, 7000, 40)
+    assert (judged.verdict.code, judged.expected_grams, judged.permissible_grams) == (code, 7000, 60)
 
 
 def test_an_emptying_is_not_judged_where_a_drop_before_it_may_be_missing() -> None:
@@ -215,6 +216,15 @@ def test_an_honest_bin_is_never_doubted(events: list[tuple[str, int | None]], ra
         else:
             true[material] += grams
             assert of.drop(sequence, read(grams), read(true[material]), material).action == "credit"
+
+
+def test_a_bin_that_names_ever_new_materials_has_so_many_boxes_the_newest() -> None:
+    of = Bin()
+    for sequence in range(1, BOXES_MAX + 4):
+        of.drop(sequence, 1000, 1000, f"m{sequence}")
+    of.empty(BOXES_MAX + 4, 1000, 0, "m4")
+    of.empty(BOXES_MAX + 5, 1000, 0, "paper")
+    assert of.memory.boxes.keys() == {"m4", "paper", *(f"m{number}" for number in range(6, BOXES_MAX + 4))}
 
 
 def test_only_the_newest_hours_are_kept() -> None:

@@ -1,5 +1,6 @@
 """What is missing of a bin's events, whatever order they come in."""
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,10 +8,10 @@ from itertools import count, pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.plausibility.sequences import JUMP_MAX, Gap, Sequences
+from service.plausibility.sequences import JUMP_MAX, OPEN_GAPS_MAX, Gap, Sequences
 
 # Unix seconds; the event with the number n happens a minute times n later, unless a test says otherwise.
 BEGIN = 1_800_000_000.0
@@ -30,6 +31,7 @@ class Stored:
     columns: tuple[int, int | None, float | None] = (0, None, None)
     counts: dict[str, Any] = field(default_factory=dict)
     gaps: dict[int, Gap] = field(default_factory=dict)
+    given_up: list[Gap] = field(default_factory=list)
     ids: Iterable[int] = field(default_factory=lambda: count(1))
     placed: list[int | None] = field(default_factory=list)
 
@@ -56,6 +58,10 @@ class Stored:
             del self.gaps[closed]
         for gap_id, first, last in sequences.shortened:
             self.gaps[gap_id] = self.gaps[gap_id]._replace(first=first, last=last)
+        for gap in sequences.given_up:
+            if gap.id is not None:
+                del self.gaps[gap.id]
+            self.given_up.append(gap)
         for opened, gap_id in zip(sequences.opened, self.ids, strict=False):
             self.gaps[gap_id] = Gap(*opened, id=gap_id)
         highest_at = None if sequences.highest_at < 0 else sequences.highest_at
@@ -65,11 +71,15 @@ class Stored:
     @property
     def missing(self) -> set[tuple[int, int]]:
         """(epoch, number)"""
-        return {(gap.epoch, number) for gap in self.gaps.values() for number in range(gap.first, gap.last + 1)}
+        return numbers_of(self.gaps.values())
 
     @property
     def epoch(self) -> int:
         return self.columns[0]
+
+
+def numbers_of(gaps: Iterable[Gap]) -> set[tuple[int, int]]:
+    return {(gap.epoch, number) for gap in gaps for number in range(gap.first, gap.last + 1)}
 
 
 def taken(*batches: Sequence[int]) -> Stored:
@@ -385,3 +395,87 @@ def test_a_bin_without_a_remembered_beginning_has_seen_all_below() -> None:
     sequences = Sequences(0, 50, at(50), [], {})
     assert sequences.place(49, at(49), NOW) is None
     assert sequences.place(51, at(51), NOW) == 0
+
+
+@st.composite
+def glitches(draw: st.DrawFn) -> tuple[list[list[int]], list[int]]:
+    """Batches of a bin that leaves out numbers at every turn, in order; and some of those that it left out."""
+    strides = draw(st.lists(st.sampled_from((1, 2, 2, 3)), min_size=OPEN_GAPS_MAX, max_size=2 * OPEN_GAPS_MAX))
+    numbers = list(itertools.accumulate(strides, initial=1))
+    size = draw(st.integers(1, len(numbers)))
+    left_out = sorted(set(range(1, numbers[-1])) - set(numbers))
+    late = draw(st.lists(st.sampled_from(left_out), unique=True, max_size=10)) if left_out else []
+    return [numbers[begin : begin + size] for begin in range(0, len(numbers), size)], late
+
+
+@given(glitches())
+@settings(max_examples=50)
+def test_a_bin_that_glitches_has_so_many_open_gaps_and_of_the_others_it_is_kept_what_never_came(
+    glitch: tuple[list[list[int]], list[int]],
+) -> None:
+    batches, late = glitch
+    stored = Stored()
+    for batch in batches:
+        stored.take([(number, at(number)) for number in batch])
+        assert len(stored.gaps) <= OPEN_GAPS_MAX
+    came = {number for batch in batches for number in batch}
+    lost = {(0, number) for number in range(1, max(came)) if number not in came}
+    given_up = numbers_of(stored.given_up)
+    assert (given_up | stored.missing, given_up & stored.missing) == (lost, set())
+    # The oldest.
+    assert max(given_up, default=(0, 0)) < min(stored.missing, default=(0, 1))
+    assert not given_up or len(stored.gaps) == OPEN_GAPS_MAX
+    for number in late:
+        stored.take([(number, at(number))])
+        assert len(stored.gaps) <= OPEN_GAPS_MAX
+        lost.discard((0, number))
+        assert stored.missing <= lost <= stored.missing | numbers_of(stored.given_up)
+    # Nobody is held for the disorder, and what was seen above it is told from what was not.
+    assert stored.placed == [0] * (len(came) + len(late))
+    top = max(came)
+    stored.take([(top, at(top))])
+    assert stored.placed[-1] is None
+
+
+@given(st.permutations(range(1, 3 * OPEN_GAPS_MAX)), st.integers(1, 50))
+@settings(max_examples=20)
+def test_a_backlog_in_any_order_is_taken(numbers: list[int], size: int) -> None:
+    stored = Stored()
+    for begin in range(0, len(numbers), size):
+        stored.take([(number, at(number)) for number in numbers[begin : begin + size]])
+        assert len(stored.gaps) <= OPEN_GAPS_MAX
+    assert stored.placed == [0] * len(numbers)
+    assert stored.missing == set()
+
+
+def test_what_a_late_event_splits_may_give_up_the_oldest() -> None:
+    stored = taken(range(1, 4 * OPEN_GAPS_MAX + 2, 4))
+    assert (len(stored.gaps), stored.given_up) == (OPEN_GAPS_MAX, [])
+    stored.take([(7, at(7))])
+    assert [gap[:3] for gap in stored.given_up] == [(0, 2, 4)]
+    assert {(0, 6), (0, 8)} < stored.missing
+    assert len(stored.gaps) == OPEN_GAPS_MAX
+
+
+def test_a_gap_that_is_shortened_and_given_up_in_one_batch_is_given_up_as_it_is() -> None:
+    stored = taken(range(1, 4 * OPEN_GAPS_MAX + 2, 4))
+    stored.take([(2, at(2)), (7, at(7))])
+    assert [gap[:3] for gap in stored.given_up] == [(0, 3, 4)]
+
+
+def test_a_number_from_among_those_that_were_given_up_is_reused_at_another_time() -> None:
+    stored = taken(range(1, 2 * OPEN_GAPS_MAX + 8, 2))
+    assert [gap[:3] for gap in stored.given_up] == [(0, 2, 2), (0, 4, 4), (0, 6, 6)]
+    stored.take([(4, at(20)), (4, at(4))])
+    stored.doubt(6)
+    stored.doubt(8)
+    stored.doubt(8)
+    assert stored.placed[-5:] == [0, None, 0, 0, None]
+
+
+def test_nothing_is_known_to_be_whole_across_what_was_given_up() -> None:
+    stored = taken(range(1, 2 * OPEN_GAPS_MAX + 4, 2))
+    [given_up] = stored.given_up
+    sequences = Sequences(*stored.columns, list(stored.gaps.values()), stored.counts)
+    assert sequences.missing_between(0, given_up.first - 1, given_up.last + 1)
+    assert not sequences.missing_between(0, given_up.last, given_up.last + 1)

@@ -84,6 +84,7 @@ async def test_the_page_of_a_drop_has_all_that_is_needed_to_decide(screens: Scre
                 collector="V-7",
                 mass_before_grams=20_500,
                 mass_after_grams=100,
+                outcome="recorded",
                 occurred_at=minutes_ago(20),
                 received_at=minutes_ago(20),
             )
