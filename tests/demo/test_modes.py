@@ -37,6 +37,7 @@ from service.tables import (
     weigh_event,
     weigh_event_conflict,
 )
+from service.verifying.verify import verify
 from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -226,3 +227,8 @@ async def test_a_scale_that_drifts_is_doubted_beyond_what_it_may_err_and_not_wit
     events = await as_designed(stand, "drifting-scale")
     assert outcomes(events) == [("credited", None)] * 3 + [("held", "box_mass_over"), ("held", "box_mass_short")]
     assert await stand.count(bin_alarm, "drifting-scale", bin_alarm.c.kind == "scale_zero") == 1
+
+
+async def test_every_invariant_holds_whatever_the_bins_did(stand: Stand) -> None:
+    results = await verify(stand.engine, stand.settings)
+    assert [(result.check.name, result.rows) for result in results if not result.holds] == []
