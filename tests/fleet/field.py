@@ -6,19 +6,30 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.bin_keys import CLAIM_KEYID
 from schemas.signatures import Algorithm, SigningKey, sign_request
+from service.app import build_app
 from service.fleet.rules import proof_text
+from service.keys import REFERENCE
+from service.reference import raise_revision
+from service.settings import Settings
+from tests.world import World
 
 Client = TestClient[Any, Any]
 BIN = "NK-0099"
 NEWER_SITE = "site-2"
+OF_BINS = (
+    *("bin_change", "bin_claim", "bin_key", "bin_memory", "bin_placement", "bin_status"),
+    *("held_event", "sequence_gap", "weigh_event"),
+)
 
 
 def new_pair(keyid: str = CLAIM_KEYID) -> SigningKey:
@@ -143,3 +154,44 @@ class Field:
 
     async def confirm(self, secret: SigningKey) -> ClientResponse:
         return await self.send(secret, "POST", "/v1/bins/me/keys/confirm", {})
+
+
+class Yard(Field):
+    """A service with its database, for several tests one after another."""
+
+    def __init__(
+        self,
+        client: Client,
+        operators: dict[str, str],
+        *,
+        settings: Settings,
+        engine: AsyncEngine,
+        owner: AsyncEngine,
+        world: World,
+    ) -> None:
+        """`engine` is the application's own, `owner` the tables' owner's."""
+        super().__init__(client, operators)
+        self.settings = settings
+        self.engine = engine
+        self.owner = owner
+        self.world = world
+
+    @asynccontextmanager
+    async def elsewhere(self, **settings: Any) -> AsyncIterator[Field]:
+        """The same field through another process, which is set up otherwise."""
+        app = build_app(self.settings.model_copy(update=settings))
+        async with TestClient(TestServer(app)) as client:
+            yield Field(client, self._operators)
+
+    async def clear(self) -> None:
+        """Take away what a test has left; coins stay."""
+        of_tests = f"bin_id NOT IN ('{self.world.ed25519.keyid}', '{self.world.hmac.keyid}')"
+        async with self.owner.begin() as connection:
+            for table in OF_BINS:
+                await connection.exec_driver_sql(f"DELETE FROM {table} WHERE {of_tests}")
+            await connection.exec_driver_sql(f"DELETE FROM bin WHERE {of_tests.removeprefix('bin_')}")
+            for table in ("idempotency_key", "firmware_notice", "tariff WHERE coins_per_kg IN (130, 140)"):
+                await connection.exec_driver_sql(f"DELETE FROM {table}")
+            await raise_revision(connection)
+        # The next test's bins have the same names, and other keys.
+        await self.client.app[REFERENCE].refresh()

@@ -9,21 +9,19 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from aiohttp.test_utils import TestClient, TestServer
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.signatures import Algorithm, SigningKey
-from service.app import build_app
 from service.db import transaction
-from service.settings import Settings
 from service.tables import bin_, bin_claim, bin_key, idempotency_key
-from tests.fleet.field import BIN, Field, done, named, new_pair, public, told, until
-from tests.world import World, post, weigh_event
+from tests.fleet.field import BIN, Yard, done, named, new_pair, public, told, until
+from tests.world import post, weigh_event
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REFUSED = (401, "claim_code_refused")
 
 
-async def test_a_bin_is_registered_claimed_with_its_own_key_and_weighs(field: Field) -> None:
+async def test_a_bin_is_registered_claimed_with_its_own_key_and_weighs(field: Yard) -> None:
     registered = await field.register(model="HB-2", certificate_expires_on="2027-12-31")
     assert (registered["state"], registered["serviced_at"], registered["model"]) == ("registered", None, "HB-2")
     made = await done(await field.act("claim-code"), 201)
@@ -41,16 +39,16 @@ async def test_a_bin_is_registered_claimed_with_its_own_key_and_weighs(field: Fi
     assert await field.changes() == [("registered", None), ("claim_code", None), ("claimed", BIN)]
 
 
-async def test_a_claim_makes_the_bin_active_and_counts_as_a_visit(field: Field, engine: AsyncEngine) -> None:
+async def test_a_claim_makes_the_bin_active_and_counts_as_a_visit(field: Yard) -> None:
     before = datetime.now(UTC)
     await field.install()
-    async with engine.connect() as connection:
+    async with field.engine.connect() as connection:
         row = (await connection.execute(sa.select(bin_).where(bin_.c.id == BIN))).one()
     assert row.state == "active"
     assert before - timedelta(seconds=1) < row.serviced_at < datetime.now(UTC) + timedelta(seconds=1)
 
 
-async def test_a_weak_controller_gets_a_secret_once_that_is_stored_encrypted(field: Field, engine: AsyncEngine) -> None:
+async def test_a_weak_controller_gets_a_secret_once_that_is_stored_encrypted(field: Yard) -> None:
     await field.register()
     code = await field.claim_code()
     claimed = await done(await field.claim(code), 201)
@@ -58,23 +56,23 @@ async def test_a_weak_controller_gets_a_secret_once_that_is_stored_encrypted(fie
     assert (len(secret), claimed["keyid"], claimed["algorithm"]) == (32, BIN, "hmac-sha256")
     key = SigningKey(BIN, Algorithm.HMAC_SHA256, secret)
     assert (await post(field.client, key, weigh_event(BIN))).status == 200
-    async with engine.connect() as connection:
+    async with field.engine.connect() as connection:
         stored = (await connection.execute(sa.select(bin_key.c.key).where(bin_key.c.id == BIN))).scalar_one()
     assert secret not in stored
     assert await told(await field.claim(code)) == REFUSED
 
 
-async def test_a_code_is_stored_as_a_hash_only_also_with_the_answers_to_keys(field: Field, engine: AsyncEngine) -> None:
+async def test_a_code_is_stored_as_a_hash_only_also_with_the_answers_to_keys(field: Yard) -> None:
     await field.register()
     code = await field.claim_code()
-    async with engine.connect() as connection:
+    async with field.engine.connect() as connection:
         [claim] = (await connection.execute(sa.select(bin_claim))).all()
         answers = (await connection.execute(sa.select(idempotency_key.c.answer))).scalars().all()
     assert len(claim.code_hash) == 32
     assert not any(code in answer or code.replace("-", "") in answer for answer in answers)
 
 
-async def test_a_code_is_read_as_people_type_it(field: Field) -> None:
+async def test_a_code_is_read_as_people_type_it(field: Yard) -> None:
     await field.register()
     code = await field.claim_code()
     typed = code.replace("-", " ").replace("1", "l").replace("0", "o").lower()
@@ -84,15 +82,13 @@ async def test_a_code_is_read_as_people_type_it(field: Field) -> None:
 # -- codes that are not good ----------------------------------------------------------------------------------------
 
 
-async def test_a_code_that_was_used_is_over_was_replaced_or_never_was_hears_the_same(
-    field: Field, admin_engine: AsyncEngine
-) -> None:
+async def test_a_code_that_was_used_is_over_was_replaced_or_never_was_hears_the_same(field: Yard) -> None:
     codes = {}
     for state in ("used", "over", "replaced", "withdrawn"):
         await field.register(state)
         codes[state] = await field.claim_code(state)
     assert (await field.claim(codes["used"], new_pair())).status == 201
-    async with transaction(admin_engine) as connection:
+    async with transaction(field.owner) as connection:
         await connection.execute(
             sa.update(bin_claim).where(bin_claim.c.bin_id == "over").values(expires_at=sa.func.now())
         )
@@ -108,17 +104,17 @@ async def test_a_code_that_was_used_is_over_was_replaced_or_never_was_hears_the_
     assert (await field.claim(newest, new_pair())).status == 201
 
 
-async def test_of_two_claims_with_one_code_at_once_one_wins(field: Field, engine: AsyncEngine) -> None:
+async def test_of_two_claims_with_one_code_at_once_one_wins(field: Yard) -> None:
     await field.register()
     code = await field.claim_code()
     responses = await asyncio.gather(*(field.claim(code, new_pair()) for _ in range(6)), field.claim(code))
     assert sorted(response.status for response in responses) == [201] + [401] * 6
-    async with engine.connect() as connection:
+    async with field.engine.connect() as connection:
         keys = sa.select(sa.func.count()).where(bin_key.c.bin_id == BIN)
         assert (await connection.execute(keys)).scalar_one() == 1
 
 
-async def test_a_claim_whose_answer_was_lost_is_sent_again_with_the_same_key(field: Field) -> None:
+async def test_a_claim_whose_answer_was_lost_is_sent_again_with_the_same_key(field: Yard) -> None:
     await field.register()
     code, pair = await field.claim_code(), new_pair()
     answers = [await done(each, 201) for each in await asyncio.gather(*(field.claim(code, pair) for _ in range(4)))]
@@ -128,12 +124,8 @@ async def test_a_claim_whose_answer_was_lost_is_sent_again_with_the_same_key(fie
     assert await told(await field.claim(code, pair)) == REFUSED
 
 
-async def test_wrong_codes_of_one_address_are_limited_and_right_ones_do_not_count(
-    field: Field, world: World, settings: Settings
-) -> None:
-    strict = settings.model_copy(update={"claim_failures_per_minute_max": 3})
-    async with TestClient(TestServer(build_app(strict))) as client:
-        hasty = Field(client, field._operators)
+async def test_wrong_codes_of_one_address_are_limited_and_right_ones_do_not_count(field: Yard) -> None:
+    async with field.elsewhere(claim_failures_per_minute_max=3) as hasty:
         for number in range(5):
             assert (await hasty.install(f"b{number}")).keyid == f"b{number}"
         await field.register()
@@ -164,20 +156,20 @@ BAD_KEYS: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("bad", BAD_KEYS.values(), ids=BAD_KEYS.keys())
-async def test_a_key_that_is_no_key_is_told_so_and_leaves_the_code_good(field: Field, bad: str) -> None:
+async def test_a_key_that_is_no_key_is_told_so_and_leaves_the_code_good(field: Yard) -> None:
     await field.register()
     code = await field.claim_code()
-    document = {"claim_code": code, "algorithm": "ed25519", "public_key": bad}
-    response = await field.send(new_pair(), "POST", "/v1/bins/claim", document)
-    problem = await response.json()
-    assert response.status == 422
-    assert problem["code"] == ("key_invalid" if bad else "validation_failed")
-    assert problem["errors"][0]["pointer"] == "/public_key"
+    for name, bad in BAD_KEYS.items():
+        document = {"claim_code": code, "algorithm": "ed25519", "public_key": bad}
+        response = await field.send(new_pair(), "POST", "/v1/bins/claim", document)
+        problem = await response.json()
+        assert response.status == 422, name
+        assert problem["code"] == ("key_invalid" if bad else "validation_failed"), name
+        assert problem["errors"][0]["pointer"] == "/public_key"
     assert (await field.claim(code, new_pair())).status == 201
 
 
-async def test_who_does_not_have_the_private_key_cannot_bring_the_public_one(field: Field) -> None:
+async def test_who_does_not_have_the_private_key_cannot_bring_the_public_one(field: Yard) -> None:
     await field.register()
     code, pair, other = await field.claim_code(), new_pair(), new_pair()
     document = {"claim_code": code, "algorithm": "ed25519", "public_key": public(pair)}
@@ -190,7 +182,7 @@ async def test_who_does_not_have_the_private_key_cannot_bring_the_public_one(fie
     assert (await field.claim(code, pair)).status == 201
 
 
-async def test_one_private_key_in_two_bins_is_refused(field: Field) -> None:
+async def test_one_private_key_in_two_bins_is_refused(field: Yard) -> None:
     pair = new_pair()
     for bin_id, status in (("first", 201), ("copy", 409)):
         await field.register(bin_id)
@@ -201,7 +193,7 @@ async def test_one_private_key_in_two_bins_is_refused(field: Field) -> None:
     assert history == [("registered", None), ("claim_code", None)]
 
 
-async def test_bad_claims_are_pointed_at(field: Field) -> None:
+async def test_bad_claims_are_pointed_at(field: Yard) -> None:
     code = "7K3QX-9M2TB-4DWHZ-N8VJE-1RG6P"
     good: dict[str, Any] = {"claim_code": code, "algorithm": "hmac-sha256"}
     bad: list[tuple[dict[str, Any], str]] = [
@@ -224,7 +216,7 @@ async def test_bad_claims_are_pointed_at(field: Field) -> None:
 # -- bins that are not new ------------------------------------------------------------------------------------------
 
 
-async def test_a_bin_that_is_claimed_again_has_its_new_key_only(field: Field) -> None:
+async def test_a_bin_that_is_claimed_again_has_its_new_key_only(field: Yard) -> None:
     old = await field.install()
     code = await field.claim_code()
     assert (await field.config(old)).status == 200
@@ -236,7 +228,7 @@ async def test_a_bin_that_is_claimed_again_has_its_new_key_only(field: Field) ->
     assert (await field.changes())[-2:] == [("key_ended", BIN), ("claimed", f"{BIN}:2")]
 
 
-async def test_a_suspended_bin_is_not_claimed_and_its_code_stays_good(field: Field) -> None:
+async def test_a_suspended_bin_is_not_claimed_and_its_code_stays_good(field: Yard) -> None:
     await field.install()
     code, pair = await field.claim_code(), new_pair()
     assert (await field.act("suspend")).status == 200
@@ -245,16 +237,14 @@ async def test_a_suspended_bin_is_not_claimed_and_its_code_stays_good(field: Fie
     assert (await field.claim(code, pair)).status == 201
 
 
-async def test_a_code_of_the_demo_is_good_in_the_demo_only(
-    field: Field, admin_engine: AsyncEngine, settings: Settings
-) -> None:
+async def test_a_code_of_the_demo_is_good_in_the_demo_only(field: Yard) -> None:
     await field.register()
     code = await field.claim_code()
-    async with transaction(admin_engine) as connection:
+    async with transaction(field.owner) as connection:
         await connection.execute(sa.update(bin_claim).values(demo=True))
     assert await told(await field.claim(code)) == REFUSED
-    async with TestClient(TestServer(build_app(settings.model_copy(update={"demo": True})))) as client:
-        key = await done(await Field(client, {}).claim(code), 201)
+    async with field.elsewhere(demo=True) as demo:
+        key = await done(await demo.claim(code), 201)
     signer = SigningKey(BIN, Algorithm.HMAC_SHA256, base64.b64decode(key["secret"]))
     assert await told(await field.config(signer)) == (401, "key_unknown")
 
@@ -262,7 +252,7 @@ async def test_a_code_of_the_demo_is_good_in_the_demo_only(
 # -- registration ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_registration_is_answered_once_and_a_bin_is_registered_once(field: Field) -> None:
+async def test_a_registration_is_answered_once_and_a_bin_is_registered_once(field: Yard) -> None:
     wanted = {"id": BIN, "site_id": "site-1"}
     first = await done(await field.operate("", wanted, key="k"), 201)
     assert await done(await field.operate("", wanted, key="k"), 201) == first
@@ -271,7 +261,7 @@ async def test_a_registration_is_answered_once_and_a_bin_is_registered_once(fiel
     assert await told(await field.operate("", wanted | {"id": "b", "site_id": "nowhere"})) == (404, "site_unknown")
 
 
-async def test_bad_registrations_are_pointed_at(field: Field) -> None:
+async def test_bad_registrations_are_pointed_at(field: Yard) -> None:
     bad: dict[str, list[Any]] = {
         "id": ["", "a b", "-a", "a/b", "x" * 64, "me", "claim", None, 1],
         "site_id": ["", "a\u0000b", None],
@@ -291,7 +281,7 @@ async def test_bad_registrations_are_pointed_at(field: Field) -> None:
     assert await told(await field.read(f"/v1/bins/{BIN}/history")) == (404, "bin_unknown")
 
 
-async def test_a_bin_that_is_not_there_has_nothing(field: Field) -> None:
+async def test_a_bin_that_is_not_there_has_nothing(field: Yard) -> None:
     for bin_id in ("nobody", "a%00b", "x" * 100):
         for what in ("claim-code", "rotate", "suspend", "resume", "service", "retire"):
             assert await told(await field.act(what, bin_id)) == (404, "bin_unknown"), (what, bin_id)

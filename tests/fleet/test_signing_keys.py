@@ -8,18 +8,16 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.signatures import Algorithm, SigningKey
-from service.app import build_app
 from service.db import transaction
 from service.secrets import Keyring
-from service.settings import Settings
 from service.tables import bin_key
-from tests.fleet.field import BIN, Field, done, named, new_pair, public, told, until
-from tests.world import World, post, weigh_event
+from tests.fleet.field import BIN, Field, Yard, done, named, new_pair, public, told, until
+from tests.world import post, weigh_event
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KEYS = "/v1/bins/me/keys"
 UNKNOWN = (401, "key_unknown")
@@ -50,7 +48,7 @@ async def rotated(field: Field, old: SigningKey) -> SigningKey:
     return named(pair, brought["keyid"])
 
 
-async def test_a_bin_brings_another_key_and_both_are_good_for_the_overlap(field: Field, settings: Settings) -> None:
+async def test_a_bin_brings_another_key_and_both_are_good_for_the_overlap(field: Yard) -> None:
     old = await field.install()
     pair = new_pair()
     response = await field.bring(old, pair)
@@ -60,14 +58,14 @@ async def test_a_bin_brings_another_key_and_both_are_good_for_the_overlap(field:
     [before, after] = brought["keys"]
     assert (before["newest"], after["newest"], after["valid_until"]) == (False, True, None)
     ends_at = datetime.fromisoformat(before["valid_until"])
-    assert abs(ends_at - datetime.now(UTC) - timedelta(days=settings.key_overlap_days)) < timedelta(minutes=1)
+    assert abs(ends_at - datetime.now(UTC) - timedelta(days=field.settings.key_overlap_days)) < timedelta(minutes=1)
     new = named(pair, f"{BIN}:2")
     assert await weighs(field, new)
     assert await weighs(field, old)
     assert (await field.changes())[-2:] == [("key_ended", BIN), ("key_added", f"{BIN}:2")]
 
 
-async def test_a_key_that_was_stolen_before_it_was_changed_makes_and_ends_no_keys(field: Field) -> None:
+async def test_a_key_that_was_stolen_before_it_was_changed_makes_and_ends_no_keys(field: Yard) -> None:
     stolen = await field.install()
     new = await rotated(field, stolen)
     assert await told(await field.bring(stolen, new_pair())) == NOT_NEWEST
@@ -77,23 +75,20 @@ async def test_a_key_that_was_stolen_before_it_was_changed_makes_and_ends_no_key
     assert await weighs(field, new)
 
 
-async def test_after_the_overlap_the_old_key_is_nobody(
-    field: Field, admin_engine: AsyncEngine, settings: Settings
-) -> None:
+async def test_after_the_overlap_the_old_key_is_nobody(field: Yard) -> None:
     old = await field.install()
     new = await rotated(field, old)
-    async with transaction(admin_engine) as connection:
+    async with transaction(field.owner) as connection:
         ended = sa.update(bin_key).where(bin_key.c.id == old.keyid).values(valid_until=sa.func.now())
         await connection.execute(ended)
     # This one has remembered nothing yet.
-    async with TestClient(TestServer(build_app(settings))) as client:
-        later = Field(client, {})
+    async with field.elsewhere() as later:
         assert not await weighs(later, old)
         assert await told(await later.bring(old, new_pair())) == UNKNOWN
         assert await weighs(later, new)
 
 
-async def test_the_new_key_ends_the_old_one_early(field: Field) -> None:
+async def test_the_new_key_ends_the_old_one_early(field: Yard) -> None:
     old = await field.install()
     new = await rotated(field, old)
     for _ in range(2):
@@ -106,7 +101,7 @@ async def test_the_new_key_ends_the_old_one_early(field: Field) -> None:
     assert (await field.changes())[-1] == ("key_ended", old.keyid)
 
 
-async def test_of_three_keys_the_oldest_ends_at_once(field: Field) -> None:
+async def test_of_three_keys_the_oldest_ends_at_once(field: Yard) -> None:
     first = await field.install()
     second = await rotated(field, first)
     third = await rotated(field, second)
@@ -121,10 +116,8 @@ async def test_of_three_keys_the_oldest_ends_at_once(field: Field) -> None:
     assert await weighs(field, second)
 
 
-async def test_an_overlap_of_no_days_ends_the_old_key_at_once(field: Field, settings: Settings, world: World) -> None:
-    abrupt = settings.model_copy(update={"key_overlap_days": 0})
-    async with TestClient(TestServer(build_app(abrupt))) as client:
-        hasty = Field(client, field._operators)
+async def test_an_overlap_of_no_days_ends_the_old_key_at_once(field: Yard) -> None:
+    async with field.elsewhere(key_overlap_days=0) as hasty:
         old = await hasty.install()
         new = await rotated(hasty, old)
         await until_refused(hasty, old)
@@ -134,7 +127,7 @@ async def test_an_overlap_of_no_days_ends_the_old_key_at_once(field: Field, sett
 # -- lost answers ---------------------------------------------------------------------------------------------------
 
 
-async def test_the_same_public_key_again_changes_nothing_whoever_signs(field: Field) -> None:
+async def test_the_same_public_key_again_changes_nothing_whoever_signs(field: Yard) -> None:
     old = await field.install()
     pair = new_pair()
     first = await done(await field.bring(old, pair), 201)
@@ -143,7 +136,7 @@ async def test_the_same_public_key_again_changes_nothing_whoever_signs(field: Fi
     assert [kind for kind, _ in await field.changes()].count("key_added") == 1
 
 
-async def test_two_keys_brought_at_once_follow_one_another(field: Field) -> None:
+async def test_two_keys_brought_at_once_follow_one_another(field: Yard) -> None:
     old = await field.install()
     pairs = [new_pair() for _ in range(4)]
     responses = await asyncio.gather(*(field.bring(old, pair) for pair in pairs))
@@ -152,7 +145,7 @@ async def test_two_keys_brought_at_once_follow_one_another(field: Field) -> None
     assert sorted(response.status for response in same) == [201, 201] + [403] * 6
 
 
-async def test_a_key_that_is_over_does_not_come_back(field: Field) -> None:
+async def test_a_key_that_is_over_does_not_come_back(field: Yard) -> None:
     first = await field.install()
     second = await rotated(field, first)
     assert (await field.send(second, "DELETE", f"{KEYS}/{first.keyid}")).status == 204
@@ -162,7 +155,7 @@ async def test_a_key_that_is_over_does_not_come_back(field: Field) -> None:
     assert await weighs(field, second)
 
 
-async def test_a_secret_counts_when_the_bin_has_shown_that_it_has_it(field: Field) -> None:
+async def test_a_secret_counts_when_the_bin_has_shown_that_it_has_it(field: Yard) -> None:
     old = await field.install(algorithm=Algorithm.HMAC_SHA256)
     issued = await done(await field.ask_for_secret(old), 201)
     secret = secret_of(issued)
@@ -184,12 +177,8 @@ async def test_a_secret_counts_when_the_bin_has_shown_that_it_has_it(field: Fiel
     assert another.secret != secret.secret
 
 
-async def test_a_secret_is_used_the_moment_it_is_confirmed_whenever_processes_look(
-    field: Field, settings: Settings
-) -> None:
-    slow = settings.model_copy(update={"reference_poll_seconds": 30})
-    async with TestClient(TestServer(build_app(slow))) as client:
-        there = Field(client, field._operators)
+async def test_a_secret_is_used_the_moment_it_is_confirmed_whenever_processes_look(field: Yard) -> None:
+    async with field.elsewhere(reference_poll_seconds=30) as there:
         old = await there.install(algorithm=Algorithm.HMAC_SHA256)
         secret = secret_of(await done(await there.ask_for_secret(old), 201))
         assert not await weighs(there, secret)
@@ -197,7 +186,7 @@ async def test_a_secret_is_used_the_moment_it_is_confirmed_whenever_processes_lo
         assert await weighs(there, secret)
 
 
-async def test_secrets_asked_for_at_once_are_one(field: Field) -> None:
+async def test_secrets_asked_for_at_once_are_one(field: Yard) -> None:
     old = await field.install(algorithm=Algorithm.HMAC_SHA256)
     answers = [await done(each, 201) for each in await asyncio.gather(*(field.ask_for_secret(old) for _ in range(4)))]
     assert answers == [answers[0]] * 4
@@ -206,7 +195,7 @@ async def test_secrets_asked_for_at_once_are_one(field: Field) -> None:
     assert [kind for kind, _ in await field.changes()].count("key_added") == 1
 
 
-async def test_a_secret_that_waits_is_over_when_a_public_key_is_brought(field: Field) -> None:
+async def test_a_secret_that_waits_is_over_when_a_public_key_is_brought(field: Yard) -> None:
     old = await field.install(algorithm=Algorithm.HMAC_SHA256)
     secret = secret_of(await done(await field.ask_for_secret(old), 201))
     new = await rotated(field, old)
@@ -214,21 +203,18 @@ async def test_a_secret_that_waits_is_over_when_a_public_key_is_brought(field: F
     assert await weighs(field, new)
 
 
-async def test_a_secret_is_stored_encrypted_and_told_again_by_its_own_service_only(
-    field: Field, engine: AsyncEngine, settings: Settings
-) -> None:
+async def test_a_secret_is_stored_encrypted_and_told_again_by_its_own_service_only(field: Yard) -> None:
     old = await field.install()
     secret = secret_of(await done(await field.ask_for_secret(old), 201))
-    async with engine.connect() as connection:
+    async with field.engine.connect() as connection:
         stored = (await connection.execute(sa.select(bin_key.c.key).where(bin_key.c.id == secret.keyid))).scalar_one()
     assert secret.secret not in stored
-    assert Keyring.of(settings).decrypt_signing_secret("bin", secret.keyid, stored) == secret.secret
-    other = settings.model_copy(update={"secret_key": SecretStr(base64.b64encode(bytes(32)).decode())})
-    async with TestClient(TestServer(build_app(other))) as client:
-        assert await told(await Field(client, {}).ask_for_secret(old)) == (503, "key_unreadable")
+    assert Keyring.of(field.settings).decrypt_signing_secret("bin", secret.keyid, stored) == secret.secret
+    async with field.elsewhere(secret_key=SecretStr(base64.b64encode(bytes(32)).decode())) as other:
+        assert await told(await other.ask_for_secret(old)) == (503, "key_unreadable")
 
 
-async def test_only_the_secret_itself_confirms_it(field: Field) -> None:
+async def test_only_the_secret_itself_confirms_it(field: Yard) -> None:
     old = await field.install()
     secret = secret_of(await done(await field.ask_for_secret(old), 201))
     forged = SigningKey(secret.keyid, Algorithm.HMAC_SHA256, b"f" * 32)
@@ -241,7 +227,7 @@ async def test_only_the_secret_itself_confirms_it(field: Field) -> None:
 # -- keys that are none ---------------------------------------------------------------------------------------------
 
 
-async def test_a_key_without_its_proof_is_refused(field: Field) -> None:
+async def test_a_key_without_its_proof_is_refused(field: Yard) -> None:
     old = await field.install()
     pair, other = new_pair(), new_pair()
     good = {"algorithm": "ed25519", "public_key": public(pair)}
@@ -263,7 +249,7 @@ async def test_a_key_without_its_proof_is_refused(field: Field) -> None:
     assert (await field.bring(old, pair)).status == 201
 
 
-async def test_a_suspended_bin_changes_no_keys(field: Field) -> None:
+async def test_a_suspended_bin_changes_no_keys(field: Yard) -> None:
     old = await field.install()
     secret = secret_of(await done(await field.ask_for_secret(old), 201))
     assert (await field.act("suspend")).status == 200
@@ -276,7 +262,7 @@ async def test_a_suspended_bin_changes_no_keys(field: Field) -> None:
 # -- operators ------------------------------------------------------------------------------------------------------
 
 
-async def test_an_operator_ends_a_stolen_key(field: Field) -> None:
+async def test_an_operator_ends_a_stolen_key(field: Yard) -> None:
     old = await field.install()
     new = await rotated(field, old)
     ended = await done(await field.act("end-key", keyid=old.keyid), 200)
@@ -291,7 +277,7 @@ async def test_an_operator_ends_a_stolen_key(field: Field) -> None:
     )
 
 
-async def test_all_keys_are_replaced_by_a_claim(field: Field) -> None:
+async def test_all_keys_are_replaced_by_a_claim(field: Yard) -> None:
     stolen = await field.install()
     made = await done(await field.act("rotate"), 201)
     await until_refused(field, stolen)
@@ -302,7 +288,7 @@ async def test_all_keys_are_replaced_by_a_claim(field: Field) -> None:
     assert await weighs(field, stolen) is False
 
 
-async def test_a_suspended_bin_is_refused_from_the_commit_on_whichever_of_its_keys_signs(field: Field) -> None:
+async def test_a_suspended_bin_is_refused_from_the_commit_on_whichever_of_its_keys_signs(field: Yard) -> None:
     old = await field.install()
     new = await rotated(field, old)
     assert await weighs(field, old)
@@ -312,7 +298,7 @@ async def test_a_suspended_bin_is_refused_from_the_commit_on_whichever_of_its_ke
         assert await told(await post(field.client, key, weigh_event(BIN))) == (403, "bin_suspended")
 
 
-async def test_a_bin_without_a_clock_is_told_the_time(field: Field) -> None:
+async def test_a_bin_without_a_clock_is_told_the_time(field: Yard) -> None:
     key = await field.install()
     for method, path, document in (("GET", "/v1/bins/me/config", None), ("POST", KEYS, {"algorithm": "hmac-sha256"})):
         response = await field.send(key, method, path, document, created=42)
@@ -324,12 +310,10 @@ async def test_a_bin_without_a_clock_is_told_the_time(field: Field) -> None:
         assert (await field.send(key, method, path, document, created=problem["server_unix_seconds"])).status < 300
 
 
-@pytest.mark.parametrize("algorithm", Algorithm)
-async def test_a_bin_of_either_kind_changes_to_the_other(field: Field, algorithm: Algorithm) -> None:
-    old = await field.install(algorithm=algorithm)
-    if algorithm is Algorithm.HMAC_SHA256:
-        new = await rotated(field, old)
-    else:
-        new = secret_of(await done(await field.ask_for_secret(old), 201))
-        assert (await field.confirm(new)).status == 200
-    assert await weighs(field, new)
+async def test_a_bin_of_either_kind_changes_to_the_other_and_back(field: Yard) -> None:
+    key = await field.install(algorithm=Algorithm.HMAC_SHA256)
+    key = await rotated(field, key)
+    assert await weighs(field, key)
+    key = secret_of(await done(await field.ask_for_secret(key), 201))
+    assert (await field.confirm(key)).status == 200
+    assert await weighs(field, key)
