@@ -22,6 +22,9 @@ from loadtest.crash import Ordeal, run_crash
 from loadtest.crash_report import line_of_fault, print_crash
 from loadtest.demo import Demo, UnreadableDemo, read_demo
 from loadtest.drops import Drops
+from loadtest.heartbeats import Effort as Heard
+from loadtest.heartbeats import FleetNotHeard, ListingFailed, run_heartbeats
+from loadtest.heartbeats_report import print_heartbeats
 from loadtest.installation import CannotStart, NoDatabase, tanbi_command
 from loadtest.open import run_open
 from loadtest.planting import NotFolded
@@ -48,9 +51,13 @@ CRASH_SECONDS_MAX = 3600
 KILLS_MAX = 200
 REPLICAS_MAX = 8
 CAPTURES_MAX = 5_000_000
+BINS_MAX = 20_000
+HEARD_SECONDS_MAX = 240
 
 EXPECTED = (
     CannotStart,
+    FleetNotHeard,
+    ListingFailed,
     NoDatabase,
     NotATarget,
     NotFolded,
@@ -208,6 +215,28 @@ def settle_month(
         refuse(str(error))
     if output is not None:
         output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+
+
+@cli.command()
+def heartbeats(
+    bins: Annotated[int, typer.Option(min=10, max=BINS_MAX, help="With HMAC keys.")] = 10_000,
+    interval_seconds: Annotated[float, typer.Option(min=1, max=3600, help="Each bin is heard so often.")] = 30,
+    seconds: Annotated[float, typer.Option(min=1, max=HEARD_SECONDS_MAX, help="Measured for so long.")] = 120,
+    seed: Annotated[int, typer.Option(help="For what the bins measure.")] = 1,
+    tanbi: TanbiOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Measure what a fleet's telemetry costs in CPU time, and how long its states take to list."""
+    console = Console(stderr=True)
+    effort = Heard(bins=bins, interval_seconds=interval_seconds, seconds=seconds, seed=seed)
+    try:
+        with ending_cleanly():
+            result = run_heartbeats(tanbi or tanbi_command(), effort, lambda step: console.print(f"{step} …"))
+    except EXPECTED as error:
+        refuse(str(error))
+    if output is not None:
+        output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+    print_heartbeats(console, result)
 
 
 @contextmanager

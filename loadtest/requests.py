@@ -58,7 +58,7 @@ class Renderer:
         self._drops = drops
         self._events = EventWriter()
         self._rendered = 0
-        self._start = f"POST {PATH} HTTP/1.1\r\nHost: {target.authority}\r\nContent-Type: "
+        self._target = target
 
     def render(
         self, count: int, *, created: int, events_each: int = 1, progress: Callable[[int], None] | None = None
@@ -85,7 +85,15 @@ class Renderer:
         written = [self._events.write(drop) for drop in self._drops.take(index, events, created)]
         media_type = CONTENT_TYPE_EVENT if events == 1 else CONTENT_TYPE_BATCH
         body = (written[0] if events == 1 else f"[{','.join(written)}]").encode()
-        signature = sign_request(self._bins[index].key, method="POST", target=PATH, body=body, created=created)
-        fields = "\r\n".join([f"{name}: {value}" for name, value in signature.items()])
-        head = f"{self._start}{media_type}\r\n{fields}\r\nContent-Length: {len(body)}\r\n\r\n"
-        return head.encode("ascii") + body
+        return signed_post(self._target, PATH, self._bins[index].key, media_type, body, created)
+
+
+def signed_post(target: Target, path: str, key: SigningKey, media_type: str, body: bytes, created: int) -> bytes:
+    """A whole request as a bin with this key sends it."""
+    signature = sign_request(key, method="POST", target=path, body=body, created=created)
+    fields = "\r\n".join([f"{name}: {value}" for name, value in signature.items()])
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {target.authority}\r\nContent-Type: {media_type}\r\n{fields}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode("ascii") + body

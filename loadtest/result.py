@@ -8,6 +8,7 @@ from typing import Literal
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 
 from loadtest.generator import Load
+from schemas.telemetry import TelemetryOutcome
 from schemas.weigh_events import Outcome
 
 LATENCY_MICROSECONDS_MAX = 600_000_000
@@ -84,7 +85,7 @@ class Tally:
     def __init__(self, events_each: int) -> None:
         self.events_each = events_each
         self.statuses: dict[int, int] = {}
-        self.outcomes: dict[bytes, int] = {f'"{name}"'.encode(): 0 for name in Outcome}
+        self.outcomes: dict[bytes, int] = {f'"{name}"'.encode(): 0 for name in (*Outcome, *TelemetryOutcome)}
         self.events = 0
         self.failed = 0
         self.open = 0

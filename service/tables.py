@@ -194,7 +194,9 @@ bin_status = Table(
     Column("battery_percent", SmallInteger),
     # Of each: material, fill_percent and mass_grams.
     Column("boxes", JSONB),
+    # Of the fullest box, and in all boxes.
     Column("fill_percent_max", SmallInteger),
+    Column("mass_grams", BigInteger),
     # The time of what was last added to `bin_telemetry`.
     Column("kept_at", Instant),
     # Room on each page for the new version of a row, and no other index: each heartbeat is an update.

@@ -267,6 +267,7 @@ def create_telemetry() -> None:
         sa.Column("battery_percent", sa.SmallInteger(), nullable=True),
         sa.Column("boxes", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("fill_percent_max", sa.SmallInteger(), nullable=True),
+        sa.Column("mass_grams", sa.BigInteger(), nullable=True),
         sa.Column("kept_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("bin_id", name=op.f("pk_bin_status")),
         postgresql_with={"fillfactor": 50},

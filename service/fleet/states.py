@@ -1,6 +1,8 @@
 """What operators see of bins: pages of states, of alarms, and of what a bin told."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,7 +16,7 @@ from service.fleet import states_queries as queries
 from service.fleet.states_queries import Limits
 from service.settings import Settings
 
-# As on the wire, see schemas.bin_states. Not built as models: a page has a thousand of them.
+# As on the wire, see schemas.bin_states. Not built as models: a page has hundreds of them.
 Json = dict[str, Any]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,24 +28,32 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(timedelta(seconds=settings.bin_offline_seconds), settings.bin_emptying_percent)
 
 
-async def list_states(connection: AsyncConnection, query: BinsQuery, limits: Limits) -> Json:
-    """A page of schemas.bin_states.BinStates."""
+@dataclass(frozen=True, slots=True)
+class StatesPage:
+    """`states` are schemas.bin_states.BinState, each as JSON."""
+
+    states: list[str]
+    next_cursor: str | None
+
+    def as_json(self) -> bytes:
+        """A schemas.bin_states.BinStates."""
+        return f'{{"bins":[{",".join(self.states)}],"next_cursor":{json.dumps(self.next_cursor)}}}'.encode()
+
+
+async def list_states(connection: AsyncConnection, query: BinsQuery, limits: Limits) -> StatesPage:
     rows = await queries.page_of_bins(connection, query, limits)
     page = rows[: query.limit]
     more = len(rows) > len(page)
-    return {
-        "bins": [state_of(row) for row in page],
-        "next_cursor": encode_bin_cursor(page[-1].id) if more else None,
-    }
+    return StatesPage([row.json for row in page], encode_bin_cursor(page[-1].id) if more else None)
 
 
 async def read_state(connection: AsyncConnection, bin_id: str, limits: Limits) -> Json:
     """A schemas.bin_states.BinDetail. Raises BinUnknown."""
-    row = await queries.find_state(connection, bin_id, limits)
-    if row is None:
+    state = await queries.find_state(connection, bin_id, limits)
+    if state is None:
         raise BinUnknown(f"There is no bin {bin_id}.")
     alarms = await queries.page_of_alarms(connection, AlarmsQuery(bin=bin_id, open=True))
-    return {**state_of(row), "open_alarms": [alarm_of(alarm) for alarm in alarms]}
+    return {**json.loads(state), "open_alarms": [alarm_of(alarm) for alarm in alarms]}
 
 
 async def list_alarms(connection: AsyncConnection, query: AlarmsQuery) -> Json:
@@ -67,29 +77,6 @@ async def list_telemetry(connection: AsyncConnection, bin_id: str, query: Teleme
             {**_measured(row), "occurred_at": row.occurred_at, "received_at": row.received_at} for row in page
         ],
         "next_cursor": encode_cursor((page[-1].occurred_at - EPOCH) // MICROSECOND) if more else None,
-    }
-
-
-def state_of(row: sa.Row[Any]) -> Json:
-    """A schemas.bin_states.BinState."""
-    masses = [box["mass_grams"] for box in row.boxes or () if "mass_grams" in box]
-    return {
-        "id": row.id,
-        "state": row.state,
-        "site_id": row.site_id,
-        "area_id": row.area_id,
-        "model": row.model,
-        "offline": row.offline,
-        "wants_emptying": row.wants_emptying,
-        "alarms": row.alarms or [],
-        "heard_at": row.heard_at,
-        "told_at": row.told_at,
-        "fill_percent": row.fill_percent_max,
-        "mass_grams": sum(masses) if masses else None,
-        **_measured(row),
-        "firmware": row.firmware,
-        "clock_skew_seconds": row.clock_skew_seconds,
-        "gaps_open": row.gaps_open,
     }
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from schemas.bin_states import (
     Alarms,
@@ -18,7 +18,7 @@ from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
 from service.errors import BinUnknown, DatabaseUnavailable, Forbidden, TokenInvalid, ValidationFailed
 from service.fleet.states import limits_of, list_alarms, list_states, list_telemetry, read_state
 from service.keys import ENGINE, SETTINGS
-from service.routing import Routes, json_response, read_query
+from service.routing import JSON_CONTENT_TYPE, Routes, json_response, read_query
 
 READ_PROBLEMS = (TokenInvalid, Forbidden, DatabaseUnavailable)
 
@@ -42,7 +42,8 @@ async def get_bins(request: web.Request) -> web.Response:
     settings = request.app[SETTINGS]
     async with request.app[ENGINE].connect() as connection:
         await authenticate_operator(connection, token, OPERATOR_ROLES, demo=settings.demo)
-        return json_response(await list_states(connection, query, limits_of(settings)))
+        page = await list_states(connection, query, limits_of(settings))
+    return web.Response(body=page.as_json(), headers={hdrs.CONTENT_TYPE: JSON_CONTENT_TYPE})
 
 
 @routes.route(

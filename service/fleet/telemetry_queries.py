@@ -39,7 +39,7 @@ SELECT asked.bin_id, bin.verification_interval_grams, bin.box_capacity_grams,
        extract(epoch FROM status.occurred_at)::float8 AS occurred_at,
        extract(epoch FROM status.kept_at)::float8 AS kept_at, status.clock_skew_seconds,
        status.firmware, status.temperature_celsius, status.smoke, status.door_open, status.scale_zero_grams,
-       status.battery_percent, status.boxes, status.fill_percent_max,
+       status.battery_percent, status.boxes, status.fill_percent_max, status.mass_grams,
        ARRAY(SELECT kind FROM bin_alarm AS alarm
              WHERE alarm.bin_id = asked.bin_id AND closed_at IS NULL ORDER BY kind) AS alarm_kinds,
        ARRAY(SELECT extract(epoch FROM opened_at)::float8 FROM bin_alarm AS alarm
@@ -55,11 +55,11 @@ SET heard_at = greatest(status.heard_at, now()), occurred_at = to_timestamp(told
     kept_at = to_timestamp(told.kept_at), clock_skew_seconds = told.clock_skew_seconds, firmware = told.firmware,
     temperature_celsius = told.temperature_celsius, smoke = told.smoke, door_open = told.door_open,
     scale_zero_grams = told.scale_zero_grams, battery_percent = told.battery_percent, boxes = told.boxes::jsonb,
-    fill_percent_max = told.fill_percent_max
+    fill_percent_max = told.fill_percent_max, mass_grams = told.mass_grams
 FROM unnest($1::text[], $2::float8[], $3::float8[], $4::int[], $5::text[], $6::float8[], $7::boolean[], $8::boolean[],
-            $9::int[], $10::smallint[], $11::text[], $12::smallint[])
+            $9::int[], $10::smallint[], $11::text[], $12::smallint[], $13::bigint[])
   AS told (bin_id, occurred_at, kept_at, clock_skew_seconds, firmware, temperature_celsius, smoke, door_open,
-           scale_zero_grams, battery_percent, boxes, fill_percent_max)
+           scale_zero_grams, battery_percent, boxes, fill_percent_max, mass_grams)
 WHERE status.bin_id = told.bin_id
 """
 
@@ -68,15 +68,16 @@ INSERT INTO bin_telemetry (bin_id, occurred_at, received_at, temperature_celsius
                            battery_percent, boxes)
 SELECT bin_id, to_timestamp(occurred_at), now(), temperature_celsius, smoke, door_open, scale_zero_grams,
        battery_percent, boxes::jsonb
-FROM unnest($2::text[], $3::float8[], $4::boolean[], $5::float8[], $6::boolean[], $7::boolean[], $8::int[],
-            $9::smallint[], $10::text[])
-  AS kept (bin_id, occurred_at, always, temperature_celsius, smoke, door_open, scale_zero_grams, battery_percent, boxes)
+FROM unnest($2::text[], $3::float8[], $4::float8[], $5::boolean[], $6::float8[], $7::boolean[], $8::boolean[],
+            $9::int[], $10::smallint[], $11::text[])
+  AS kept (bin_id, occurred_at, span_begins_at, always, temperature_celsius, smoke, door_open, scale_zero_grams,
+           battery_percent, boxes)
 WHERE always OR NOT EXISTS (
     SELECT 1
     FROM bin_telemetry AS known
     WHERE known.bin_id = kept.bin_id
-      AND known.occurred_at >= to_timestamp(floor(kept.occurred_at / $1) * $1)
-      AND known.occurred_at < to_timestamp(floor(kept.occurred_at / $1 + 1) * $1)
+      AND known.occurred_at >= to_timestamp(kept.span_begins_at)
+      AND known.occurred_at < to_timestamp(kept.span_begins_at + $1)
 )
 ON CONFLICT DO NOTHING
 """
@@ -135,6 +136,7 @@ async def keep(connection: DriverConnection, kept: Sequence[Kept], *, history_se
         (
             each.bin_id,
             each.occurred_at,
+            each.span_begins_at,
             each.always,
             each.condition.temperature_celsius,
             each.condition.smoke,

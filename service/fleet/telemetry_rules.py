@@ -5,6 +5,7 @@ all the same. Taking an event again changes nothing.
 """
 
 import json
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -38,6 +39,7 @@ class Condition(NamedTuple):
     battery_percent: int | None = None
     boxes: str | None = None
     fill_percent_max: int | None = None
+    mass_grams: int | None = None
 
     def after(self, data: TelemetryData, box_capacity_grams: int) -> "Condition":
         """What is known once this was told, too."""
@@ -47,6 +49,8 @@ class Condition(NamedTuple):
         if "boxes" in data:
             changed["boxes"] = json.dumps(data["boxes"], separators=(",", ":"))
             changed["fill_percent_max"] = fill_percent_max(data["boxes"], box_capacity_grams)
+            masses = [box["mass_grams"] for box in data["boxes"] if "mass_grams" in box]
+            changed["mass_grams"] = sum(masses) if masses else None
         return self._replace(**changed)
 
 
@@ -54,10 +58,11 @@ NOTHING: Final = Condition()
 
 
 class Kept(NamedTuple):
-    """A row for the history; `always`: whatever else is kept of that time."""
+    """A row for the history; `always`: whatever else is kept of the same span of time. Unix seconds."""
 
     bin_id: str
     occurred_at: float
+    span_begins_at: float
     condition: Condition
     always: bool
 
@@ -152,11 +157,14 @@ class Chronicle:
         if condition == NOTHING:
             return
         if always or self.kept_at is None or self._span(occurred_at) != self._span(self.kept_at):
-            self.kept.append(Kept(self.bin_id, occurred_at, condition, always))
+            self.kept.append(Kept(self.bin_id, occurred_at, self._span(occurred_at), condition, always))
             self.kept_at = occurred_at
 
     def _span(self, occurred_at: float) -> float:
-        return occurred_at // self.rules.history_seconds
+        """When the time began of which one event is kept: another second for each bin, or all would be kept at once."""
+        seconds = self.rules.history_seconds
+        offset = zlib.crc32(self.bin_id.encode()) % seconds
+        return (occurred_at - offset) // seconds * seconds + offset
 
 
 def fill_percent_max(boxes: Iterable[Box], box_capacity_grams: int) -> int | None:

@@ -97,7 +97,8 @@ def test_taking_a_batch_again_changes_nothing() -> None:
 
 def test_three_days_of_a_bin_that_was_offline_are_thinned_and_keep_every_change_of_an_alarm() -> None:
     bin_ = chronicle()
-    start = 300.0 * 5_900_000
+    # Where a span of this bin begins.
+    start = chronicle()._span(1.77e9)
     events = [told(start + 30 * number, temperature_celsius=20.0) for number in range(3 * DAY // 30)]
     events[777] = told(events[777].occurred_at, temperature_celsius=75.0)
     bin_.take(events)
