@@ -6,12 +6,12 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from schemas.common import Answer, MaterialId, Request
 from schemas.cursors import BinCursor, Cursor, NextBinCursor, NextCursor
+from schemas.fleet import BinLifeState, BinRecord
 from schemas.patterns import PARTNER_ID, one_line
 
 PAGE_LIMIT_DEFAULT: Final = 100
 PAGE_LIMIT_MAX: Final = 1000
 
-BinLifecycle = Literal["registered", "active", "suspended", "retired"]
 AlarmKindName = Literal["smoke", "heat", "scale_zero", "battery"]
 AlarmFilter = Literal["any", "smoke", "heat", "scale_zero", "battery"]
 BinIdFilter = Annotated[str, StringConstraints(pattern=PARTNER_ID)]
@@ -22,7 +22,7 @@ PageLimit = Annotated[int, Field(ge=1, le=PAGE_LIMIT_MAX)]
 class BinsQuery(Request):
     """Filters; all that are given hold together."""
 
-    state: BinLifecycle | None = None
+    state: BinLifeState | None = None
     offline: bool | None = None
     wants_emptying: bool | None = None
     alarm: AlarmFilter | None = Field(None, description="Bins with an open alarm of this kind")
@@ -54,7 +54,7 @@ class BinState(Measured):
     """A bin, as far as is known; each figure is the last that it told."""
 
     id: str
-    state: BinLifecycle
+    state: BinLifeState
     site_id: str
     area_id: str
     model: str | None
@@ -90,8 +90,9 @@ class Alarm(Answer):
 
 
 class BinDetail(BinState):
-    """A bin with what is open about it."""
+    """A bin with what is open about it, and as it is registered."""
 
+    record: BinRecord
     open_alarms: list[Alarm]
 
 

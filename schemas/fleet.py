@@ -34,7 +34,7 @@ CertificateDay = Annotated[Day, Field(description="The last day on which the sca
 Reason = Annotated[Words, Field(description="Why, for whoever reads the bin's history")]
 BinLifeState = Annotated[
     Literal["registered", "active", "suspended", "retired"],
-    Field(description="registered: nobody has claimed it yet; suspended: nothing is taken from it; retired: for good"),
+    Field(description="registered: nobody has claimed it yet; suspended: no drop is taken from it; retired: for good"),
 ]
 ChangeKind = Literal[
     "registered",

@@ -16,6 +16,7 @@ from service.field_words import in_plain_words
 from service.installation import installation
 from service.managing import (
     adjustments,
+    bin_states,
     bins,
     bridge,
     city,
@@ -52,6 +53,7 @@ for name, commands in (
     ("tariff", city.tariff_app),
     ("bin", bins.bin_app),
     ("firmware", bins.firmware_app),
+    ("alarm", bin_states.alarm_app),
     ("merchant", partners.merchant_app),
     ("machine", partners.machine_app),
     ("key", partners.key_app),

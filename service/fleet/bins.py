@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -108,11 +107,6 @@ async def make_claim_code(
     )
     await record(connection, bin_id, "claim_code", by=by, effective_at=now)
     return ClaimCode(bin_id=bin_id, claim_code=code, expires_at=expires_at, qr_svg=claim_code_svg(code))
-
-
-async def list_bins(connection: AsyncConnection) -> Sequence[Any]:
-    """Every bin with the columns of its table, by id."""
-    return (await connection.execute(sa.select(bin_).order_by(bin_.c.id))).all()
 
 
 async def lock_living_bin(connection: AsyncConnection, bin_id: str) -> sa.Row[Any]:

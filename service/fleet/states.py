@@ -13,6 +13,7 @@ from schemas.bin_states import AlarmsQuery, BinsQuery, TelemetryQuery
 from schemas.cursors import encode_bin_cursor, encode_cursor
 from service.errors import BinUnknown
 from service.fleet import states_queries as queries
+from service.fleet.bins import bin_record
 from service.fleet.states_queries import Limits
 from service.settings import Settings
 
@@ -53,7 +54,12 @@ async def read_state(connection: AsyncConnection, bin_id: str, limits: Limits) -
     if state is None:
         raise BinUnknown(f"There is no bin {bin_id}.")
     alarms = await queries.page_of_alarms(connection, AlarmsQuery(bin=bin_id, open=True))
-    return {**json.loads(state), "open_alarms": [alarm_of(alarm) for alarm in alarms]}
+    record = bin_record(await queries.find_bin(connection, bin_id))
+    return {
+        **json.loads(state),
+        "record": record.model_dump(mode="json"),
+        "open_alarms": [alarm_of(alarm) for alarm in alarms],
+    }
 
 
 async def list_alarms(connection: AsyncConnection, query: AlarmsQuery) -> Json:

@@ -8,11 +8,12 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.bin_states import BinLifecycle
+from schemas.fleet import BinLifeState
 from service.fleet.alarms import AlarmKind
 from service.fleet.states_queries import Limits, count_bins, count_open_alarms
 
-STATES: Final[tuple[str, ...]] = get_args(BinLifecycle)
+# Of the literal that is annotated.
+STATES: Final[tuple[str, ...]] = get_args(get_args(BinLifeState)[0])
 
 
 @dataclass(frozen=True, slots=True)

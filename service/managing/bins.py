@@ -23,7 +23,7 @@ from schemas.fleet import (
     ServiceVisit,
 )
 from schemas.signatures import Algorithm
-from service.fleet.bins import Scale, add_bin, list_bins, make_claim_code, register_bin
+from service.fleet.bins import Scale, add_bin, make_claim_code, register_bin
 from service.fleet.changes import BY_COMMAND, By, read_history
 from service.fleet.firmware import announce_firmware, read_firmware_notices
 from service.fleet.lifecycle import change_scale, move_bin, record_visit, resume_bin, retire_bin, suspend_bin
@@ -143,17 +143,6 @@ def bin_add(
     private_key = base64.b64encode(key.secret).decode()
     typer.echo(json.dumps({"id": bin_id, "alg": algorithm.value, "keyid": key.keyid, "private_key": private_key}))
     errors.print(NOT_SHOWN_AGAIN)
-
-
-@bin_app.command("list")
-def bin_list(data: DataOption = None) -> None:
-    """Show all bins; never their keys."""
-    table = listing("Id", "Site", "State", "e, g", "Capacity, g", "Box, g", "Certificate to", "Model")
-    for row in in_transaction(data, lambda connection, _: list_bins(connection)):
-        grams = (str(row.verification_interval_grams), str(row.capacity_grams), str(row.box_capacity_grams))
-        certificate = "" if row.certificate_expires_on is None else row.certificate_expires_on.isoformat()
-        table.add_row(row.id, row.site_id, row.state, *grams, certificate, row.model or "")
-    console.print(table)
 
 
 # -- what is done to a bin ------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ async def post_release(request: web.Request) -> web.Response:
     problems=(*KEYED_WRITE, Forbidden, OwnRejection, ReviewUnknown, ReviewDecided),
     idempotent=True,
 )
-async def post_rejection(request: web.Request) -> web.Response:
+async def post_review_rejection(request: web.Request) -> web.Response:
     """The resident reads the reason, and may appeal once: then the drop is in the queue again, for another operator.
     Needs the role operator or admin."""
     wanted = await read_model(request, RejectRequest, request.app[SETTINGS])

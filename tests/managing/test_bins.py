@@ -1,5 +1,6 @@
 """The commands for bins in the field, as an operator types them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def test_a_bin_is_registered_and_its_code_printed_as_text_and_as_a_picture(tanbi
     assert " ".join(claim_code_blocks(found[0]).split()) in shown
     assert "not shown again" in shown
     assert (tmp_path / "code.svg").read_text().startswith("<svg ")
-    assert "│ NK-0099 │ s1 │ registered │ 10 │ 60000 │ 40000 │ 2027-12-31 │ HB-2 │" in tanbi("bin", "list")
+    assert "│ NK-0099 │ s1 │ registered │" in tanbi("bin", "list", "--state", "registered", "--model", "HB-2")
+    record = json.loads(tanbi("bin", "show", "NK-0099"))["record"]
+    assert (record["box_capacity_grams"], record["certificate_expires_on"]) == (40_000, "2027-12-31")
     newer = tanbi("bin", "claim-code", "NK-0099", "--qr", str(tmp_path / "code.png"))
     assert found[0] not in newer
     assert (tmp_path / "code.png").read_bytes().startswith(b"\x89PNG")
