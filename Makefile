@@ -9,7 +9,7 @@ PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test check lint types imports drift pytest lock openapi settings vectors clean
+.PHONY: help install demo test check lint types imports drift pytest lock openapi settings rules vectors clean
 
 help:
 	@echo 'make demo   run everything on sample data; ARGS="--port 8099 --data DIR --no-fleet" passes flags on'
@@ -44,6 +44,9 @@ openapi: $(READY)
 
 settings: $(READY)
 	$(BIN)/python -m tests.settings_page
+
+rules: $(READY)
+	$(BIN)/python -m tests.plausibility_page
 
 vectors: $(READY)
 	$(BIN)/python -m tests.devices.vectors

@@ -7,6 +7,7 @@ import typer
 
 from schemas.outcome_codes import OutcomeCode
 from service.errors import RuleUnknown, ValidationFailed
+from service.managing.replaying import rules_replay
 from service.managing.running import (
     DataOption,
     FromOption,
@@ -23,6 +24,7 @@ from service.plausibility.words import WORDS
 from service.weighing.plausibility_rules import SetRule, adopt_standard, list_rules, set_rule
 
 rules_app = typer.Typer(help="Rules of plausibility: what is doubted of a drop.", no_args_is_help=True)
+rules_app.command("replay")(rules_replay)
 
 NONE = "none"
 

@@ -7,9 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from schemas.outcome_codes import OutcomeCode
 from schemas.weigh_events import Outcome
-from service.plausibility.drop import AccountDay, Action, Drop, Finding, Verdict
+from service.plausibility.bin_memory import BinMemory
+from service.plausibility.drop import AccountDay, Action, BinFacts, Drop, Finding, Verdict
 from service.plausibility.judging import judge
-from service.plausibility.rule_book import RuleBook
+from service.plausibility.rule_book import RuleBook, RuleSet
 from service.weighing.facts import BinState, Days, Facts, Key, Shown
 from service.weighing.pending import NotActive, PendingEvent
 
@@ -51,6 +52,26 @@ class Decisions:
     findings: dict[Key, tuple[Finding, ...]] = field(default_factory=dict)
 
 
+def judge_doubted(
+    drop: Drop,
+    doubt: OutcomeCode | None,
+    now: float,
+    scale: BinFacts,
+    memory: BinMemory,
+    account: AccountDay | None,
+    rules: RuleSet,
+) -> Verdict:
+    """As `judge`, where `doubt` is what is wrong with the drop whatever the rules say; then it is on no `account`."""
+    if doubt is None:
+        return judge(drop, now, scale, memory, account, rules)
+    found = Finding(doubt.value, ACTION[doubt.outcome], {})
+    verdict = judge(drop, now, scale, memory, None, rules, doubt=found)
+    if doubt is OutcomeCode.UNKNOWN_MATERIAL:
+        # There is no such box, or a bin could have its memory grow with every name it thinks of.
+        memory.boxes.pop(drop.material_id, None)
+    return verdict
+
+
 class Deciding:
     """Decides one batch. Changes the facts as it goes: each drop is judged with all before it."""
 
@@ -72,7 +93,8 @@ class Deciding:
                 continue
             self._firsts[key] = event
             fresh.setdefault(event.bin_id, []).append(event)
-        for bin_id, of_bin in fresh.items():
+        # In an order that the stored events tell too, so that a replay decides as it was decided.
+        for bin_id, of_bin in sorted(fresh.items()):
             of_bin.sort(key=_as_it_happened)
             self._decide_bin(self._facts.bins[bin_id], of_bin)
         self._made.told = [self._tell(event) for event in events]
@@ -112,20 +134,12 @@ class Deciding:
             event.coins_per_kg is not None or event.doubt is not None,
         )
         rules = self._rules.at(event.occurred_at)
-        now = self._facts.now
-        if event.doubt is not None:
-            doubt = Finding(event.doubt.value, ACTION[event.doubt.outcome], {})
-            verdict = judge(drop, now, state.scale, state.memory, None, rules, doubt=doubt)
-            if event.doubt is OutcomeCode.UNKNOWN_MATERIAL:
-                # There is no such box, or a bin could have its memory grow with every name it thinks of.
-                state.memory.boxes.pop(event.material_id, None)
-            return verdict
         account = None
-        if shown is not None and day is not None:
+        if event.doubt is None and shown is not None and day is not None:
             account = self._facts.days.get(day)
             if account is None:
                 account = self._facts.days[day] = AccountDay(shown.kind, 0, 0, 0)
-        return judge(drop, now, state.scale, state.memory, account, rules)
+        return judge_doubted(drop, event.doubt, self._facts.now, state.scale, state.memory, account, rules)
 
     def _store(
         self, event: PendingEvent, state: BinState, verdict: Verdict, outcome: Outcome, resident_id: int | None
@@ -186,5 +200,5 @@ class Deciding:
         return Told(Outcome.DUPLICATE, before.coins, None, before.resident_id, before.balance_coins)
 
 
-def _as_it_happened(event: PendingEvent) -> tuple[float, int]:
-    return event.occurred_at, event.sequence
+def _as_it_happened(event: PendingEvent) -> tuple[float, int, str]:
+    return event.occurred_at, event.sequence, event.event_id

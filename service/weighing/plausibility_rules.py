@@ -1,8 +1,8 @@
 """Rules of plausibility, as operators set them."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple, get_args
 
 import pydantic
 import sqlalchemy as sa
@@ -32,6 +32,17 @@ class SetRule(NamedTuple):
     parameters: dict[str, Any]
 
 
+class Trial(NamedTuple):
+    """Rules as they are, and as they would be with `changes` in force since ever."""
+
+    as_they_are: list[RuleRow]
+    as_changed: list[RuleRow]
+    changes: list[SetRule]
+
+
+SINCE_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 async def set_rule(
     connection: AsyncConnection,
     *,
@@ -49,7 +60,7 @@ async def set_rule(
     Raises RuleUnknown, RuleInThePast, or ValidationFailed for parameters that the rule does not take.
     """
     if code not in RULES:
-        raise RuleUnknown(f"There is no rule {code}. There are: {', '.join(RULES)}.")
+        raise _unknown(code)
     starts_at = await _starts_at(connection, effective_from)
     before = _in_force_at(await _read_rows(connection, code), starts_at).get(code)
     if before is None:
@@ -86,6 +97,54 @@ async def adopt_standard(
             staying.append(code)
     await _insert(connection, adopted)
     return adopted, staying
+
+
+async def try_rules(connection: AsyncConnection, wanted: object, *, standard: bool) -> Trial:
+    """Rules that nobody has set: with `standard` the shipped set, and over it `wanted`, as JSON: by code an object with
+    `action` and `parameters`. What it does not name stays as it is in force now, or as it is shipped.
+
+    Raises RuleUnknown, or ValidationFailed for what is no such object and for parameters that the rule does not take.
+    """
+    rows = await _read_rows(connection)
+    shipped = {code: (action, parameters) for code, action, parameters in STANDARD_RULES}
+    known: dict[str, tuple[str, dict[str, Any]]] = dict(shipped)
+    if not standard:
+        for row in _in_force_at(rows, await database_now(connection)).values():
+            if row.code in RULES:
+                names = RULES[row.code].parameters.model_fields
+                known[row.code] = row.action, {name: row.parameters[name] for name in names if name in row.parameters}
+    changes = {code: SetRule(code, SINCE_EVER, *rule) for code, rule in shipped.items()} if standard else {}
+    if not isinstance(wanted, dict):
+        raise ValidationFailed('Rules are an object, such as {"heavy_drop": {"parameters": {"grams_max": 20000}}}.')
+    for code, change in wanted.items():
+        if code not in RULES:
+            raise _unknown(code)
+        action, parameters = _read_change(code, change)
+        before_action, before = known[code]
+        try:
+            complete = _complete(code, {**before, **parameters})
+        except ValidationFailed as error:
+            raise ValidationFailed(f"{code}: {error}", errors=error.errors) from None
+        changes[code] = SetRule(code, SINCE_EVER, action or before_action, complete)
+    kept = [row for row in rows if row.code not in changes]
+    changed = [RuleRow(0, *rule) for rule in changes.values()]
+    return Trial(rows, [*kept, *changed], list(changes.values()))
+
+
+def _read_change(code: str, change: object) -> tuple[str | None, dict[str, object]]:
+    """The action, None where it is not named, and the parameters. Raises ValidationFailed."""
+    if not isinstance(change, dict) or change.keys() - {"action", "parameters"}:
+        raise ValidationFailed(f"{code}: a rule is an object with action and parameters, and nothing else.")
+    action, parameters = change.get("action"), change.get("parameters", {})
+    if action is not None and action not in get_args(RuleAction):
+        raise ValidationFailed(f"{code}: the action is one of {', '.join(get_args(RuleAction))}.")
+    if not isinstance(parameters, dict):
+        raise ValidationFailed(f"{code}: parameters are an object, by name.")
+    return action, parameters
+
+
+def _unknown(code: str) -> RuleUnknown:
+    return RuleUnknown(f"There is no rule {code}. There are: {', '.join(RULES)}.")
 
 
 async def list_rules(connection: AsyncConnection) -> list[tuple[RuleRow, Standing]]:

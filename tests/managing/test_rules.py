@@ -1,10 +1,22 @@
 """The commands for rules of plausibility, as an operator types them."""
 
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
+from schemas.signatures import Algorithm
+from service.db import Writers, create_engine, transaction
 from service.errors import RuleInThePast, RuleUnknown, ValidationFailed
+from service.fleet.bins import Scale, add_bin
 from service.plausibility.rules import RULES
+from service.secrets import Keyring
+from service.settings import Settings
+from service.weighing.pending import PendingEvent
 from tests.managing.conftest import Tanbi
+from tests.world import NO_RULES
 
 AT = ("--from", "2099-01-01")
 BEGINS = "2099-01-01T00:00:00+08:00"
@@ -53,3 +65,63 @@ def test_every_rule_is_explained_in_both_languages(tanbi: Tanbi) -> None:
     assert "As shipped: hold grams_max=15000" in heavy
     assert "{grams_over:,} g more than" in heavy
     assert "The resident is told: 这次投放比平常重很多，我们会先看一下。" in heavy
+
+
+@pytest.fixture
+def weighed(tanbi: Tanbi, settings: Settings) -> datetime:
+    """One drop of 16 kg and one of 2 kg by nobody at the bin NK-1, where no rule was in force; the time before them."""
+    began = datetime.now(UTC).replace(microsecond=0)
+
+    async def weigh() -> None:
+        engine = create_engine(settings)
+        async with transaction(engine) as connection:
+            await add_bin(
+                connection,
+                Keyring.of(settings),
+                bin_id="NK-1",
+                site_id="s1",
+                algorithm=Algorithm.ED25519,
+                scale=Scale(),
+            )
+        await engine.dispose()
+        writers = Writers(settings)
+        at = began.timestamp()
+        events = [
+            PendingEvent("NK-1", f"drop-{grams}", b"", grams, "paper", grams, None, None, at, 100, grams // 10, 0)
+            for grams in (2000, 16_000)
+        ]
+        await NO_RULES.commit(writers, events)
+        writers.close()
+
+    asyncio.run(weigh())
+    return began
+
+
+def test_rules_are_tried_on_what_happened(tanbi: Tanbi, weighed: datetime, tmp_path: Path) -> None:
+    since, rules, found = ("--since", weighed.isoformat()), tmp_path / "rules.json", tmp_path / "found.json"
+    said = tanbi("rules", "replay", *since)
+    assert "Replayed 2 drops and 0 emptyings, after 0 before them" in said
+    assert "0 stored decisions are not what the rules as they are come to" in said
+    assert said.endswith("Nothing would differ.")
+    said = tanbi("rules", "replay", *since, "--standard", "--json", str(found))
+    assert "credit │ hold: heavy_drop │ 1 │ 0 │ 16.000 │ 1,600" in said
+    assert "NK-1 │ drop-16000 │" in said
+    told = json.loads(found.read_text())
+    assert told["rules"].keys() == RULES.keys()
+    assert told["differences"]["total"] == {"drops": 1, "clearances": 0, "grams": 16_000, "coins": 1600}
+    assert told["not_reproduced"]["by_decision"] == []
+    rules.write_text('{"heavy_drop": {"action": "reject", "parameters": {"grams_max": 1999}}}')
+    said = tanbi("rules", "replay", *since, "--rules", str(rules), "--json", str(found))
+    assert "credit │ reject: heavy_drop │ 2 │ 0 │ 18.000 │ 1,800" in said
+    assert json.loads(found.read_text())["differences"]["by_decision"][0]["to"] == {
+        "verdict": "reject",
+        "code": "heavy_drop",
+    }
+    assert tanbi("rules", "list").count("heavy_drop") == 0
+    rules.write_text("grams_max: 1999")
+    with pytest.raises(ValidationFailed, match=r"rules\.json is no JSON"):
+        tanbi("rules", "replay", *since, "--rules", str(rules))
+    with pytest.raises(ValidationFailed, match="is still to come"):
+        tanbi("rules", "replay", "--since", "2099-01-01")
+    with pytest.raises(ValidationFailed, match="The first event was received at"):
+        tanbi("rules", "replay", "--since", "2020-01-01")

@@ -8,6 +8,7 @@ import pytest
 from schemas.outcome_codes import OutcomeCode
 from service.plausibility.rules import RULES
 from service.plausibility.words import WORDS, Language, for_operators, for_resident, named_figures
+from tests.plausibility_page import PAGE, table_of, tables
 
 GUARDS = {"no_tariff", "time_in_future", "time_before_visit", "time_too_old", "sequence_reused"}
 
@@ -46,3 +47,8 @@ def test_what_was_found_without_figures_or_by_another_release_is_still_told() ->
     assert for_operators("heavy_drop", {}, "en") == "Heavy for one drop"
     assert for_operators("moon_phase", {"percent": 3}, "en") == "moon_phase"
     assert for_resident("moon_phase", "zh") is None
+
+
+def test_the_page_tells_the_rules_as_they_are() -> None:
+    for head, table in tables().items():
+        assert table_of(PAGE.read_text(), head) == table, "`make rules` writes docs/plausibility.md"
