@@ -160,7 +160,8 @@ class Scales:
 
 
 class Decider:
-    """Decides what happened, in its order, by one book of rules. It remembers each bin, and each account's days."""
+    """Decides what happened, in its order, by one book of rules. It remembers each bin, and each account's days. What
+    cards that were bound later and operators have credited is taken as it was."""
 
     def __init__(self, rules: RuleBook, scales: Scales, people: People, days: Days, *, age_days_max: int) -> None:
         self._rules = rules

@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.outcome_codes import OutcomeCode
 from service.db import Writers, snapshot, transaction
 from service.errors import RuleUnknown, ValidationFailed
-from service.ledger.queries import credit_waiting, open_wallet
+from service.ledger.queries import open_wallet
 from service.plausibility.rule_book import RuleBook, RuleRow
 from service.plausibility.rules import RULES as ALL_RULES
+from service.residents.claiming import Terms, claim_waiting
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import bin_, clearance, credential, metadata, plausibility_rule, resident, weigh_event
@@ -236,7 +237,8 @@ async def test_a_drop_that_was_claimed_counts_on_its_day_only_from_then_on(
                 digest=digest("late"), kind="card", resident_id=people["card-a"], counts_from=EPOCH
             )
         )
-        await credit_waiting(connection, [digest("late")], waiting_max=timedelta(days=30), zone=ZONE, demo=False)
+        terms = Terms(timedelta(days=30), ZONE, demo=False, rules=crediting.rules())
+        await claim_waiting(connection, [digest("late")], terms)
     await happen(crediting, writers, [[drop(3, card="late")], [drop(4)]])
     found = await replayed(engine, {"day_drops": {"parameters": {"resident": 3}}})
     assert found.unlike.sums == {}
