@@ -28,6 +28,8 @@ from service.weighing.rules import DAY_SECONDS
 # What comes before `since` builds the memory of bins and is not compared: as long as their hours are remembered.
 WARM_UP: Final = timedelta(days=3)
 EXAMPLES_MAX: Final = 20
+RECORD: Final = "record"
+REJECT: Final = "reject"
 # What stands whatever the rules say, by the code that is stored.
 DOUBTS: Final = {
     code.value: code
@@ -41,7 +43,7 @@ DOUBTS: Final = {
 
 
 class Decided(NamedTuple):
-    """`verdict` is credit, hold or reject, of an emptying `noted` where a rule acted; `code` why."""
+    """`verdict` is credit, hold or reject, of an emptying record or reject; `code` why."""
 
     verdict: str
     code: str | None
@@ -225,7 +227,13 @@ class Decider:
         )
         scale = self._scales.at(happened.bin_id, happened.received_at)
         rules = self._rules.at(happened.occurred_at)
-        return _noted(judge_clearance(clearance, happened.received_at, scale, memory, rules).verdict.code)
+        verdict = judge_clearance(clearance, happened.received_at, scale, memory, rules).verdict
+        if happened.code in DOUBTS:
+            if happened.code == OutcomeCode.UNKNOWN_MATERIAL:
+                memory.boxes.pop(happened.material_id, None)
+            return Decided(happened.verdict, happened.code)
+        # What is doubted of an emptying is written down with it: nobody waits for its coins.
+        return Decided(RECORD if verdict.action != REJECT else REJECT, verdict.code)
 
     def _account(self, resident_id: int, occurred_at: float, at: float) -> AccountDay:
         key = resident_id, self._days.of(occurred_at)
@@ -241,7 +249,7 @@ class Decider:
         if happened.code in DOUBTS:
             return DOUBTS[happened.code]
         too_old = happened.occurred_at < happened.received_at - self._age_seconds_max
-        return OutcomeCode.TIME_TOO_OLD if too_old and happened.verdict == "reject" else None
+        return OutcomeCode.TIME_TOO_OLD if too_old and happened.verdict == REJECT else None
 
 
 async def replay(
@@ -278,7 +286,7 @@ async def replay(
                 found.warmed_up += 1
                 continue
             found.compared.add(happened)
-            found.unlike.compare(happened, _stored(happened), first)
+            found.unlike.compare(happened, Decided(happened.verdict, happened.code), first)
             found.differences.compare(happened, first, second)
         done += len(page)
         progress(done, rows_count)
@@ -296,11 +304,3 @@ async def _require_events(connection: AsyncConnection, since: datetime, zone: st
         raise ValidationFailed(
             f"The first event was received at {by_the_clock(first, zone)}: replay since then, or since later."
         )
-
-
-def _stored(happened: Happened) -> Decided:
-    return _noted(happened.code) if happened.verdict is None else Decided(happened.verdict, happened.code)
-
-
-def _noted(code: str | None) -> Decided:
-    return Decided(CREDIT, None) if code is None else Decided("noted", code)

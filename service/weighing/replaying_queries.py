@@ -29,7 +29,8 @@ LEFT JOIN credential ON event.verdict <> 'credit' AND credential.digest = event.
 WHERE event.received_at >= :begins_at
 UNION ALL
 SELECT extract(epoch FROM received_at)::float8, 'clearance', bin_id, event_id, extract(epoch FROM occurred_at)::float8,
-       sequence, material_id, mass_before_grams, mass_after_grams, clock_skew_seconds, NULL, 0, NULL, code, NULL, false
+       sequence, material_id, mass_before_grams, mass_after_grams, clock_skew_seconds, NULL, 0,
+       CASE outcome WHEN 'rejected' THEN 'reject' ELSE 'record' END, code, NULL, false
 FROM clearance
 WHERE received_at >= :begins_at
 UNION ALL
@@ -72,7 +73,7 @@ class Happened(NamedTuple):
     """A row of HISTORY. Times are Unix seconds, `received_at` when the service learned of it. Of kind
 
     * `drop`: the event as it is stored; `resident_id` whose it was when it came, `later` whether it was credited since;
-    * `clearance`: `weight_grams` is the mass before, `box_weight_grams` the mass after;
+    * `clearance`: `weight_grams` is the mass before, `box_weight_grams` the mass after, `verdict` record or reject;
     * `later`: a drop was credited to `resident_id` that had been nobody's, or held; `occurred_at` is the time that it
       counts as of, `coins` what it earned.
     """
@@ -89,7 +90,7 @@ class Happened(NamedTuple):
     clock_skew_seconds: int | None
     coins_per_kg: int | None
     coins: int
-    verdict: str | None
+    verdict: str
     code: str | None
     resident_id: int | None
     later: bool

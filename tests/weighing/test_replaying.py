@@ -282,7 +282,8 @@ async def test_a_clearance_is_replayed_in_its_place(
             await connection.execute(
                 sa.insert(clearance).values(
                     **emptied, event_id=event_id, sequence=sequence, mass_before_grams=before, mass_after_grams=0,
-                    code=code, occurred_at=datetime.fromtimestamp(at + sequence, UTC),
+                    outcome="recorded", code=code, findings=sa.null() if code is None else [],
+                    occurred_at=datetime.fromtimestamp(at + sequence, UTC),
                     received_at=sa.func.now() + timedelta(seconds=sequence - 2),
                 )
             )  # fmt: skip
@@ -294,7 +295,7 @@ async def test_a_clearance_is_replayed_in_its_place(
         found = await replay(connection, trial, since=max(since, first), zone=ZONE, age_days_max=400)
     assert (found.compared.drops, found.compared.clearances, found.unlike.sums) == (2, 2, {})
     [(pair, of_both)] = found.differences.sums.items()
-    assert pair == (Decided("noted", "emptied_mass_short"), Decided("credit", None))
+    assert pair == (Decided("record", "emptied_mass_short"), Decided("record", None))
     assert (of_both.drops, of_both.clearances) == (0, 1)
 
 
