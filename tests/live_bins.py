@@ -51,7 +51,8 @@ class LiveBins:
     def made_for(self, path: str) -> dict[str, str]:
         """A new bin that is as this call needs it; what stands for it in the path."""
         if "{bin_id}" in path:
-            return {"bin_id": self.active()}
+            needs_key = path.endswith(("/suspend", "/resume", "/end-key"))
+            return {"bin_id": self.active() if needs_key else self.registered()}
         if "{keyid}" in path:
             return {"keyid": self.with_two_keys()}
         if path == "/v1/bins/me/keys":
