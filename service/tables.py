@@ -232,6 +232,7 @@ bin_alarm = Table(
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
     CheckConstraint("kind IN ('smoke', 'heat', 'scale_zero', 'battery')", name="kind"),
+    CheckConstraint("closed_at >= opened_at", name="life"),
     Index("uq_bin_alarm_open", "bin_id", "kind", unique=True, postgresql_where=text("closed_at IS NULL")),
     Index(None, "bin_id", "id"),
 )

@@ -294,6 +294,7 @@ def create_telemetry() -> None:
         sa.Column("measured", sa.Double(), nullable=True),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("closed_at >= opened_at", name=op.f("ck_bin_alarm_life")),
         sa.CheckConstraint("kind IN ('smoke', 'heat', 'scale_zero', 'battery')", name=op.f("ck_bin_alarm_kind")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bin_alarm")),
     )

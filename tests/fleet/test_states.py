@@ -18,7 +18,8 @@ from service.settings import Settings
 from service.tables import bin_, bin_memory, bin_status
 from service.weighing.places import add_area, add_site
 from tests.fleet.telling import Client, telemetry, tell
-from tests.world import World, add_shop
+from tests.world import World, add_shop, weigh_event
+from tests.world import post as weigh
 
 
 class Office:
@@ -135,9 +136,10 @@ async def test_a_bin_not_heard_of_for_15_minutes_is_offline(
     await age(engine, bin_status, "NK-0001", 15.1)
     await age(engine, bin_status, "NK-0002", 14.9)
     assert (await office.ids("offline=true"), await office.ids("offline=false")) == (["NK-0001"], ["NK-0002"])
-    # It posts events, or is emptied.
-    await age(engine, bin_memory, "NK-0001", 1)
+    assert (await weigh(client, world.ed25519, weigh_event("NK-0001"))).status == 200
     assert await office.ids("offline=true") == []
+    await age(engine, bin_memory, "NK-0001", 15.1)
+    assert await office.ids("offline=true") == ["NK-0001"]
 
 
 FILTERED = {

@@ -23,6 +23,7 @@ from service.residents.residents import register_resident
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import carbon_factor, material, merchant, target, tariff, transfer
+from tests.fleet.telling import telemetry, tell
 from tests.folding.drops import fold_all
 from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import Caller
@@ -71,6 +72,7 @@ async def build_city(settings: Settings) -> City:
             await client.app[keys.REFERENCE].refresh()
             tokens = [await open_session(engine, resident_id) for resident_id in (world.resident_id, late_id)]
             await drop(client, world)
+            await burn(client, world)
             await fold_all(engine, settings)
             late = Caller(client, tokens[1])
             await succeed(late.post("/v1/me/cards", {"value": LATE_CARD}))
@@ -110,6 +112,13 @@ async def prepare(engine: AsyncEngine) -> int:
         )
         await record_input(connection, cleared, recorded_by=uuid.uuid4(), today=now.date())
         return await register_resident(connection)
+
+
+async def burn(client: TestClient[Any, Any], world: World) -> None:
+    """A bin tells of everything that is an alarm, and that it no longer burns."""
+    alarming = {"smoke": True, "temperature_celsius": 90.0, "scale_zero_grams": 500, "battery_percent": 3}
+    await tell(client, world.ed25519, telemetry("NK-0001", alarming))
+    await tell(client, world.ed25519, telemetry("NK-0001", {"smoke": False}))
 
 
 async def drop(client: TestClient[Any, Any], world: World) -> None:
