@@ -12,11 +12,11 @@ from schemas.reviews import RejectRequest, ReleaseRequest
 from service.api_keys import create_api_key
 from service.auth import authenticate_operator
 from service.db import transaction
-from service.ledger.waiting import Waiting
+from service.ledger.waiting import LOCK_WAITING, Waiting
 from service.plausibility.drop import AccountDay, AccountKind
 from service.plausibility.rule_book import RuleBook, RuleRow
 from service.residents.claiming import Terms, claim_waiting, within_the_day
-from service.residents.waiting import credit_bound_since
+from service.residents.queries import find_waiting_credentials
 from service.review.deciding import reject, release
 from service.tables import held_event, resident_day
 from tests.blocking import until_blocked
@@ -125,7 +125,14 @@ async def test_who_collects_under_many_cards_gets_no_more_than_a_day(engine: Asy
     # Their volume counts as it did: they are unclaimed, and wait for an operator, not for a card.
     assert await count(engine, "SELECT count(*) FROM weigh_event WHERE outcome = 'unclaimed'") == 4
     assert await claim(engine) == 0
-    assert await credit_bound_since(engine, NOON - timedelta(days=3000), TERMS) == 0
+    # They do not even stand in the way of others that wait: of a thousand cards, a hundred at once are looked at.
+    async with transaction(engine) as connection:
+        asked = {"credential_digests": CARDS, "waiting_max": TERMS.waiting_max, "demo": False}
+        assert (await connection.execute(LOCK_WAITING, asked)).all() == []
+        found = await find_waiting_credentials(
+            connection, NOON - timedelta(days=3000), waiting_max=TERMS.waiting_max, demo=False, limit=9
+        )
+        assert found == []
 
 
 async def test_the_resident_sees_and_an_operator_decides(engine: AsyncEngine, world: World, client: Client) -> None:

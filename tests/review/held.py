@@ -30,10 +30,11 @@ async def hold(
     occurred_at: datetime | None = None,
     held_at: datetime | None = None,
     verdict: str = "hold",
+    reviewed: bool = True,
     **changes: Any,
 ) -> Held:
     """A drop of paper that a rule held, in the connection's transaction: for whose card was shown, or for nobody yet.
-    `changes` are of its event."""
+    `changes` are of its event; without a review (not `reviewed`) it is like any other."""
     held_at = held_at or datetime.now(UTC)
     event = {
         "bin_id": "NK-0001",
@@ -54,6 +55,8 @@ async def hold(
     }
     await connection.execute(sa.insert(weigh_event).values(event))
     key = {"bin_id": event["bin_id"], "event_id": event["event_id"]}
+    if not reviewed:
+        return Held(event["bin_id"], event["event_id"], uuid.UUID(int=0))
     review_id: uuid.UUID = (
         await connection.execute(
             sa.insert(held_event)
