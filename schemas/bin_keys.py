@@ -97,13 +97,16 @@ class MaterialToShow(Answer):
 class ScaleToUse(Answer):
     verification_interval_grams: int
     capacity_grams: int
-    smallest_load_grams: int = Field(description="Less than that is no trade weighing")
+    smallest_load_grams: int = Field(description="Less than that is no trade weighing, by the rule in force or by 20 e")
     certificate_expires_on: date | None = Field(description="The last day on which it is good")
 
 
 class Thresholds(Answer):
     full_percent: int = Field(description="A box as full as that wants emptying")
-    heat_celsius: int = Field(description="Above that the bin raises an alarm at once, as for smoke")
+    heat_celsius: float = Field(description="Above that there is an alarm at once, as for smoke")
+    scale_zero_grams: int = Field(description="A zero that is further off, either way, is an alarm")
+    battery_percent: int = Field(description="Below that there is an alarm")
+    offline_seconds: int = Field(description="A bin that was not heard of for so long is taken for offline")
 
 
 class PlaceToShow(Answer):

@@ -124,8 +124,6 @@ class Settings(BaseSettings):
         7, ge=0, le=365, description="How long a bin's key stays good beside the one that follows it"
     )
     telemetry_interval_seconds: int = Field(30, ge=1, le=3600, description="How often bins are told to report")
-    box_full_percent: int = Field(80, ge=1, le=100, description="Fill at which a box wants emptying")
-    heat_celsius: int = Field(60, ge=1, le=200, description="Temperature above which a bin raises an alarm")
 
     session_days: int = Field(30, ge=1, description="How long a resident stays logged in")
     pay_code_seconds: int = Field(60, ge=1, description="How long a pay-code is good")

@@ -21,6 +21,8 @@ from schemas.fleet import FirmwareNotice
 from schemas.weigh_events import BATCH_EVENTS_MAX
 from service.errors import KeyUnknown
 from service.fleet.rules import SMALLEST_LOAD_INTERVALS
+from service.plausibility.parameters import SmallestLoad
+from service.plausibility.rule_book import RuleSet
 from service.settings import Settings
 
 # They change with each drop or with each second, and a bin that has its count does not need them.
@@ -72,8 +74,11 @@ ORDER BY material.id
 """)
 
 
-async def read_config(connection: AsyncConnection, settings: Settings, keyid: str, now: float) -> BinConfig:
-    """What the bin that signed with this key is told; `now` in Unix seconds. Raises KeyUnknown."""
+async def read_config(
+    connection: AsyncConnection, settings: Settings, rules: RuleSet, keyid: str, now: float
+) -> BinConfig:
+    """What the bin that signed with this key is told; `rules` are those in force now, and `now` is in Unix seconds.
+    Raises KeyUnknown."""
     row = (await connection.execute(READ_BIN, {"keyid": keyid})).one_or_none()
     if row is None:
         raise KeyUnknown
@@ -89,11 +94,17 @@ async def read_config(connection: AsyncConnection, settings: Settings, keyid: st
         scale=ScaleToUse(
             verification_interval_grams=row.verification_interval_grams,
             capacity_grams=row.capacity_grams,
-            smallest_load_grams=SMALLEST_LOAD_INTERVALS * row.verification_interval_grams,
+            smallest_load_grams=_smallest_load_intervals(rules) * row.verification_interval_grams,
             certificate_expires_on=row.certificate_expires_on,
         ),
         box_capacity_grams=row.box_capacity_grams,
-        thresholds=Thresholds(full_percent=settings.box_full_percent, heat_celsius=settings.heat_celsius),
+        thresholds=Thresholds(
+            full_percent=settings.bin_emptying_percent,
+            heat_celsius=settings.alarm_heat_celsius,
+            scale_zero_grams=int(settings.alarm_scale_zero_intervals * row.verification_interval_grams),
+            battery_percent=settings.alarm_battery_percent,
+            offline_seconds=settings.bin_offline_seconds,
+        ),
         telemetry_interval_seconds=settings.telemetry_interval_seconds,
         signature_tolerance_seconds=settings.signature_tolerance_seconds,
         batch_events_max=BATCH_EVENTS_MAX,
@@ -107,6 +118,13 @@ def etag_of(config: BinConfig) -> str:
     """The value of a weak ETag: the same for all that is to be shown and followed, whatever time it is."""
     said = config.model_dump_json(exclude=set(NOT_IN_ETAG))
     return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def _smallest_load_intervals(rules: RuleSet) -> int:
+    for rule in rules.of_drops:
+        if isinstance(rule.parameters, SmallestLoad):
+            return rule.parameters.intervals_min
+    return SMALLEST_LOAD_INTERVALS
 
 
 def _material(row: sa.Row[Any]) -> MaterialToShow:

@@ -190,7 +190,10 @@ class Yard(Field):
             for table in OF_BINS:
                 await connection.exec_driver_sql(f"DELETE FROM {table} WHERE {of_tests}")
             await connection.exec_driver_sql(f"DELETE FROM bin WHERE {of_tests.removeprefix('bin_')}")
-            for table in ("idempotency_key", "firmware_notice", "tariff WHERE coins_per_kg IN (130, 140)"):
+            for table in (
+                *("idempotency_key", "firmware_notice", "plausibility_rule"),
+                "tariff WHERE coins_per_kg IN (130, 140)",
+            ):
                 await connection.exec_driver_sql(f"DELETE FROM {table}")
             await raise_revision(connection)
         # The next test's bins have the same names, and other keys.

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from schemas.signatures import SigningKey
 from service.db import transaction
-from service.tables import bin_memory, tariff
+from service.reference import raise_revision
+from service.tables import bin_memory, plausibility_rule, tariff
 from tests.fleet.field import BIN, NEWER_SITE, Yard, done, new_pair, told, until
 from tests.world import post, weigh_event
 
@@ -56,7 +57,13 @@ async def test_a_bin_reads_what_it_shows_and_keeps_to(field: Yard) -> None:
         "certificate_expires_on": "2027-12-31",
     }
     assert config["box_capacity_grams"] == 30_000
-    assert config["thresholds"] == {"full_percent": 80, "heat_celsius": 60}
+    assert config["thresholds"] == {
+        "full_percent": 80,
+        "heat_celsius": 60,
+        "scale_zero_grams": 5,
+        "battery_percent": 20,
+        "offline_seconds": 900,
+    }
     assert (config["telemetry_interval_seconds"], config["signature_tolerance_seconds"]) == (30, 300)
     assert (config["batch_events_max"], config["body_bytes_max"]) == (500, 1_048_576)
     assert config["firmware"] is None
@@ -163,6 +170,19 @@ async def test_firmware_that_cannot_be_checked_is_not_announced(field: Yard) -> 
         headers = {"Authorization": f"Bearer {field._operators['operator']}", "Idempotency-Key": "k"}
         response = await field.client.post("/v1/firmware-notices", json=document, headers=headers)
         assert await told(response) == (422, "validation_failed"), change
+
+
+async def test_the_smallest_load_is_what_the_rule_in_force_says(field: Yard) -> None:
+    key = await field.install()
+    values = {"code": "below_smallest_load", "effective_from": datetime.now(UTC), "action": "reject"}
+    async with transaction(field.engine) as connection:
+        await connection.execute(sa.insert(plausibility_rule).values(**values, parameters={"intervals_min": 50}))
+        await raise_revision(connection)
+
+    async def noticed() -> bool:
+        return bool((await read(field, key))[0]["scale"]["smallest_load_grams"] == 500)
+
+    await until(noticed)
 
 
 async def test_the_key_before_the_newest_is_told_how_long_it_is_good(field: Yard) -> None:
