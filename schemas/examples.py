@@ -46,6 +46,28 @@ HEARTBEAT: dict[str, Any] = {
     "time": "2026-11-20T10:02:30+08:00",
 }
 
+CLEARANCE: dict[str, Any] = {
+    "specversion": "1.0",
+    "type": "tanbi.clearance.v1",
+    "source": "/bins/NK-0001",
+    "id": "01939c1a-ae50-7d14-90b2-1a2b3c4d5e6f",
+    "time": "2026-11-20T10:05:00+08:00",
+    "data": {
+        "sequence": 1044,
+        "material": "paper",
+        "collector": "V-07",
+        "mass_before_grams": 20310,
+        "mass_after_grams": 40,
+    },
+}
+# The other box, by the same vehicle.
+CLEARANCE_OF_ANOTHER: dict[str, Any] = {
+    **CLEARANCE,
+    "id": "01939c1a-b120-7f35-8e6d-7c8b9aa1b2c3",
+    "time": "2026-11-20T10:06:10+08:00",
+    "data": {**CLEARANCE["data"], "sequence": 1045, "material": "plastic", "mass_before_grams": 6120},
+}
+
 EXAMPLES: dict[str, Any] = {
     "WeighEvent": EVENT,
     "WeighEventBatch": [EVENT, EVENT_OF_NOBODY],
@@ -61,6 +83,14 @@ EXAMPLES: dict[str, Any] = {
         "outcomes": [
             {"id": TELEMETRY["id"], "outcome": "recorded"},
             {"id": HEARTBEAT["id"], "outcome": "recorded"},
+        ]
+    },
+    "Clearance": CLEARANCE,
+    "ClearanceBatch": [CLEARANCE, CLEARANCE_OF_ANOTHER],
+    "ClearanceOutcomes": {
+        "outcomes": [
+            {"id": CLEARANCE["id"], "outcome": "recorded"},
+            {"id": CLEARANCE_OF_ANOTHER["id"], "outcome": "recorded"},
         ]
     },
     "LogIn": {"wechat_code": "0e3xK1ll2WqJ5e4Sgrnl2kVjQK3xK1lW"},

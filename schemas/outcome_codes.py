@@ -23,7 +23,7 @@ class OutcomeCode(StrEnum):
     INVALID_EVENT = (
         "invalid_event",
         "rejected",
-        "Not a weigh event",
+        "Not an event",
         "事件格式错误",
         "The event does not have the form of one; `errors` points at each field. Mend the firmware.",
     )
@@ -75,7 +75,7 @@ class OutcomeCode(StrEnum):
         "conflict",
         "Id was used for another content",
         "事件编号已用于其他内容",
-        "The event stays as it was first; this content was recorded and not credited. A new drop needs a new id.",
+        "The event stays as it was first; this content was recorded and counts nowhere. A new event needs a new id.",
     )
     NO_TARIFF = (
         "no_tariff",

@@ -25,6 +25,8 @@ STATEMENT_NUMBER: Final = PARTNER_ID.removesuffix("$") + r"-[0-9]{6}$"
 BIN_SOURCE: Final = r"^/bins/[\x21-\x7e]{1,64}$"
 # The same form, with words of its own.
 BIN_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+# With a digit, which no name has.
+COLLECTOR: Final = r"^[A-Za-z._:\-]{0,32}[0-9][A-Za-z0-9._:\-]{0,31}$"
 KEYID: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-:]{0,79}$"
 # Crockford's alphabet, and what people take for its letters.
 CLAIM_CODE: Final = r"^([0-9A-TV-Za-tv-z][ -]{0,2}){25}$"
@@ -42,6 +44,7 @@ EXPECTED: Final = {
     PARTNER_ID: "1 to 63 letters, digits, dots, hyphens and underscores, the first a letter or digit, such as NK-M-01",
     BIN_SOURCE: "/bins/ with the bin's id, such as /bins/NK-0001",
     BIN_ID: "1 to 63 letters, digits, dots, hyphens and underscores, the first a letter or digit, such as NK-0001",
+    COLLECTOR: "the id of a staff card or vehicle, with a digit, of letters, digits and . _ : -, such as V-07",
     KEYID: "the id of a key, such as NK-0001:2",
     CLAIM_CODE: "25 letters and digits in groups of five, such as 7K3QX-9M2TB-4DWHZ-N8VJE-1RG6P",
     SHA256: "64 hexadecimal digits",

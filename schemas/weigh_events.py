@@ -29,6 +29,7 @@ BATCH_EVENTS_MAX = 500
 CONTENT_TYPE_EVENT = "application/cloudevents+json"
 CONTENT_TYPE_BATCH = "application/cloudevents-batch+json"
 
+EventSequence = Annotated[int, Field(strict=True, ge=0, le=2**53 - 1, description="The bin's own count of its events")]
 EventId = Annotated[str, StringConstraints(pattern=visible(1, 64))]
 CredentialValue = Annotated[str, StringConstraints(pattern=visible(4, 64))]
 BinSource = Annotated[str, StringConstraints(pattern=BIN_SOURCE)]
@@ -67,7 +68,7 @@ class Credential(TypedDict):
 class WeighEventData(TypedDict):
     """One drop, weighed by a bin."""
 
-    sequence: Annotated[int, Field(strict=True, ge=0, le=2**53 - 1, description="The bin's own count of its events")]
+    sequence: EventSequence
     material: MaterialId
     weight_grams: Grams
     credential: NotRequired[Credential]

@@ -49,13 +49,17 @@ from service.settlement import routes as settlement
 from service.webhooks import routes as webhooks
 from service.webhooks.delivering import deliver_forever
 from service.webhooks.sending import DELIVERY_THREADS, REGISTRATION_THREADS, Resolver, open_session
-from service.weighing import crediting, intake, pricing, rules
+from service.weighing import clearance_routes, crediting, intake, pricing, rules
 from service.weighing import routes as weighing
+from service.weighing.clearance_deciding import PendingClearance, SettledClearance
+from service.weighing.clearances import ClearanceIntake
+from service.weighing.clearing import Clearing
 from service.weighing.pending import NotActive, PendingEvent, Settled
 
 GC_ALLOCATIONS = 50_000
 ROUTES = (
     weighing.routes,
+    clearance_routes.routes,
     telemetry_routes.routes,
     fleet.routes,
     operator_routes.routes,
@@ -114,6 +118,9 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         app[telemetry_routes.TELEMETRY] = TelemetryIntake(
             telemetry, settings.telemetry_future_seconds_max, settings.telemetry_retention_days
         )
+        clearing = Clearing(command_writers, lambda: reference.rules, settings.business_timezone)
+        clearances = await stack.enter_async_context(_group_commit_of_clearances(app, settings, clearing))
+        app[clearance_routes.CLEARANCES] = ClearanceIntake(clearances, reference, settings.event_age_days_max)
         app[adjustments.RELEASE] = redeeming.release_due
         app[settlement.WRITING] = asyncio.Semaphore(settlement.WRITING_MAX)
         app[settlement.REPORTING] = asyncio.Semaphore(settlement.REPORTING_MAX)
@@ -138,6 +145,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
             "weigh_events": lambda: events.queued_items,
             "redemptions": lambda: commands.queued_items,
             "telemetry": lambda: telemetry.queued_items,
+            "clearances": lambda: clearances.queued_items,
         }
         pools: dict[str, Callable[[], tuple[int, int]]] = {
             "engine": lambda: engine_use(engine),
@@ -211,6 +219,24 @@ def _group_commit_of_telemetry(app: web.Application, settings: Settings, writers
         is_poison=is_poison,
         is_retryable=is_retryable,
         observer=app[keys.METRICS].group_commit("telemetry"),
+    )
+
+
+def _group_commit_of_clearances(
+    app: web.Application, settings: Settings, clearing: Clearing
+) -> GroupCommit[PendingClearance, SettledClearance | NotActive]:
+    return GroupCommit(
+        clearing.commit,
+        limits=Limits(
+            # One: a bin tells of three a day, and two would wait for each other's bins.
+            writers=1,
+            batch_items_max=settings.groupcommit_batch_items_max,
+            queue_items_max=settings.groupcommit_queue_items_max,
+            retry_seconds_max=settings.groupcommit_retry_seconds_max,
+        ),
+        is_poison=is_poison,
+        is_retryable=is_retryable,
+        observer=app[keys.METRICS].group_commit("clearances"),
     )
 
 

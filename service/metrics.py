@@ -24,6 +24,7 @@ BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 250, 500)
 SKEW_BUCKETS = (-240.0, -60.0, -15.0, -5.0, -1.0, 1.0, 5.0, 15.0, 60.0, 240.0)
 SAMPLE_INTERVAL_SECONDS = 0.25
 UNMATCHED = "unmatched"
+NO_CODE = "none"
 
 
 class Metrics:
@@ -48,6 +49,12 @@ class Metrics:
         )
         self._telemetry = Counter(
             "tanbi_telemetry_events", "Telemetry events answered, by outcome", ["outcome"], registry=self.registry
+        )
+        self._clearances = Counter(
+            "tanbi_clearances",
+            "Clearances answered, by outcome and by what is doubtful about them or why they were not recorded",
+            ["outcome", "code"],
+            registry=self.registry,
         )
         self._skew = Histogram(
             "tanbi_bin_clock_skew_seconds",
@@ -91,6 +98,7 @@ class Metrics:
         }
         for outcome in ("recorded", "rejected"):
             self._telemetry.labels(outcome)
+        self._clearances.labels("recorded", NO_CODE)
         # From 0 on: a rate does not see the step to a first value.
         self._redemptions.labels("captured")
         for outcome in ("failed", "gone"):
@@ -130,6 +138,10 @@ class Metrics:
     def count_telemetry(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
         for outcome, times in Counts(outcome["outcome"] for outcome in outcomes).items():
             self._telemetry.labels(outcome).inc(times)
+
+    def count_clearances(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
+        for outcome in outcomes:
+            self._clearances.labels(outcome["outcome"], outcome.get("code", NO_CODE)).inc()
 
     def note_skew(self, bin_id: str, seconds: int) -> None:
         """How far a bin's clock was behind when it signed a request that was accepted; below 0 is ahead.

@@ -107,7 +107,7 @@ def of_this_world(body: Any, live: Live) -> Any:
             "source": "/bins/NK-0001",
             "time": datetime.now(UTC).isoformat(),
         }
-        if "weight_grams" in body.get("data", {}):
+        if body.get("data", {}).keys() & {"weight_grams", "mass_before_grams"}:
             known["data"] = {**body["data"], "material": "paper"}
     elif body.keys() & {"claim_code", "keyid", "site_id"}:
         known = live.bins.named_in(body)

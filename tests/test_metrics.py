@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from service.metrics import Metrics
 from service.secrets import Keyring
 from service.settings import Settings
 from tests.fleet.telling import telemetry, tell
+from tests.weighing.emptying import TellingBin
 from tests.world import CARD, World, add_shop, build_world, open_session, post, weigh_event
 
 Client = TestClient[Any, Any]
@@ -75,6 +77,24 @@ async def test_events_are_counted_by_outcome(world: World, client: Client) -> No
         if sample.name == "tanbi_weigh_events_total"
     } == {"credited": 1, "duplicate": 1, "unclaimed": 1, "rejected": 1, "conflict": 0, "held": 0}
     assert sampled(families, "tanbi_groupcommit_batch_size_sum", queue="weigh_events") == 4
+
+
+async def test_clearances_are_counted_by_outcome_and_code(world: World, client: Client) -> None:
+    telling = TellingBin(client, world.hmac, datetime.now(UTC) - timedelta(days=1))
+    first = telling.emptied(1, 500)
+    await telling.tell(first, first, telling.emptied(2, 0, material="gold"), telling.emptied(1, 0))
+    families = await scrape(client)
+    counted = {
+        (sample.labels["outcome"], sample.labels["code"]): sample.value
+        for sample in families["tanbi_clearances"].samples
+    }
+    assert counted == {
+        ("recorded", "none"): 1,
+        ("duplicate", "none"): 1,
+        ("rejected", "unknown_material"): 1,
+        ("recorded", "sequence_reused"): 1,
+    }
+    assert sampled(families, "tanbi_groupcommit_batch_size_count", queue="clearances") == 1
 
 
 async def test_telemetry_and_the_skew_of_bins_clocks_are_counted(world: World, client: Client) -> None:

@@ -7,7 +7,11 @@ from typing import Final
 
 ROOT: Final = "tanbi/v1/bins"
 # The last level of a topic, and the path that its bin signs for.
-PATHS: Final[Mapping[str, str]] = {"weigh-events": "/v1/weigh-events", "telemetry": "/v1/telemetry"}
+PATHS: Final[Mapping[str, str]] = {
+    "weigh-events": "/v1/weigh-events",
+    "telemetry": "/v1/telemetry",
+    "clearances": "/v1/clearances",
+}
 # Bridges that share one group are each given a part of the messages.
 GROUP: Final = "tanbi"
 BIN_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")

@@ -9,9 +9,6 @@ HOUR_SECONDS: Final = 3600
 # Three days: as long as a bin may be offline and still be held against its rates.
 HOURS_MAX: Final = 72
 
-# More than any bin has; a material that there is not has a box too, until it is pushed out.
-BOXES_MAX: Final = 16
-
 # One box, by material, as a list because it is stored as JSON:
 #   [epoch, sequence, mass_grams, content_grams, permissible_grams, emptied_sequence]
 # of its newest event by sequence, and what the box weighed after it (null: not told). `content_grams` is what was left
@@ -113,7 +110,7 @@ class BinMemory:
         box = self.boxes.get(material_id)
         if box is None or box[EPOCH] < epoch:
             # How many drops the end of the last count had, nobody knows.
-            self._begin(material_id, [epoch, sequence, mass_after, None, None, None])
+            self.boxes[material_id] = [epoch, sequence, mass_after, None, None, None]
         elif box[EPOCH] == epoch:
             if weight_grams is None:
                 box[CONTENT] = box[PERMISSIBLE] = box[EMPTIED] = None
@@ -144,15 +141,10 @@ class BinMemory:
         """The box's account is closed, and a new one begins. `error_grams`: by how much `mass_after` may err."""
         box = self.boxes.get(material_id)
         if box is None or (box[EPOCH], box[SEQUENCE]) < (epoch, sequence):
-            self._begin(material_id, [epoch, sequence, mass_after, mass_after, error_grams, sequence])
+            self.boxes[material_id] = [epoch, sequence, mass_after, mass_after, error_grams, sequence]
         elif box[EPOCH] == epoch and box[EMPTIED] is not None and box[EMPTIED] < sequence:
             # A late one: which of the drops that were counted came before it, nobody knows.
             box[CONTENT] = box[PERMISSIBLE] = box[EMPTIED] = None
-
-    def _begin(self, material_id: str, box: Box) -> None:
-        self.boxes[material_id] = box
-        if len(self.boxes) > BOXES_MAX:
-            del self.boxes[min(self.boxes, key=lambda each: (self.boxes[each][EPOCH], self.boxes[each][SEQUENCE]))]
 
     def hour(self, at: float) -> list[int]:
         """[drops, grams] of the hour of `at`, to be raised; of one before the newest 72 nothing is remembered."""

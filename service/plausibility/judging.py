@@ -93,12 +93,19 @@ def judge(
 
 
 def judge_clearance(
-    clearance: Clearance, now: float, facts: BinFacts, memory: BinMemory, rules: RuleSet
+    clearance: Clearance,
+    now: float,
+    facts: BinFacts,
+    memory: BinMemory,
+    rules: RuleSet,
+    *,
+    doubt: Finding | None = None,
 ) -> ClearanceVerdict:
     """As `judge`, of an emptying: it takes the next number of the bin's count, closes the box's account and begins
-    another."""
-    findings: list[Finding] = []
+    another, whatever the rules say of it: nobody can fill the box again."""
+    findings = [] if doubt is None else [doubt]
     trusted = _trust(clearance.occurred_at, clearance.clock_skew_seconds, now, facts, findings)
+    trusted = trusted and (doubt is None or doubt.code not in OF_CLOCKS)
     epoch = _place(clearance.sequence, clearance.occurred_at if trusted else None, now, memory, findings)
     if epoch is None:
         memory.mistrust(clearance.material_id)

@@ -240,12 +240,13 @@ LABELS: Final = {code.value: code for code in OutcomeCode}
 
 def for_operators(code: str, figures: Mapping[str, int], language: Language) -> str:
     """What was found, with its figures; of a code that this release does not know, the code."""
-    if code not in WORDS:
+    if code not in LABELS:
         return code
-    told = [each for each in WORDS[code][language].operators if named_figures(each) <= figures.keys()]
+    sentences = WORDS[code][language].operators if code in WORDS else ()
+    told = [each for each in sentences if named_figures(each) <= figures.keys()]
     if told:
         return (" " if language == "en" else "").join(each.format_map(figures) for each in told)
-    # Of an event that was held before the figures were kept.
+    # What was rejected for its form, or held before the figures were kept.
     return LABELS[code].label_zh if language == "zh" else LABELS[code].label
 
 

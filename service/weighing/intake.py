@@ -112,18 +112,19 @@ def _settled(event: PendingEvent, result: Settled | NotActive | Poisoned) -> Out
     if isinstance(result, NotActive):
         raise BinSuspended
     if isinstance(result, Poisoned):
-        return {"id": event.event_id, "outcome": Outcome.REJECTED.value, **_reason(OutcomeCode.UNSTORABLE)}
+        return {"id": event.event_id, "outcome": Outcome.REJECTED.value, **reason(OutcomeCode.UNSTORABLE)}
     outcome: OutcomeJson = {"id": event.event_id, "outcome": result.outcome.value}
     if result.outcome is not Outcome.REJECTED:
         outcome["coins"] = result.coins
     if result.balance_coins is not None:
         outcome["balance_coins"] = result.balance_coins
     if result.code is not None:
-        outcome |= _reason(result.code)
+        outcome |= reason(result.code)
         if (pointer := POINTERS.get(result.code)) is not None and result.outcome is Outcome.REJECTED:
-            outcome["errors"] = [{"pointer": pointer, **_reason(result.code)}]
+            outcome["errors"] = [{"pointer": pointer, **reason(result.code)}]
     return outcome
 
 
-def _reason(code: OutcomeCode) -> dict[str, str]:
+def reason(code: OutcomeCode) -> dict[str, str]:
+    """A code with what to do about it, as an outcome has them."""
     return {"code": code.value, "detail": code.meaning}

@@ -44,9 +44,14 @@ def doubt_of(
         return OutcomeCode.UNKNOWN_MATERIAL
     if data["weight_grams"] > bounds.weight_grams_max:
         return OutcomeCode.WEIGHT_OUT_OF_RANGE
+    return doubt_of_time(occurred_at, now, bounds.age_days_max)
+
+
+def doubt_of_time(occurred_at: float, now: float, age_days_max: int) -> OutcomeCode | None:
+    """Why the time of an event cannot be believed whatever the rules say; None for nothing. Times are Unix seconds."""
     if not EARLIEST <= occurred_at < LATEST:
         return OutcomeCode.TIME_OUT_OF_RANGE
-    if occurred_at < now - bounds.age_days_max * DAY_SECONDS:
+    if occurred_at < now - age_days_max * DAY_SECONDS:
         return OutcomeCode.TIME_TOO_OLD
     return None
 

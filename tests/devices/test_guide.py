@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from schemas.clearances import ClearanceData, ClearanceOutcome, clearance_adapter
 from schemas.outcome_codes import OutcomeCode
 from schemas.signatures import TOLERANCE_SECONDS
 from schemas.telemetry import TelemetryCode, TelemetryData, TelemetryOutcome, telemetry_adapter
@@ -15,6 +16,7 @@ from service.app import ENDPOINTS
 from service.bridge.topics import PATHS, ROOT
 from service.docs.routes import application_document
 from service.errors import MethodNotAllowed, NotFound
+from service.plausibility.rules import RULES
 from service.problem_kinds import every_problem_kind
 from service.routing import Endpoint
 from service.settings import Settings
@@ -28,6 +30,8 @@ DOCUMENT = application_document(ENDPOINTS)
 STATUS = {kind.code: kind.status for kind in every_problem_kind()}
 # A claim is not signed by a bin that is known: its key is made by it.
 BINS = [endpoint for endpoint in ENDPOINTS if "bin" in endpoint.callers or endpoint.path == "/v1/bins/claim"]
+OF_CLEARANCES = {rule.code for rule in RULES.values() if rule.of == "clearance"}
+GUARDS = {"time_in_future", "time_before_visit", "time_too_old", "sequence_reused"}
 # Of any path, so of none in the document.
 OF_ANY_PATH = {NotFound.code, MethodNotAllowed.code}
 
@@ -105,7 +109,18 @@ def outcomes(heading: str) -> tuple[set[str], list[tuple[str, str]]]:
 
 
 def test_the_page_tells_of_every_outcome_of_a_weigh_event_and_its_codes() -> None:
-    assert outcomes("To a weigh event") == (set(Outcome), sorted((code.outcome, code.value) for code in OutcomeCode))
+    codes = sorted((code.outcome, code.value) for code in OutcomeCode if code not in OF_CLEARANCES)
+    assert outcomes("To a weigh event") == (set(Outcome), codes)
+
+
+def test_the_page_tells_of_every_outcome_of_an_emptying_and_of_what_may_be_doubtful_about_it() -> None:
+    told, codes = outcomes("To an emptying")
+    assert told == set(ClearanceOutcome)
+    recorded = {code for outcome, code in codes if outcome == ClearanceOutcome.RECORDED}
+    # The guards that hold a drop, and the rules of emptyings.
+    assert recorded == {code.value for code in OutcomeCode if code in GUARDS | OF_CLEARANCES}
+    by_value = {code.value: code for code in OutcomeCode}
+    assert all(by_value[code].outcome == outcome for outcome, code in codes if code not in recorded)
 
 
 def test_the_page_tells_of_every_outcome_of_telemetry_and_its_codes() -> None:
@@ -116,8 +131,9 @@ def test_the_page_tells_of_every_outcome_of_telemetry_and_its_codes() -> None:
 
 
 def test_the_events_of_the_page_are_events() -> None:
-    drop, telemetry = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    drop, emptying, telemetry = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     assert set(weigh_event_adapter.validate_json(drop)["data"]) == set(WeighEventData.__annotations__)
+    assert set(clearance_adapter.validate_json(emptying)["data"]) == set(ClearanceData.__annotations__)
     assert set(telemetry_adapter.validate_json(telemetry)["data"]) == set(TelemetryData.__annotations__)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.plausibility.bin_memory import BOXES_MAX, HOURS_MAX, BinMemory
+from service.plausibility.bin_memory import HOURS_MAX, BinMemory
 from service.plausibility.drop import BinFacts, Drop, Verdict
 from service.plausibility.judging import Clearance, ClearanceVerdict, judge, judge_clearance
 from service.plausibility.permissible import permissible_error
@@ -216,15 +216,6 @@ def test_an_honest_bin_is_never_doubted(events: list[tuple[str, int | None]], ra
         else:
             true[material] += grams
             assert of.drop(sequence, read(grams), read(true[material]), material).action == "credit"
-
-
-def test_a_bin_that_names_ever_new_materials_has_so_many_boxes_the_newest() -> None:
-    of = Bin()
-    for sequence in range(1, BOXES_MAX + 4):
-        of.drop(sequence, 1000, 1000, f"m{sequence}")
-    of.empty(BOXES_MAX + 4, 1000, 0, "m4")
-    of.empty(BOXES_MAX + 5, 1000, 0, "paper")
-    assert of.memory.boxes.keys() == {"m4", "paper", *(f"m{number}" for number in range(6, BOXES_MAX + 4))}
 
 
 def test_only_the_newest_hours_are_kept() -> None:
