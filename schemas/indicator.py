@@ -147,6 +147,9 @@ class Coverage(Answer):
     days_with_bin_volume: int
     sites: int
     sites_with_bin_volume: int
+    bin_held_grams: int = Field(
+        description="What bins have weighed and no operator has decided on yet: among none of the masses"
+    )
 
 
 class Target(Answer):

@@ -37,15 +37,15 @@ FROM above JOIN target ON target.area_id = above.id
 ORDER BY distance, target.year
 """)
 
+# Of a day on which all is held nothing is known yet.
 BIN_VOLUME = sa.text("""
-SELECT coalesce(sum(volume.grams), 0)::bigint AS grams, count(DISTINCT volume.day) AS days,
-       count(DISTINCT volume.site_id) AS sites_with_volume,
+SELECT coalesce(sum(volume.grams), 0)::bigint AS grams, coalesce(sum(volume.held_grams), 0)::bigint AS held_grams,
+       count(DISTINCT volume.day) FILTER (WHERE volume.drops > 0) AS days,
+       count(DISTINCT volume.site_id) FILTER (WHERE volume.drops > 0) AS sites_with_volume,
        (SELECT count(*) FROM site WHERE area_id = ANY (:area_ids)) AS sites
 FROM volume
 JOIN site ON site.id = volume.site_id
 WHERE site.area_id = ANY (:area_ids) AND volume.day BETWEEN :first_day AND :last_day AND volume.source = 'bin'
-  -- Of a day on which all is held nothing is known yet.
-  AND volume.drops > 0
 """)
 
 
@@ -99,7 +99,7 @@ async def latest_inputs(connection: AsyncConnection, year: int, area_ids: Sequen
 async def bin_volume(
     connection: AsyncConnection, area_ids: Sequence[str], first_day: date, last_day: date
 ) -> sa.Row[Any]:
-    """What bins in these areas weighed: grams, days and sites_with_volume, and how many sites there are."""
+    """What bins in these areas weighed: grams, held_grams, days and sites_with_volume, and how many sites there are."""
     return (
         await connection.execute(BIN_VOLUME, {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day})
     ).one()

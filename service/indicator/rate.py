@@ -76,6 +76,7 @@ async def recycling_rate(
             days_with_bin_volume=bins.days,
             sites=bins.sites,
             sites_with_bin_volume=bins.sites_with_volume,
+            bin_held_grams=bins.held_grams,
         ),
         target=_target(await queries.targets_upwards(connection, area_id), period.year),
         missing=[entry.kind for entry in covered if entry.areas_missing],

@@ -73,6 +73,17 @@ async def test_a_year_by_hand(connection: AsyncConnection) -> None:
     assert (found.coverage.first_day, found.coverage.last_day) == (date(2025, 1, 1), date(2025, 12, 31))
     assert (found.coverage.days, found.coverage.days_with_bin_volume) == (365, 1)
     assert (found.coverage.sites, found.coverage.sites_with_bin_volume) == (3, 1)
+    assert found.coverage.bin_held_grams == 0
+
+
+async def test_what_is_held_is_among_no_mass_and_told_beside_them(connection: AsyncConnection) -> None:
+    await weigh(connection, date(2025, 3, 1), 7)
+    held = {"grams": 0, "drops": 0, "held_grams": 5, "held_drops": 1}
+    day = {"day": date(2025, 3, 2), "site_id": "site-2", "material_id": "paper", "source": "bin"}
+    await connection.execute(sa.insert(volume).values(**day, **held))
+    found = await rate(connection)
+    assert (found.inputs.recovered_grams, found.coverage.bin_held_grams) == (7, 5)
+    assert (found.coverage.days_with_bin_volume, found.coverage.sites_with_bin_volume) == (1, 1)
 
 
 async def test_with_no_c_the_rate_is_null_and_says_why(connection: AsyncConnection) -> None:
