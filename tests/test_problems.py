@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.adjustments import AdjustmentRequest
-from schemas.cursors import CURSOR_PATTERN, MOMENT_CURSOR_PATTERN, STATEMENT_CURSOR_PATTERN
+from schemas.cursors import BIN_CURSOR_PATTERN, CURSOR_PATTERN, MOMENT_CURSOR_PATTERN, STATEMENT_CURSOR_PATTERN
 from schemas.offers import CURSOR_PATTERN as OFFER_CURSOR_PATTERN
 from schemas.offers import OfferChange
 from schemas.patterns import EXPECTED, RFC_3339
@@ -234,7 +234,13 @@ def test_every_form_that_a_text_must_have_has_its_words() -> None:
     ]
     schemas = json.dumps([form.json_schema() for form in forms])
     # A cursor is read by a validator of its own, which says what is wrong.
-    cursors = {CURSOR_PATTERN, MOMENT_CURSOR_PATTERN, STATEMENT_CURSOR_PATTERN, f"^{OFFER_CURSOR_PATTERN}$"}
+    cursors = {
+        BIN_CURSOR_PATTERN,
+        CURSOR_PATTERN,
+        MOMENT_CURSOR_PATTERN,
+        STATEMENT_CURSOR_PATTERN,
+        f"^{OFFER_CURSOR_PATTERN}$",
+    }
     patterns = {json.loads(found) for found in re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', schemas)}
     assert patterns - cursors == EXPECTED.keys() - {RFC_3339}
 

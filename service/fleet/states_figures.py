@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.fleet import BinLifeState
 from service.fleet.alarms import AlarmKind
+from service.fleet.gaps import count_open_gaps
 from service.fleet.states_queries import Limits, count_bins, count_open_alarms
 
 # Of the literal that is annotated.
@@ -24,6 +25,7 @@ class FleetFigures:
     offline: int
     wanting_emptying: int
     open_alarms: Mapping[str, int]
+    open_gaps: int
 
     def families(self) -> Iterable[Metric]:
         """As Prometheus is told."""
@@ -39,6 +41,9 @@ class FleetFigures:
         for kind, count in self.open_alarms.items():
             alarms.add_metric([kind], count)
         yield alarms
+        yield GaugeMetricFamily(
+            "tanbi_sequence_gaps_open", "Gaps in the counts of bins that are open", value=self.open_gaps
+        )
 
 
 async def read_fleet_figures(connection: AsyncConnection, limits: Limits) -> FleetFigures:
@@ -49,4 +54,5 @@ async def read_fleet_figures(connection: AsyncConnection, limits: Limits) -> Fle
         offline=sum(row.offline for row in found.values()),
         wanting_emptying=sum(row.wanting_emptying for row in found.values()),
         open_alarms={kind.value: open_alarms.get(kind, 0) for kind in AlarmKind},
+        open_gaps=await count_open_gaps(connection),
     )

@@ -13,9 +13,11 @@ from schemas.bin_states import (
     TelemetryHistory,
     TelemetryQuery,
 )
+from schemas.gaps import GapsQuery, SequenceGaps
 from schemas.patterns import PARTNER_ID
 from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
 from service.errors import BinUnknown, DatabaseUnavailable, Forbidden, TokenInvalid, ValidationFailed
+from service.fleet.gaps import list_gaps
 from service.fleet.states import limits_of, list_alarms, list_states, list_telemetry, read_state
 from service.keys import ENGINE, SETTINGS
 from service.routing import JSON_CONTENT_TYPE, Routes, json_response, read_query
@@ -97,6 +99,24 @@ async def get_alarms(request: web.Request) -> web.Response:
     async with request.app[ENGINE].connect() as connection:
         await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
         return json_response(await list_alarms(connection, query))
+
+
+@routes.route(
+    "GET",
+    "/v1/gaps",
+    summary="Events of bins that never came",
+    caller="operator",
+    query=GapsQuery,
+    answers={200: SequenceGaps},
+    problems=(*READ_PROBLEMS, ValidationFailed),
+)
+async def get_gaps(request: web.Request) -> web.Response:
+    """Each bin numbers its events; what is missing of its count is a gap until it comes late. Newest first."""
+    token = bearer_token(request)
+    query = read_query(request, GapsQuery)
+    async with request.app[ENGINE].connect() as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+        return json_response(await list_gaps(connection, query))
 
 
 def _bin_id(request: web.Request) -> str:

@@ -8,6 +8,8 @@ import typer
 
 from schemas.bin_states import PAGE_LIMIT_MAX, AlarmFilter, AlarmKindName, AlarmsQuery, BinsQuery
 from schemas.fleet import BinLifeState
+from schemas.gaps import GapsQuery
+from service.fleet.gaps import list_gaps
 from service.fleet.states import limits_of, list_alarms, list_states, read_state
 from service.managing.bins import BinArgument, CursorOption, bin_app
 from service.managing.running import DataOption, city_zone, console, in_transaction, listing, moment, typed
@@ -78,6 +80,34 @@ def bin_show(bin_id: BinArgument, data: DataOption = None) -> None:
     """Print all that is known of a bin, as JSON: its state, its open alarms, its scale."""
     found = in_transaction(data, lambda connection, settings: read_state(connection, bin_id, limits_of(settings)))
     typer.echo(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+
+
+@bin_app.command("gaps")
+def bin_gaps(
+    bin_id: Annotated[str | None, typer.Argument(help="Of this bin; without, of all.")] = None,
+    over: Annotated[bool, typer.Option("--over", help="Those that are over, instead of those that are open.")] = False,
+    cursor: CursorOption = None,
+    data: DataOption = None,
+) -> None:
+    """Show which numbers of bins' counts never came, and since when they are missing; newest first."""
+    query = typed(GapsQuery, {"bin": bin_id, "open": not over, "cursor": cursor, "limit": PAGE_LIMIT_MAX})
+    page = in_transaction(data, lambda connection, _: list_gaps(connection, query))
+    zone = city_zone()
+    table = listing("Bin", "Site", "Count", "From", "To", "Missing", "Since", "Before", "Over")
+    for gap in page.gaps:
+        over_at = "given up" if gap.given_up else moment(gap.closed_at, zone)
+        numbers = (gap.epoch, gap.first_sequence, gap.last_sequence, gap.missing)
+        table.add_row(
+            gap.bin_id,
+            gap.site_id,
+            *map(str, numbers),
+            moment(gap.missing_since, zone),
+            moment(gap.before, zone),
+            over_at,
+        )
+    console.print(table)
+    if page.next_cursor is not None:
+        console.print(f"More: --cursor {page.next_cursor}")
 
 
 @alarm_app.command("list")

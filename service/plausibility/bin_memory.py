@@ -147,11 +147,15 @@ class BinMemory:
             box[CONTENT] = box[PERMISSIBLE] = box[EMPTIED] = None
 
     def hour(self, at: float) -> list[int]:
-        """[drops, grams] of the hour of `at`, to be raised; of one before the newest 72 nothing is remembered."""
-        hour = str(int(at) // HOUR_SECONDS)
-        known = self.hours.get(hour)
+        """[drops, grams] of the hour of `at`, to be raised. What lies before the newest 72 that are remembered counts
+        with the oldest of them: a burst does not become probable by being dated back."""
+        hour = int(at) // HOUR_SECONDS
+        known = self.hours.get(str(hour))
         if known is None:
-            known = self.hours[hour] = [0, 0]
-            if len(self.hours) > HOURS_MAX:
-                del self.hours[min(self.hours, key=int)]
+            if len(self.hours) >= HOURS_MAX:
+                oldest = min(self.hours, key=int)
+                if hour < int(oldest):
+                    return self.hours[oldest]
+                del self.hours[oldest]
+            known = self.hours[str(hour)] = [0, 0]
         return known

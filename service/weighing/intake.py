@@ -118,7 +118,8 @@ def _settled(event: PendingEvent, result: Settled | NotActive | Poisoned) -> Out
         outcome["coins"] = result.coins
     if result.balance_coins is not None:
         outcome["balance_coins"] = result.balance_coins
-    if result.code is not None:
+    # Of what is credited and only noted, the bin has nothing to hear.
+    if result.code is not None and result.outcome not in (Outcome.CREDITED, Outcome.UNCLAIMED):
         outcome |= reason(result.code)
         if (pointer := POINTERS.get(result.code)) is not None and result.outcome is Outcome.REJECTED:
             outcome["errors"] = [{"pointer": pointer, **reason(result.code)}]

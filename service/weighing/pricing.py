@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from schemas.outcome_codes import OutcomeCode
 from schemas.weigh_events import Outcome, PricedEvent, RuleFinding, WeighEvent
 from service.cloud_events import Invalid
 from service.db import Writers
@@ -17,6 +18,9 @@ from service.weighing.pending import NotActive, PendingEvent
 
 # Whoever asks what would be must not take the connections of those who post.
 PRICING_MAX: Final = 2
+OF_ACCOUNTS: Final = frozenset(
+    code.value for code in (OutcomeCode.DAY_DROPS, OutcomeCode.DAY_GRAMS, OutcomeCode.DAY_COINS)
+)
 
 
 class Pricing:
@@ -37,7 +41,9 @@ class Pricing:
         """
         pending, outcomes = self._intake.prepare(bin_id, events, clock_skew_seconds)
         made = await self._decide(pending) if pending else Decisions()
-        decided = iter(_priced(event, made, place) for place, event in enumerate(pending))
+        # What an account brought on a day, at whatever bins, is no bin's business.
+        untold = OF_ACCOUNTS if bin_id is not None else frozenset()
+        decided = iter(_priced(event, made, place, untold) for place, event in enumerate(pending))
         return [next(decided) if outcome is None else _invalid(outcome) for outcome in outcomes]
 
     async def _decide(self, pending: Sequence[PendingEvent]) -> Decisions:
@@ -53,18 +59,23 @@ def _invalid(outcome: OutcomeJson) -> PricedEvent:
     return PricedEvent(**outcome, findings=[])
 
 
-def _priced(event: PendingEvent, made: Decisions, place: int) -> PricedEvent:
+def _priced(event: PendingEvent, made: Decisions, place: int, untold: frozenset[str]) -> PricedEvent:
     told = made.told[place]
     if isinstance(told, NotActive):
         raise BinSuspended
-    earns = told.outcome in (Outcome.CREDITED, Outcome.UNCLAIMED, Outcome.HELD)
+    credited = told.outcome in (Outcome.CREDITED, Outcome.UNCLAIMED)
+    # Of what is only noted the findings tell.
+    code = None if credited else told.code
     return PricedEvent(
         id=event.event_id,
         outcome=told.outcome,
-        coins=event.coins if earns else told.coins,
-        code=told.code,
-        detail=None if told.code is None else told.code.meaning,
-        findings=[_in_words(each) for each in made.findings.get(event[:2], ())] if told.fresh else [],
+        coins=event.coins if credited or told.outcome is Outcome.HELD else told.coins,
+        code=code,
+        detail=None if code is None else code.meaning,
+        findings=[
+            _in_words(each._replace(figures={}) if each.code in untold else each)
+            for each in (made.findings.get(event[:2], ()) if told.fresh else ())
+        ],
     )
 
 

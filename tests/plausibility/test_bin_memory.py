@@ -223,8 +223,8 @@ def test_only_the_newest_hours_are_kept() -> None:
     for hour in range(HOURS_MAX + 5):
         memory.hour(3600.0 * hour)[0] += 1
     assert (len(memory.hours), min(memory.hours, key=int), memory.hour(3600.0 * 5)) == (HOURS_MAX, "5", [1, 0])
-    # One from before them is judged by itself.
-    assert memory.hour(0.0) == [0, 0]
+    # One from before them is judged with the oldest.
+    assert memory.hour(0.0) == [1, 0]
     assert len(memory.hours) == HOURS_MAX
 
 
@@ -243,3 +243,15 @@ def test_the_database_hears_of_gaps_what_changed() -> None:
     assert memory.closed == [8]
     assert memory.opened == [(0, 2, 2, at(3)), (0, 10, 11, at(12))]
     assert memory.as_columns().gaps_open == 3
+
+
+def test_what_lies_before_the_hours_that_are_remembered_counts_with_the_oldest() -> None:
+    memory = BinMemory(0, None, None, (), {}, {str(hour): [1, 1000] for hour in range(100, 100 + HOURS_MAX)})
+    for drops in range(1, 4):
+        oldest = memory.hour(3600.0 * (50 + drops))
+        assert oldest == [drops, 1000]
+        oldest[0] += 1
+    assert len(memory.hours) == HOURS_MAX
+    assert memory.hour(3600.0 * 1000) == [0, 0]
+    assert len(memory.hours) == HOURS_MAX
+    assert "100" not in memory.hours

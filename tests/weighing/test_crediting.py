@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -25,6 +26,7 @@ from service.tables import (
     bin_,
     bin_placement,
     credential,
+    held_event,
     hold,
     resident,
     transfer,
@@ -379,3 +381,14 @@ async def test_a_drop_of_before_the_cards_owner_is_not_theirs_however_late_it_ar
     assert await credited(pending("before", card)) == [Settled(Outcome.UNCLAIMED, 0, None)]
     later = pending("after", card)._replace(occurred_at=OCCURRED_AT + 1)
     assert await credited(later) == [Settled(Outcome.CREDITED, 125, 125)]
+
+
+async def test_a_drop_of_a_wrong_clock_is_shown_to_whose_card_it_was(
+    credited: Credit, world: World, card: bytes, engine: AsyncEngine, admin_engine: AsyncEngine
+) -> None:
+    async with transaction(admin_engine) as connection:
+        await connection.execute(sa.update(credential).values(counts_from=sa.func.now() - timedelta(days=30)))
+    of_1970 = pending("a", card)._replace(occurred_at=60.0, doubt=OutcomeCode.TIME_TOO_OLD)
+    assert await credited(of_1970) == [Settled(Outcome.HELD, 0, None, OutcomeCode.TIME_TOO_OLD)]
+    assert await rows(engine, held_event.c.resident_id) == [(world.resident_id,)]
+    assert await rows(engine, weigh_event.c.resident_id) == [(None,)]

@@ -93,6 +93,8 @@ async def test_the_price_is_what_posting_then_comes_to_and_asking_changes_nothin
     [decided] = priced[3]["findings"]
     assert (decided["code"], decided["action"]) == ("day_drops", "hold")
     assert decided["sentence"] != decided["sentence_en"]
+    # What the account brought elsewhere is not the bin's to know.
+    assert decided["figures"] == {}
     # Those that are there by now are told as they would be.
     again = (await (await post(ruled, world.hmac, events, path=PRICE)).json())["priced"]
     assert [(each["outcome"], each["findings"]) for each in again[:2]] == [("rejected", []), ("duplicate", [])]
