@@ -27,7 +27,7 @@ from tests.world import World, add_shop, adjust, build_world, open_session, post
 
 TODAY = date(2026, 11, 20)
 LIMITS = Limits(timedelta(minutes=15), emptying_percent=80)
-NO_FLEET = FleetFigures({}, 0, 0, {})
+NO_FLEET = FleetFigures({}, 0, 0, {}, 0)
 NO_REVIEWS = ReviewFigures({}, 0.0)
 
 
