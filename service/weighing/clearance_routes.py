@@ -27,8 +27,9 @@ from service.keys import ENGINE, METRICS, REFERENCE, SETTINGS
 from service.routing import JSON_CONTENT_TYPE, Routes, json_response, read_body, read_query
 from service.weighing import clearance_reading
 from service.weighing.clearances import ClearanceIntake, read_clearances
-from service.weighing.routes import CONTENT_TYPES, JSON_HEADERS
 
+CONTENT_TYPES = (CONTENT_TYPE_EVENT, CONTENT_TYPE_BATCH, JSON_CONTENT_TYPE)
+JSON_HEADERS = {"Content-Type": JSON_CONTENT_TYPE}
 CLEARANCES = web.AppKey("clearances", ClearanceIntake)
 
 routes = Routes("weighing")
