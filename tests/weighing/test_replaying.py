@@ -230,7 +230,8 @@ async def test_a_drop_that_was_claimed_counts_on_its_day_only_from_then_on(
     people: dict[str, int], engine: AsyncEngine, writers: Writers
 ) -> None:
     crediting = await put_in_force(engine, {"day_drops": ("hold", {"resident": 2, "trader": None})})
-    await happen(crediting, writers, [[drop(number, card="late")] for number in (1, 2)])
+    # The last of the three came before the others were anybody's, and is not held for them.
+    await happen(crediting, writers, [[drop(1, card="late")], [drop(2, card="late")], [drop(10)]])
     async with transaction(engine) as connection:
         await connection.execute(
             sa.insert(credential).values(
@@ -239,15 +240,38 @@ async def test_a_drop_that_was_claimed_counts_on_its_day_only_from_then_on(
         )
         terms = Terms(timedelta(days=30), ZONE, demo=False, rules=crediting.rules())
         await claim_waiting(connection, [digest("late")], terms)
-    await happen(crediting, writers, [[drop(3, card="late")], [drop(4)]])
+    await happen(crediting, writers, [[drop(11, card="late")], [drop(12)]])
     found = await replayed(engine, {"day_drops": {"parameters": {"resident": 3}}})
     assert found.unlike.sums == {}
-    # Two were claimed, so one more is credited where three are, and the fourth is held by either.
+    # One of the two was claimed, so one more is credited where three are, and the last is held by either.
     [(pair, of_both)] = found.differences.sums.items()
     assert pair == (Decided("hold", "day_drops"), Decided("credit", None))
     assert (of_both.drops, of_both.grams, of_both.coins) == (1, 1000, 100)
     [example] = found.differences.examples
-    assert example.event_id == "drop-3"
+    assert example.event_id == "drop-11"
+
+
+async def test_of_one_batch_the_order_is_by_bin_and_then_as_it_happened(
+    people: dict[str, int], engine: AsyncEngine, writers: Writers
+) -> None:
+    crediting = await put_in_force(engine, {"day_drops": ("hold", {"resident": 1, "trader": 1})})
+    of_two_bins = [drop(1, bin_id="NK-0002"), drop(2)]
+    # The second of the trader's has the lower number: the counter was reset between them.
+    of_one_bin = [drop(20, card="card-b", sequence=1), drop(19, card="card-b", sequence=9)]
+    await happen(crediting, writers, [of_two_bins, of_one_bin])
+    stored = await decisions(engine)
+    assert {event_id for (_, event_id), decided in stored.items() if decided.code is None} == {"drop-2", "drop-19"}
+    assert (await replayed(engine, {})).unlike.sums == {}
+
+
+async def test_what_was_too_old_stays_so_where_a_rule_had_more_to_say(
+    people: dict[str, int], engine: AsyncEngine, writers: Writers
+) -> None:
+    crediting = await put_in_force(engine, {"below_smallest_load": ("reject", {"intervals_min": 20})})
+    old = drop(1, weight_grams=150, coins=15, doubt=OutcomeCode.TIME_TOO_OLD, occurred_at=time.time() - 500 * 86_400)
+    await happen(crediting, writers, [[old]])
+    found = await replayed(engine, {"below_smallest_load": {"action": "off"}})
+    assert list(found.differences.sums) == [(Decided("reject", "below_smallest_load"), Decided("hold", "time_too_old"))]
 
 
 async def test_events_before_it_build_the_memory_and_are_not_compared(
