@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from schemas.clearances import ClearanceOutcome
 from schemas.outcome_codes import OutcomeCode
-from service.plausibility.drop import Finding
+from service.plausibility.bin_memory import BinMemory
+from service.plausibility.drop import BinFacts, Finding
 from service.plausibility.judging import Clearance, ClearanceVerdict, judge_clearance
-from service.plausibility.rule_book import RuleBook
+from service.plausibility.rule_book import RuleBook, RuleSet
 from service.weighing.deciding import ACTION, CODES
 from service.weighing.facts import BinState, Key
 from service.weighing.pending import NotActive
@@ -133,14 +134,18 @@ def _judge(clearance: PendingClearance, state: BinState, rules: RuleBook, now: f
         clearance.occurred_at,
         clearance.clock_skew_seconds,
     )
-    in_force = rules.at(clearance.occurred_at)
-    if clearance.doubt is None:
-        return judge_clearance(told, now, state.scale, state.memory, in_force)
-    doubt = Finding(clearance.doubt.value, ACTION[clearance.doubt.outcome], {})
-    judged = judge_clearance(told, now, state.scale, state.memory, in_force, doubt=doubt)
-    if clearance.doubt is OutcomeCode.UNKNOWN_MATERIAL:
+    return judge_doubted(told, clearance.doubt, now, state.scale, state.memory, rules.at(clearance.occurred_at))
+
+
+def judge_doubted(
+    told: Clearance, doubt: OutcomeCode | None, now: float, scale: BinFacts, memory: BinMemory, rules: RuleSet
+) -> ClearanceVerdict:
+    """As `judge_clearance`, where `doubt` is what is wrong with it whatever the rules say."""
+    found = None if doubt is None else Finding(doubt.value, ACTION[doubt.outcome], {})
+    judged = judge_clearance(told, now, scale, memory, rules, doubt=found)
+    if doubt is OutcomeCode.UNKNOWN_MATERIAL:
         # There is no such box.
-        state.memory.boxes.pop(clearance.material_id, None)
+        memory.boxes.pop(told.material_id, None)
     return judged
 
 

@@ -16,8 +16,9 @@ from service.errors import ValidationFailed
 from service.moments import by_the_clock
 from service.plausibility.bin_memory import BinMemory
 from service.plausibility.drop import AccountDay, AccountKind, BinFacts, Drop
-from service.plausibility.judging import Clearance, judge_clearance
+from service.plausibility.judging import Clearance
 from service.plausibility.rule_book import RuleBook
+from service.weighing import clearance_deciding
 from service.weighing import replaying_queries as queries
 from service.weighing.deciding import CREDIT, HOLD, judge_doubted
 from service.weighing.facts import Days, Key
@@ -227,11 +228,8 @@ class Decider:
         )
         scale = self._scales.at(happened.bin_id, happened.received_at)
         rules = self._rules.at(happened.occurred_at)
-        verdict = judge_clearance(clearance, happened.received_at, scale, memory, rules).verdict
-        if happened.code in DOUBTS:
-            if happened.code == OutcomeCode.UNKNOWN_MATERIAL:
-                memory.boxes.pop(happened.material_id, None)
-            return Decided(happened.verdict, happened.code)
+        at, doubt = happened.received_at, self._doubt(happened)
+        verdict = clearance_deciding.judge_doubted(clearance, doubt, at, scale, memory, rules).verdict
         # What is doubted of an emptying is written down with it: nobody waits for its coins.
         return Decided(RECORD if verdict.action != REJECT else REJECT, verdict.code)
 

@@ -23,10 +23,13 @@ from service.residents.claiming import Terms, claim_waiting
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import bin_, clearance, credential, metadata, plausibility_rule, resident, weigh_event
+from service.weighing.clearance_deciding import PendingClearance
+from service.weighing.clearing import Clearing
 from service.weighing.crediting import Crediting
 from service.weighing.pending import PendingEvent
 from service.weighing.plausibility_rules import try_rules
 from service.weighing.replaying import Decided, Replay, replay
+from service.weighing.replaying_queries import first_received_at
 from tests.world import CARD, COINS_PER_KG, EPOCH, NO_RULES, World
 
 ZONE = "Asia/Shanghai"
@@ -38,6 +41,8 @@ RULES: dict[str, tuple[str, dict[str, Any]]] = {
     "box_mass_short": ("hold", {"tolerance_grams": 0}),
     "box_mass_over": ("credit", {"tolerance_grams": 0}),
     "heavy_drop": ("hold", {"grams_max": 4500}),
+    "emptied_mass_short": ("hold", {"tolerance_grams": 0}),
+    "emptied_mass_over": ("hold", {"tolerance_grams": 0}),
     "improbable_rate": ("hold", {"drops_max": 8, "grams_max": 60_000}),
     "day_drops": ("hold", {"resident": 6, "trader": 12}),
     "day_coins": ("reject", {"resident": 2000, "trader": None}),
@@ -47,8 +52,13 @@ CHANGES: dict[str, Any] = {
     "heavy_drop": {"action": "reject", "parameters": {"grams_max": 3500}},
     "box_mass_over": {"action": "hold"},
     "improbable_rate": {"action": "off"},
+    "emptied_mass_short": {"action": "off"},
+    "emptied_mass_over": {"action": "reject"},
 }
 SEEDS = (1, 2, 3)
+
+
+History = list[list[PendingEvent] | list[PendingClearance]]
 
 
 def changed_rules() -> dict[str, tuple[str, dict[str, Any]]]:
@@ -63,11 +73,11 @@ def digest(card: str) -> bytes:
     return hashlib.sha256(card.encode()).digest()
 
 
-def history(seed: int) -> list[list[PendingEvent]]:
+def history(seed: int) -> History:
     """Batches of the two bins: gaps, late and repeated events, reset counters, boxes that disagree, wrong clocks."""
     drawn = random.Random(seed)  # noqa: S311  # not a secret
     now = time.time() - 6 * 3600
-    batches: list[list[PendingEvent]] = []
+    batches: History = []
     counters = dict.fromkeys(BINS, 0)
     masses = {(bin_id, name): 5000 for bin_id in BINS for name in COINS_PER_KG}
     later: list[PendingEvent] = []
@@ -105,6 +115,14 @@ def history(seed: int) -> list[list[PendingEvent]]:
             events.append(later.pop(0))
         drawn.shuffle(events)
         batches.append(events)
+        if drawn.random() < 0.5:
+            bin_id, material_id = drawn.choice(BINS), drawn.choice(sorted(COINS_PER_KG))
+            counters[bin_id] += 1
+            doubt = drawn.choice((None, None, OutcomeCode.UNKNOWN_MATERIAL, OutcomeCode.TIME_TOO_OLD))
+            mass = max(masses[bin_id, material_id] + drawn.choice((0, 0, -800, 800)), 0)
+            masses[bin_id, material_id] = 0
+            told = bin_id, f"{seed}-{batch}-c", digest(f"{seed}-{batch}-c"), counters[bin_id], material_id, "truck-1"
+            batches.append([PendingClearance(*told, mass, 0, now, 0, doubt)])
     return [each for each in batches if each]
 
 
@@ -142,16 +160,20 @@ async def put_in_force(engine: AsyncEngine, rules: dict[str, tuple[str, dict[str
     return replace(NO_RULES, rules=lambda: RuleBook(RuleRow(0, **row) for row in rows))
 
 
-async def happen(crediting: Crediting, writers: Writers, batches: list[list[PendingEvent]]) -> None:
-    for events in batches:
-        await crediting.commit(writers, events)
+async def happen(crediting: Crediting, writers: Writers, batches: History) -> None:
+    clearing = Clearing(writers, crediting.rules, ZONE)
+    for batch in batches:
+        if isinstance(batch[0], PendingEvent):
+            await crediting.commit(writers, [each for each in batch if isinstance(each, PendingEvent)])
+        else:
+            await clearing.commit([each for each in batch if isinstance(each, PendingClearance)])
 
 
 async def replayed(engine: AsyncEngine, changes: object, *, standard: bool = False, hours: int = 0) -> Replay:
     """Since `hours` after the first event."""
     async with snapshot(engine) as connection:
         trial = await try_rules(connection, changes, standard=standard)
-        first = await connection.scalar(sa.select(sa.func.min(weigh_event.c.received_at)))
+        first = await first_received_at(connection)
         since = (first or datetime.now(UTC)).replace(microsecond=0) + timedelta(hours=hours)
         return await replay(connection, trial, since=since, zone=ZONE, age_days_max=400)
 
@@ -160,7 +182,10 @@ async def decisions(engine: AsyncEngine) -> dict[tuple[str, str], Decided]:
     columns = weigh_event.c
     async with engine.connect() as connection:
         found = await connection.execute(sa.select(columns.bin_id, columns.event_id, columns.verdict, columns.code))
-        return {(row.bin_id, row.event_id): Decided(row.verdict, row.code) for row in found}
+        made = {(row.bin_id, row.event_id): Decided(row.verdict, row.code) for row in found}
+        for row in await connection.execute(sa.select(clearance)):
+            made[row.bin_id, row.event_id] = Decided("reject" if row.outcome == "rejected" else "record", row.code)
+    return made
 
 
 async def everything(engine: AsyncEngine) -> dict[str, list[str]]:
@@ -181,10 +206,11 @@ async def test_the_rules_as_they_are_decide_what_was_decided(
     found = await replayed(engine, {})
     stored = await decisions(engine)
     assert (found.unlike.sums, found.differences.sums) == ({}, {})
-    assert found.compared.drops == len(stored)
+    assert found.compared.drops + found.compared.clearances == len(stored)
+    assert found.compared.clearances > 2
     assert await everything(admin_engine) == before
     # The history has something to tell.
-    assert {each.verdict for each in stored.values()} == {"credit", "hold", "reject"}
+    assert {each.verdict for each in stored.values()} == {"credit", "hold", "reject", "record"}
     assert len({each.code for each in stored.values()}) > 6
 
 
@@ -197,7 +223,15 @@ async def test_what_would_differ_is_what_differs_where_the_changed_rules_were_in
     wanted = await decisions(engine)
     # The same history again, in a city that never heard of it.
     async with transaction(admin_engine) as connection:
-        names = ("weigh_event", "held_event", "sequence_gap", "resident_day", "transfer", "plausibility_rule")
+        names = (
+            "weigh_event",
+            "clearance",
+            "held_event",
+            "sequence_gap",
+            "resident_day",
+            "transfer",
+            "plausibility_rule",
+        )
         await connection.execute(sa.text(f"TRUNCATE {', '.join(names)}"))
         await connection.execute(
             sa.text(
@@ -209,7 +243,7 @@ async def test_what_would_differ_is_what_differs_where_the_changed_rules_were_in
     stored = await decisions(engine)
     found = await replayed(engine, CHANGES)
     assert found.unlike.sums == {}
-    assert {pair: each.drops for pair, each in found.differences.sums.items()} == Counter(
+    assert {pair: each.drops + each.clearances for pair, each in found.differences.sums.items()} == Counter(
         (stored[key], wanted[key]) for key in stored if stored[key] != wanted[key]
     )
     assert found.differences.sums
@@ -293,34 +327,19 @@ async def test_events_before_it_build_the_memory_and_are_not_compared(
 
 
 async def test_a_clearance_is_replayed_in_its_place(
-    people: dict[str, int], engine: AsyncEngine, admin_engine: AsyncEngine, writers: Writers
+    people: dict[str, int], engine: AsyncEngine, writers: Writers
 ) -> None:
     crediting = await put_in_force(engine, {"emptied_mass_short": ("hold", {"tolerance_grams": 0})})
-    at = time.time() - 3600
-    emptied = {
-        "bin_id": "NK-0001", "content_digest": b"", "site_id": "site-1", "epoch": 0, "material_id": "paper",
-        "collector": "truck-1", "clock_skew_seconds": 0,
-    }  # fmt: skip
-    async with transaction(admin_engine) as connection:
-        for event_id, sequence, before, code in (("c-1", 1, 9000, None), ("c-4", 4, 1000, "emptied_mass_short")):
-            await connection.execute(
-                sa.insert(clearance).values(
-                    **emptied, event_id=event_id, sequence=sequence, mass_before_grams=before, mass_after_grams=0,
-                    outcome="recorded", code=code, findings=sa.null() if code is None else [],
-                    occurred_at=datetime.fromtimestamp(at + sequence, UTC),
-                    received_at=sa.func.now() + timedelta(seconds=sequence - 2),
-                )
-            )  # fmt: skip
-    await happen(crediting, writers, [[drop(2), drop(3)]])
-    async with snapshot(engine) as connection:
-        trial = await try_rules(connection, {"emptied_mass_short": {"action": "off"}}, standard=False)
-        since = datetime.now(UTC) - timedelta(seconds=30)
-        first = await connection.scalar(sa.select(sa.func.min(clearance.c.received_at)))
-        found = await replay(connection, trial, since=max(since, first), zone=ZONE, age_days_max=400)
+    first, last = drop(1), drop(4)
+    of_bin = first.bin_id, "c-1", b"", 1, "paper", "truck-1"
+    emptied = PendingClearance(*of_bin, 9000, 0, first.occurred_at, 0)
+    again = emptied._replace(event_id="c-4", sequence=4, mass_before_grams=1000, occurred_at=last.occurred_at)
+    await happen(crediting, writers, [[emptied], [drop(2), drop(3)], [again]])
+    found = await replayed(engine, {"emptied_mass_short": {"action": "off"}})
     assert (found.compared.drops, found.compared.clearances, found.unlike.sums) == (2, 2, {})
     [(pair, of_both)] = found.differences.sums.items()
     assert pair == (Decided("record", "emptied_mass_short"), Decided("record", None))
-    assert (of_both.drops, of_both.clearances) == (0, 1)
+    assert (of_both.drops, of_both.clearances, of_both.grams) == (0, 1, 0)
 
 
 async def test_a_visit_is_known_only_from_when_it_was_told(
