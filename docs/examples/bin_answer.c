@@ -292,7 +292,8 @@ int64_t tanbi_service_time(const tanbi_answer *answer)
 
 static tanbi_outcome_kind kind_of(tanbi_text name)
 {
-    static const char *const names[] = {"credited", "unclaimed", "duplicate", "conflict", "held", "rejected"};
+    static const char *const names[] = {"credited", "unclaimed", "duplicate", "conflict",
+                                        "held",     "rejected",  "recorded"};
     unsigned i;
 
     for (i = 0; i < TANBI_OTHER; i++)

@@ -15,12 +15,13 @@
 
 #define TANBI_ABSENT (-1)          /* of a mass, a number of coins or a time that there is none of */
 #define TANBI_BATCH_EVENTS_MAX 500
-#define TANBI_EVENT_BYTES_MAX 640u /* no drop's event is longer: a buffer of this size is never too small */
+#define TANBI_EVENT_BYTES_MAX 640u /* of a drop or an emptying: a buffer of this size is never too small */
 #define TANBI_HEAD_BYTES_MAX 1024u /* the same of a head, while host and target have 256 bytes together */
 #define TANBI_BOXES_MAX 16u
 #define TANBI_UNKNOWN INT32_MIN    /* of what a bin does not measure, or has not to tell again */
 #define TANBI_WEIGH_EVENTS "/v1/weigh-events"
 #define TANBI_TELEMETRY "/v1/telemetry"
+#define TANBI_CLEARANCES "/v1/clearances"
 #define TANBI_EVENT_TYPE "application/cloudevents+json"
 #define TANBI_BATCH_TYPE "application/cloudevents-batch+json"
 
@@ -77,6 +78,20 @@ typedef struct {
 /* The event's JSON, always in the same order and without a space. Write it once, when the drop is weighed, keep it in
  * flash, and send these very bytes until there is an outcome. */
 tanbi_result tanbi_write_event(const tanbi_weigh_event *event, char *buffer, size_t size, size_t *length);
+
+/* One box that was emptied. It takes the next number of the same count, and is kept and sent in its order. */
+typedef struct {
+    const char *bin_id; /* these five as of a drop */
+    const char *id;
+    int64_t time;
+    uint64_t sequence;
+    const char *material;
+    const char *collector;     /* the id of a staff card or of a vehicle, with a digit in it; never a person's name */
+    int32_t mass_before_grams; /* of the box, 0 to 1 000 000 000 */
+    int32_t mass_after_grams;  /* when it was back in its place */
+} tanbi_clearance;
+
+tanbi_result tanbi_write_clearance(const tanbi_clearance *emptied, char *buffer, size_t size, size_t *length);
 
 typedef struct {
     const char *material;
@@ -189,6 +204,7 @@ typedef enum {
     TANBI_CONFLICT,
     TANBI_HELD,
     TANBI_REJECTED,
+    TANBI_RECORDED, /* of clearances and telemetry */
     TANBI_OTHER /* newer than this firmware: settled all the same */
 } tanbi_outcome_kind;
 

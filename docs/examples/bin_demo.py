@@ -12,7 +12,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from bin import BATCH_EVENTS_MAX, WEIGH_EVENTS, Bin, Memory, claim, send, signed_headers
+from bin import BATCH_EVENTS_MAX, WEIGH_EVENTS, Bin, claim, send, signed_headers
+from bin_memory import Memory
 
 
 def install(demo: dict[str, Any], memory: Memory) -> None:

@@ -79,6 +79,47 @@ tanbi_result tanbi_write_event(const tanbi_weigh_event *event, char *buffer, siz
     return tanbi_finish(&out, length);
 }
 
+/* Letters, digits and . _ : - with a digit among them: at most 32 characters before the first, at most 31 after it. */
+static bool is_collector(const char *text)
+{
+    static const char others[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._:-";
+    size_t before = 0, after = 0;
+
+    while (before < 33 && text[before] != '\0' && strchr(others, text[before]) != NULL)
+        before++;
+    if (before == 33 || text[before] < '0' || text[before] > '9')
+        return false;
+    for (text += before + 1; text[after] != '\0'; after++)
+        if (after == 31 || ((text[after] < '0' || text[after] > '9') && strchr(others, text[after]) == NULL))
+            return false;
+    return true;
+}
+
+tanbi_result tanbi_write_clearance(const tanbi_clearance *emptied, char *buffer, size_t size, size_t *length)
+{
+    tanbi_writer out = {buffer, size, 0, false};
+    int32_t before = emptied->mass_before_grams, after = emptied->mass_after_grams;
+
+    *length = 0;
+    if (!is_named(emptied->bin_id, emptied->id, emptied->time) || emptied->sequence > SEQUENCE_MAX ||
+        !is_material(emptied->material) || !is_collector(emptied->collector) || before < 0 || before > COUNT_MAX ||
+        after < 0 || after > COUNT_MAX)
+        return TANBI_INVALID;
+    put_envelope(&out, "tanbi.clearance.v1", emptied->bin_id, emptied->id, emptied->time);
+    tanbi_put_text(&out, "\"sequence\":");
+    tanbi_put_number(&out, emptied->sequence, 1);
+    tanbi_put_text(&out, ",\"material\":\"");
+    tanbi_put_text(&out, emptied->material);
+    tanbi_put_text(&out, "\",\"collector\":");
+    tanbi_put_string(&out, emptied->collector);
+    tanbi_put_text(&out, ",\"mass_before_grams\":");
+    tanbi_put_signed(&out, before);
+    tanbi_put_text(&out, ",\"mass_after_grams\":");
+    tanbi_put_signed(&out, after);
+    tanbi_put_text(&out, "}}");
+    return tanbi_finish(&out, length);
+}
+
 static bool is_between(int32_t value, int32_t least, int32_t most)
 {
     return value == TANBI_UNKNOWN || (value >= least && value <= most);

@@ -88,7 +88,8 @@ static bool exchange(size_t head_bytes, size_t body_bytes, tanbi_answer *answer)
 /* Whether the answer settles this many events; says what became of each. */
 static bool settle(const tanbi_answer *answer, unsigned events)
 {
-    static const char *const names[] = {"credited", "unclaimed", "duplicate", "conflict", "held", "rejected", "other"};
+    static const char *const names[] = {"credited", "unclaimed", "duplicate", "conflict",
+                                        "held",     "rejected",  "recorded",  "other"};
     tanbi_outcomes outcomes;
     tanbi_outcome outcome;
 

@@ -4,6 +4,13 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from hypothesis import settings
+
+from tests.schemas.signing import patiently
+
+# Each example is a program that is started.
+few = settings(patiently, max_examples=10)
+
 
 def hex_of(field: bytes | str | int) -> str:
     data = field if isinstance(field, bytes) else str(field).encode()

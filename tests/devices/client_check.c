@@ -83,6 +83,21 @@ static tanbi_result write_event(void *buffer, size_t size, size_t *length)
     return tanbi_write_event(&event, buffer, size, length);
 }
 
+static tanbi_result write_clearance(void *buffer, size_t size, size_t *length)
+{
+    tanbi_clearance emptied = {0};
+
+    emptied.bin_id = fields[1];
+    emptied.id = fields[2];
+    emptied.time = strtoll(fields[3], NULL, 10);
+    emptied.sequence = strtoull(fields[4], NULL, 10);
+    emptied.material = fields[5];
+    emptied.collector = fields[6];
+    emptied.mass_before_grams = (int32_t)strtol(fields[7], NULL, 10);
+    emptied.mass_after_grams = (int32_t)strtol(fields[8], NULL, 10);
+    return tanbi_write_clearance(&emptied, buffer, size, length);
+}
+
 static int32_t known(unsigned field)
 {
     return lengths[field] == 0 ? TANBI_UNKNOWN : (int32_t)strtol(fields[field], NULL, 10);
@@ -263,6 +278,8 @@ int main(void)
             every_size(write_event);
         else if (strcmp(fields[0], "event once") == 0)
             promised_size();
+        else if (strcmp(fields[0], "clearance") == 0)
+            every_size(write_clearance);
         else if (strcmp(fields[0], "telemetry") == 0)
             every_size(write_telemetry);
         else if (strcmp(fields[0], "head") == 0)

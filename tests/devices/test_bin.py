@@ -176,6 +176,14 @@ async def test_a_claimed_bin_reads_what_to_show_and_weighs(claimed: Any, engine:
     assert await asyncio.to_thread(claimed.config) == config
 
 
+async def test_an_emptying_is_sent_in_its_order_between_drops(claimed: Any, memory: Any, engine: AsyncEngine) -> None:
+    claimed.weigh("paper", 1250, SHOWN, 1250)
+    claimed.emptied("paper", "TJ-A12345", 1250, 0)
+    claimed.weigh("paper", 2000, SHOWN, 2000)
+    assert names(await asyncio.to_thread(claimed.send_waiting)) == ["credited", "recorded", "credited"]
+    assert memory.waiting(10) == []
+
+
 async def test_a_bin_that_lost_its_memory_is_claimed_again_and_counts_on(
     claimed: Any, field: Field, engine: AsyncEngine, tmp_path: Path
 ) -> None:
