@@ -13,7 +13,7 @@ from schemas.signatures import TOLERANCE_SECONDS
 from schemas.telemetry import TelemetryCode, TelemetryData, TelemetryOutcome, telemetry_adapter
 from schemas.weigh_events import BATCH_EVENTS_MAX, Outcome, WeighEventData, weigh_event_adapter
 from service.app import ENDPOINTS
-from service.bridge.topics import PATHS, ROOT
+from service.bridge.topics import PATHS, ROOT, Origin, answer_topic
 from service.docs.routes import application_document
 from service.errors import MethodNotAllowed, NotFound
 from service.plausibility.rules import RULES
@@ -138,8 +138,11 @@ def test_the_events_of_the_page_are_events() -> None:
 
 
 def test_the_page_tells_of_every_topic_and_of_no_other() -> None:
-    topics = set(re.findall(rf"`{ROOT}/<bin id>/([a-z/-]+)`", PAGE))
-    assert topics == set(PATHS) | {f"{kind}/outcomes" for kind in PATHS}
+    [text] = re.findall(r"^## Over MQTT.*?(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(rf"`(?:{ROOT}/<bin id>|…)/([a-z-]+)`", text)) == set(PATHS)
+    assert [PATHS[kind] for kind in PATHS] == [f"/v1/{kind}" for kind in PATHS]
+    bin_id = Origin("<bin id>", next(iter(PATHS)))
+    assert answer_topic(bin_id, None) == f"{ROOT}/<bin id>/{bin_id.kind}/outcomes"
 
 
 def test_the_page_tells_of_every_path_for_bins_and_of_no_other() -> None:
