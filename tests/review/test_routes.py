@@ -10,7 +10,7 @@ from service.db import transaction
 from service.tables import area, bin_, clearance, idempotency_key, site
 from tests.review.conftest import Screens, said, told
 from tests.review.held import Held
-from tests.world import CARD
+from tests.world import CARD, post, weigh_event
 
 PATH = "/v1/reviews"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -212,3 +212,18 @@ async def test_an_appeal_is_read_on_the_page_and_kept_nowhere_else(screens: Scre
         kept = (await connection.execute(sa.select(idempotency_key.c.answer))).scalars().all()
     assert len(kept) == 2
     assert not [answer for answer in kept if "雨前投的" in answer]
+
+
+async def test_a_drop_from_its_bin_to_the_wallet_and_the_bin_hears_of_it(screens: Screens) -> None:
+    office = screens.office
+    event = weigh_event("NK-0002", time="2019-06-01T08:00:00+08:00")
+    [told_first] = (await said(post(screens.client, office.world.hmac, event)))["outcomes"]
+    assert (told_first["outcome"], told_first["coins"]) == ("held", 0)
+    [review] = (await said(screens.of("li").get(f"{PATH}?state=waiting")))["reviews"]
+    page = await said(screens.of("li").get(f"{PATH}/{review['id']}"))
+    assert [each["code"] for each in page["findings"]] == page["codes"]
+    assert all(each["sentence"] and each["sentence_en"] for each in page["findings"])
+    wanted = WHY | {"placed_at": minutes_ago(60).isoformat()}
+    assert (await said(screens.of("li").post(f"{PATH}/{review['id']}/release", wanted)))["coins"] == 125
+    [told_again] = (await said(post(screens.client, office.world.hmac, event)))["outcomes"]
+    assert (told_again["outcome"], told_again["coins"], told_again["balance_coins"]) == ("duplicate", 125, 125)
