@@ -7,11 +7,14 @@ from schemas.common import Answer, Request
 from schemas.cursors import Cursor, NextCursor
 
 
-class GapsQuery(Request):
-    bin: BinIdFilter | None = None
+class BinGapsQuery(Request):
     open: bool | None = Field(None, description="Only those of which something is missing, or only those that are over")
     limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: Cursor | None = None
+
+
+class GapsQuery(BinGapsQuery):
+    bin: BinIdFilter | None = None
 
 
 class SequenceGap(Answer):

@@ -13,7 +13,7 @@ from schemas.bin_states import (
     TelemetryHistory,
     TelemetryQuery,
 )
-from schemas.gaps import GapsQuery, SequenceGaps
+from schemas.gaps import BinGapsQuery, GapsQuery, SequenceGaps
 from schemas.patterns import PARTNER_ID
 from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
 from service.errors import BinUnknown, DatabaseUnavailable, Forbidden, TokenInvalid, ValidationFailed
@@ -108,7 +108,7 @@ async def get_alarms(request: web.Request) -> web.Response:
     caller="operator",
     query=GapsQuery,
     answers={200: SequenceGaps},
-    problems=(*READ_PROBLEMS, ValidationFailed),
+    problems=(*READ_PROBLEMS, ValidationFailed, BinUnknown),
 )
 async def get_gaps(request: web.Request) -> web.Response:
     """Each bin numbers its events; what is missing of its count is a gap until it comes late. Newest first."""
@@ -116,7 +116,25 @@ async def get_gaps(request: web.Request) -> web.Response:
     query = read_query(request, GapsQuery)
     async with request.app[ENGINE].connect() as connection:
         await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
-        return json_response(await list_gaps(connection, query))
+        return json_response(await list_gaps(connection, query.bin, query))
+
+
+@routes.route(
+    "GET",
+    "/v1/bins/{bin_id}/gaps",
+    summary="Events of a bin that never came",
+    caller="operator",
+    query=BinGapsQuery,
+    answers={200: SequenceGaps},
+    problems=(*READ_PROBLEMS, ValidationFailed, BinUnknown),
+)
+async def get_bin_gaps(request: web.Request) -> web.Response:
+    """As in the list of all bins."""
+    token = bearer_token(request)
+    query = read_query(request, BinGapsQuery)
+    async with request.app[ENGINE].connect() as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+        return json_response(await list_gaps(connection, _bin_id(request), query))
 
 
 def _bin_id(request: web.Request) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from schemas.bin_states import PAGE_LIMIT_MAX, AlarmFilter, AlarmKindName, AlarmsQuery, BinsQuery
 from schemas.fleet import BinLifeState
-from schemas.gaps import GapsQuery
+from schemas.gaps import BinGapsQuery
 from service.fleet.gaps import list_gaps
 from service.fleet.states import limits_of, list_alarms, list_states, read_state
 from service.managing.bins import BinArgument, CursorOption, bin_app
@@ -90,8 +90,8 @@ def bin_gaps(
     data: DataOption = None,
 ) -> None:
     """Show which numbers of bins' counts never came, and since when they are missing; newest first."""
-    query = typed(GapsQuery, {"bin": bin_id, "open": not over, "cursor": cursor, "limit": PAGE_LIMIT_MAX})
-    page = in_transaction(data, lambda connection, _: list_gaps(connection, query))
+    query = typed(BinGapsQuery, {"open": not over, "cursor": cursor, "limit": PAGE_LIMIT_MAX})
+    page = in_transaction(data, lambda connection, _: list_gaps(connection, bin_id, query))
     zone = city_zone()
     table = listing("Bin", "Site", "Count", "From", "To", "Missing", "Since", "Before", "Over")
     for gap in page.gaps:
