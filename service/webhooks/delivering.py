@@ -6,11 +6,11 @@ between transactions, never inside one. A claim is a lease: a process that dies 
 
 import asyncio
 import logging
-import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from random import SystemRandom
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -140,7 +140,7 @@ class Deliveries:
         decision = decide(
             delivery.attempts + 1,
             answer.status,
-            jitter=random.random(),  # noqa: S311  # a delay, not a secret
+            jitter=SystemRandom().random(),
             retry_after_seconds=answer.retry_after_seconds,
         )
         attempted = Attempted(
@@ -175,7 +175,7 @@ async def _record(connection: AsyncConnection, done: Sequence[_Done]) -> Sequenc
 
 def _outlived(done: _Done) -> _Done:
     attempts = done.attempted.attempts + 1
-    decision = decide(attempts, None, jitter=random.random())  # noqa: S311  # a delay, not a secret
+    decision = decide(attempts, None, jitter=SystemRandom().random())
     attempted = replace(done.attempted, state=decision.state, delay_seconds=decision.delay_seconds)
     return replace(done, attempted=attempted, outcome=decision.outcome)
 
