@@ -9,6 +9,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from schemas.clearances import CLEARANCE_TYPE, Clearance
 from schemas.weigh_events import WeighEvent, WeighEventData
 
 SHARE_BY_MATERIAL: Final = {
@@ -126,4 +127,24 @@ def weigh_event(
         "id": str(uuid.uuid4()),
         "time": occurred_at + timedelta(seconds=drop.seconds_ahead),
         "data": data,
+    }
+
+
+def clearance(
+    bin_id: str, sequence: int, occurred_at: datetime, material: str, collector: str, *, before: int, after: int
+) -> Clearance:
+    """A box was emptied, as its bin tells it: what it weighed `before` and `after`, in grams."""
+    return {
+        "specversion": "1.0",
+        "type": CLEARANCE_TYPE,
+        "source": f"/bins/{bin_id}",
+        "id": str(uuid.uuid4()),
+        "time": occurred_at,
+        "data": {
+            "sequence": sequence,
+            "material": material,
+            "collector": collector,
+            "mass_before_grams": before,
+            "mass_after_grams": after,
+        },
     }

@@ -9,18 +9,20 @@ import asyncio
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from itertools import islice, takewhile
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from schemas.clearances import Clearance
 from schemas.telemetry import TELEMETRY_TYPE
 from schemas.weigh_events import BATCH_EVENTS_MAX, WeighEvent
 from service.demo.demo_file import DemoBin
-from service.demo.drops import BOX_GRAMS_MAX, Drops, Standing, weigh_event
+from service.demo.drops import BOX_GRAMS_MAX, Drops, Standing, clearance, weigh_event
 from service.demo.instruments import Instruments
-from service.demo.mishaps import with_mishap
-from service.demo.uplink import TELEMETRY, WEIGH_EVENTS, Uplink, signing_key
+from service.demo.mishaps import grams_missing, with_mishap
+from service.demo.uplink import CLEARANCES, TELEMETRY, WEIGH_EVENTS, Uplink, signing_key
 
 CHINA: Final = timezone(timedelta(hours=8))
 
@@ -37,6 +39,18 @@ AWAY_SECONDS: Final = (5.0, 300.0)
 # Some bins empty their memory from the end.
 BACKWARDS_SHARE: Final = 0.5
 TELEMETRY_SECONDS: Final = 30.0
+# After a refusal that only people mend, as of a bin that is suspended.
+REFUSED_SECONDS: Final = 60.0
+# What a bin keeps; full, it takes no drops.
+OUTBOX_MAX: Final = 10_000
+COLLECTORS: Final = ("TJ-A1024", "TJ-A2371", "TJ-B0415")
+
+
+class Kept(NamedTuple):
+    """An event of the bin's count, and where it is to be posted."""
+
+    path: str
+    event: WeighEvent | Clearance
 
 
 class SimulatedBin:
@@ -52,14 +66,14 @@ class SimulatedBin:
         self._drops = drops
         self._random = random
         self._instruments = Instruments(random)
-        self._outbox: deque[WeighEvent] = deque()
-        self._kept_back: list[WeighEvent] = []
+        self._outbox: deque[Kept] = deque()
+        self._kept_back: list[Kept] = []
         self._online_at = 0.0
         self._filled = asyncio.Event()
 
     @property
-    def waiting(self) -> Sequence[WeighEvent]:
-        """What it has weighed and not posted yet."""
+    def waiting(self) -> Sequence[Kept]:
+        """What it has not posted yet."""
         return (*self._outbox, *self._kept_back)
 
     def stay_away(self) -> None:
@@ -69,17 +83,21 @@ class SimulatedBin:
         if self._last_at is not None:
             since = min(max(since, datetime.fromtimestamp(self._last_at, CHINA)), now)
         times = sorted(since + (now - since) * self._random.random() for _ in range(self._random.randint(*AWAY_DROPS)))
-        self._keep([self._weigh(at) for at in times])
+        for at in times:
+            self._keep(*self._weigh(at))
         self._online_at = time.monotonic() + self._random.uniform(*AWAY_SECONDS)
 
     def visit(self) -> None:
         """Someone comes to the bin."""
-        chance = self._random.random()
-        event = self._weigh(datetime.now(CHINA))
-        if chance < KEPT_BACK_SHARE:
-            self._kept_back.append(event)
+        if len(self._outbox) >= OUTBOX_MAX:
             return
-        self._keep([event, *self._kept_back])
+        chance = self._random.random()
+        *emptied, dropped = self._weigh(datetime.now(CHINA))
+        self._keep(*emptied)
+        if chance < KEPT_BACK_SHARE:
+            self._kept_back.append(dropped)
+            return
+        self._keep(dropped, *self._kept_back)
         self._kept_back.clear()
         if chance < KEPT_BACK_SHARE + OFFLINE_SHARE:
             offline_until = time.monotonic() + self._random.uniform(*OFFLINE_SECONDS)
@@ -90,40 +108,58 @@ class SimulatedBin:
         while True:
             await self._filled.wait()
             await self._until_online()
-            count = min(len(self._outbox), BATCH_EVENTS_MAX)
-            events = [self._outbox.popleft() for _ in range(count)]
+            path, events = self._next()
+            if not await uplink.post(self._key, path, events):
+                await asyncio.sleep(REFUSED_SECONDS)
+                continue
+            if self._random.random() < TWICE_SHARE:
+                await uplink.post(self._key, path, events)
+            for _ in events:
+                self._outbox.popleft()
             if not self._outbox:
                 self._filled.clear()
-            if self._random.random() < BACKWARDS_SHARE:
-                events.reverse()
-            await uplink.post(self._key, WEIGH_EVENTS, events)
-            if self._random.random() < TWICE_SHARE:
-                await uplink.post(self._key, WEIGH_EVENTS, events)
 
     async def tell_forever(self, uplink: Uplink) -> None:
         """Tell now and then what the bin measures; not all bins at once."""
         await asyncio.sleep(self._random.uniform(0, TELEMETRY_SECONDS))
         while True:
             await self._until_online()
-            await uplink.post(self._key, TELEMETRY, [self._telemetry()])
-            await asyncio.sleep(TELEMETRY_SECONDS)
+            heard = await uplink.post(self._key, TELEMETRY, [self._telemetry()])
+            await asyncio.sleep(TELEMETRY_SECONDS if heard else REFUSED_SECONDS)
 
     async def _until_online(self) -> None:
         await asyncio.sleep(max(0.0, self._online_at - time.monotonic()))
 
-    def _keep(self, events: Sequence[WeighEvent]) -> None:
-        self._outbox.extend(events)
-        self._filled.set()
+    def _keep(self, *kept: Kept) -> None:
+        self._outbox.extend(kept)
+        if self._outbox:
+            self._filled.set()
 
-    def _weigh(self, at: datetime) -> WeighEvent:
+    def _next(self) -> tuple[str, list[WeighEvent | Clearance]]:
+        """As much as goes into one request. Drops and emptyings stay in their order: by it the boxes add up."""
+        path = self._outbox[0].path
+        of_path = takewhile(lambda kept: kept.path == path, self._outbox)
+        events = [kept.event for kept in islice(of_path, BATCH_EVENTS_MAX)]
+        if self._random.random() < BACKWARDS_SHARE:
+            events.reverse()
+        return path, events
+
+    def _weigh(self, at: datetime) -> Iterator[Kept]:
+        """A drop; before it the box is emptied, where it would run over."""
         drop = with_mishap(self._drops.draw(), self._random)
-        self._sequence += 1
         self._last_at = at.timestamp()
-        box = self._boxes.get(drop.material, 0) + drop.gain_grams
-        emptied = box > BOX_GRAMS_MAX
-        self._boxes[drop.material] = drop.gain_grams if emptied else box
-        # After it was emptied, what the box weighs says nothing of this drop.
-        return weigh_event(self.id, self._sequence, at.replace(microsecond=0), drop, None if emptied else box)
+        at = at.replace(microsecond=0)
+        box = self._boxes.get(drop.material, 0)
+        if box + drop.gain_grams > BOX_GRAMS_MAX:
+            self._sequence += 1
+            collector = self._random.choice(COLLECTORS)
+            before = max(0, box - grams_missing(self._random))
+            emptied = clearance(self.id, self._sequence, at, drop.material, collector, before=before, after=0)
+            yield Kept(CLEARANCES, emptied)
+            box = 0
+        self._sequence += 1
+        box = self._boxes[drop.material] = box + drop.gain_grams
+        yield Kept(WEIGH_EVENTS, weigh_event(self.id, self._sequence, at, drop, box))
 
     def _telemetry(self) -> dict[str, Any]:
         return {

@@ -11,11 +11,15 @@ SOAKED_SHARE: Final = 0.001
 TOO_LIGHT_SHARE: Final = 0.0015
 CLOCK_AHEAD_SHARE: Final = 0.0005
 
+# Of all emptyings, those before which something was taken out of the box, or ran off.
+MISSING_SHARE: Final = 0.02
+
 LEANING_GRAMS: Final = (1_000, 8_000)
 SOAKED_GRAMS: Final = (WEIGHT_GRAMS_MAX + 1_000, 25_000)
 # Below 20 e of the finest scale.
 TOO_LIGHT_GRAMS: Final = (20, 90)
 CLOCK_AHEAD_SECONDS: Final = (3_600, 3 * 3_600)
+MISSING_GRAMS: Final = (1_000, 6_000)
 
 
 def with_mishap(drop: Drop, random: Random) -> Drop:
@@ -35,6 +39,11 @@ def with_mishap(drop: Drop, random: Random) -> Drop:
     if chance - TOO_LIGHT_SHARE < CLOCK_AHEAD_SHARE:
         return drop._replace(seconds_ahead=random.randint(*CLOCK_AHEAD_SECONDS))
     return drop
+
+
+def grams_missing(random: Random) -> int:
+    """What a box that is emptied weighs less than what was dropped into it: mostly nothing."""
+    return _grams(random, MISSING_GRAMS) if random.random() < MISSING_SHARE else 0
 
 
 def _grams(random: Random, between: tuple[int, int]) -> int:

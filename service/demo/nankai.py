@@ -175,7 +175,7 @@ MATERIALS: Final = (
 )
 # The district's project began in October 2022; paper was paid less until 2024. Midnight in Tianjin.
 TARIFFS_FROM: Final = datetime(2022, 9, 30, 16, tzinfo=UTC)
-# The fleet plays some hundred real days in one: what an hour and a day usually bring says nothing of it.
+# The fleet plays hundreds of real days in one: what an hour and a day usually bring says nothing of it.
 RULES_OF_PACE: Final = frozenset({"improbable_rate", "day_drops", "day_grams", "day_coins"})
 # What the scheme pays merchants.
 FEN_PER_1000_COINS = 1000

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.fleet import ScaleChange
 from schemas.signatures import ED25519_KEY_BYTES, Algorithm, SigningKey
 from service.api_keys import create_api_key
+from service.business_days import day_begins_at
 from service.db import database_now
 from service.demo import nankai, queries
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine, DemoMerchant, DemoResident
@@ -87,7 +88,9 @@ async def plant(
         credentials = await _reissue(connection, keyring, size.seed, today)
     await _inspect_scales(connection, today)
     if not await queries.has_rules(connection):
-        await queries.insert_rules(connection, await database_now(connection))
+        # From the day's beginning: what comes late of it is of a day that is played, too.
+        played_from = min(day_begins_at(today, zone), await database_now(connection))
+        await queries.insert_rules(connection, played_from)
         await raise_revision(connection)
     await _record_inputs(connection, credentials, size.seed, today)
     return Planted(credentials, found=found, reissued=found and credentials is not known)

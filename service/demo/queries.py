@@ -132,7 +132,7 @@ async def insert_materials(connection: AsyncConnection) -> None:
 
 
 async def insert_rules(connection: AsyncConnection, played_from: datetime) -> None:
-    """The shipped rules as they are; those of a real day's pace until the fleet begins to play."""
+    """The shipped rules as they are; those of a real day's pace until the day on which the fleet begins to play."""
     rows: list[tuple[str, datetime, str, dict[str, Any]]] = []
     for code, action, shipped in STANDARD_RULES:
         parameters = read_parameters(code, shipped).model_dump(mode="json")

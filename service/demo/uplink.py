@@ -18,6 +18,7 @@ from service.demo.demo_file import DemoBin
 logger = logging.getLogger(__name__)
 
 WEIGH_EVENTS: Final = "/v1/weigh-events"
+CLEARANCES: Final = "/v1/clearances"
 TELEMETRY: Final = "/v1/telemetry"
 
 
@@ -37,8 +38,9 @@ class Uplink:
         # Requests that no retry mends: a suspended bin, a key that was replaced.
         self.refused = 0
 
-    async def post(self, key: SigningKey, path: str, events: Sequence[Mapping[str, Any]]) -> None:
-        """Post until there is an answer: the same bytes each time, signed anew, and never sooner than asked."""
+    async def post(self, key: SigningKey, path: str, events: Sequence[Mapping[str, Any]]) -> bool:
+        """Post until there is an answer: the same bytes each time, signed anew, and never sooner than asked. Whether it
+        is one outcome an event, or what only people mend."""
         single = len(events) == 1
         body = pydantic_core.to_json(events[0] if single else events)
         backoff = Backoff()
@@ -54,11 +56,11 @@ class Uplink:
                 if response.status == 200:
                     told = pydantic_core.from_json(answer)["outcomes"]
                     self.outcomes[path].update(outcome["outcome"] for outcome in told)
-                    return
+                    return True
                 if response.status != 429 and response.status < 500:
                     self.refused += 1
                     logger.warning("a request of %s was refused with status %d", key.keyid, response.status)
-                    return
+                    return False
                 asked_seconds = retry_after_seconds(response)
             except (aiohttp.ClientError, TimeoutError):
                 pass

@@ -31,6 +31,7 @@ from service.settings import Settings
 from service.tables import (
     bin_alarm,
     bin_key,
+    clearance,
     resident,
     resident_day,
     sequence_gap,
@@ -84,7 +85,8 @@ async def stand(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFac
     keyring = Keyring.of(settings)
     try:
         async with transaction(owner) as connection:
-            size = Size.of(1, bins=3, residents=6)
+            # With a past, since the beginning of which cards count, and next to nothing in it.
+            size = Size(seed=1, bins=3, residents=6, past_drops=1)
             planted = await plant(connection, keyring, size, None, today=TODAY, zone=settings.business_timezone)
             in_field = {
                 name: await add_bin_in_field(connection, keyring, bin_id_of(RUN, mode))
@@ -209,9 +211,11 @@ async def test_what_is_taken_back_shows_at_the_next_drop_which_an_operator_can_r
     assert (innocent.outcome, innocent.resident_id) == ("credited", cast.neighbour.id)
 
 
-async def test_soaked_cardboard_is_held(stand: Stand) -> None:
+async def test_soaked_cardboard_is_held_and_what_ran_off_is_missed_when_the_box_is_emptied(stand: Stand) -> None:
     events = await as_designed(stand, "wet-cardboard")
     assert outcomes(events) == [("credited", None), ("held", "heavy_drop")]
+    assert await stand.count(clearance, "wet-cardboard") == 2
+    assert await stand.count(clearance, "wet-cardboard", clearance.c.code == "emptied_mass_short") == 1
 
 
 async def test_a_day_of_twelve_drops_is_too_much_for_a_resident_and_not_for_a_trader(stand: Stand) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.signatures import Algorithm, SigningKey
 from service.app import build_app
+from service.business_days import day_begins_at
 from service.db import transaction
 from service.demo import nankai
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine
@@ -46,6 +47,7 @@ from tests.machine import MachineCaller
 from tests.redemption.calls import Caller
 from tests.world import post, weigh_event
 
+ZONE = "Asia/Shanghai"
 Client = TestClient[Any, Any]
 
 
@@ -294,9 +296,9 @@ async def test_the_shipped_rules_hold_and_those_of_a_real_days_pace_until_the_fl
         rows = (await connection.execute(sa.select(plausibility_rule))).all()
     book = RuleBook(RuleRow(*row[:5]) for row in rows)
     assert book.unreadable == []
-    yesterday = {rule.code for rule in book.at(time.time() - 86_400).of_drops}
-    assert yesterday == {code for code, rule in RULES.items() if rule.of == "drop"}
-    assert yesterday - {rule.code for rule in book.at(time.time()).of_drops} == nankai.RULES_OF_PACE
+    before = {rule.code for rule in book.at(day_begins_at(TODAY, ZONE).timestamp() - 86_400).of_drops}
+    assert before == {code for code, rule in RULES.items() if rule.of == "drop"}
+    assert before - {rule.code for rule in book.at(time.time()).of_drops} == nankai.RULES_OF_PACE
     assert len(book.at(time.time()).of_clearances) == 2
 
 

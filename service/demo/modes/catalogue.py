@@ -91,8 +91,8 @@ MODES: Final = {
         ),
         Mode(
             "wet-cardboard",
-            "浸水纸板 18 kg",
-            "soaked cardboard of 18 kg",
+            "浸水纸板 18 kg; 清运时水已流走 5 kg",
+            "soaked cardboard of 18 kg; 5 kg have run off when the box is emptied",
             masses.wet_cardboard,
         ),
         Mode(

@@ -4,13 +4,15 @@ from datetime import timedelta
 from typing import Final
 
 from service.demo.modes.stage import Stage, look, order
-from service.demo.modes.steps import CREDITED, RECORDED, Script, held
+from service.demo.modes.steps import CREDITED, RECORDED, Expected, Script, held
 
 # One more than a resident's day bears, by number; of a trader's it is a part.
 TRADED_DROPS: Final = 12
 RESIDENT_DROPS_MAX: Final = 10
 TRADED_GRAMS: Final = 2_000
 TRADED_EVERY: Final = timedelta(minutes=20)
+# Of water.
+RUN_OFF_GRAMS: Final = 5_000
 # A drifted scale, in its interval e of 10 g: within what is permissible, and beyond.
 FAIR_GRAMS: Final = 8
 DRIFTED_GRAMS: Final = 60
@@ -42,10 +44,15 @@ def take_back(stage: Stage) -> Script:
 
 
 def wet_cardboard(stage: Stage) -> Script:
-    """Soaked cardboard of 18 kg is more than a drop usually weighs, and held."""
-    own, cast = stage.bin, stage.cast
-    yield own.post_one(own.drop(cast.resident, 4_000), CREDITED)
-    yield own.post_one(own.drop(cast.resident, 18_000), held("heavy_drop"))
+    """Soaked cardboard of 18 kg is more than a drop usually weighs, and held. What is credited is still wet: at the
+    emptying, when the water has run off, the box weighs less than its drops, beyond what the scale may err."""
+    own, resident = stage.bin, stage.cast.resident
+    yield own.empty(before=0, outcome=RECORDED)
+    yield own.post_one(own.drop(resident, 9_000), CREDITED)
+    yield own.post_one(own.drop(resident, 18_000), held("heavy_drop"))
+    yield own.empty(before=own.box_grams() - RUN_OFF_GRAMS, outcome=(Expected("recorded", "emptied_mass_short"),))
+    found = {"clearances.#": 1, "clearances.0.difference_grams": -RUN_OFF_GRAMS}
+    yield look(f"/v1/clearances?bin={own.id}&code=any", found)
 
 
 def trader(stage: Stage) -> Script:

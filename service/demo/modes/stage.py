@@ -14,13 +14,14 @@ from schemas.signatures import SigningKey
 from schemas.telemetry import TELEMETRY_TYPE, TelemetryData
 from schemas.weigh_events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT, WeighEvent
 from service.demo.demo_file import DemoResident
-from service.demo.drops import Drop, weigh_event
+from service.demo.drops import Drop, clearance, weigh_event
 from service.demo.modes.steps import OneOf, Step
-from service.demo.uplink import TELEMETRY, WEIGH_EVENTS
+from service.demo.uplink import CLEARANCES, TELEMETRY, WEIGH_EVENTS
 
 # By so much a drop comes after the one before it.
 BETWEEN_DROPS: Final = timedelta(milliseconds=10)
 CAST_SIZE: Final = 3
+COLLECTOR: Final = "TJ-A1024"
 JSON: Final = "application/json"
 
 
@@ -92,6 +93,14 @@ class ModeBin:
     def post_refused(self, event: WeighEvent, code: str, **changes: Any) -> Step:
         """Nothing of it is stored."""
         return self.post([event], [], **({"status": 401, "code": code} | changes))
+
+    def empty(self, *, before: int, outcome: OneOf, material: str = "paper") -> Step:
+        """Its box is emptied, and weighed `before`."""
+        self._now += BETWEEN_DROPS
+        self.sequence += 1
+        self._boxes[material] = 0
+        event = clearance(self.id, self.sequence, self._now, material, COLLECTOR, before=before, after=0)
+        return self._post(CLEARANCES, [event], [outcome], {})
 
     def tell(self, data: TelemetryData, outcome: OneOf) -> Step:
         self._now += BETWEEN_DROPS
