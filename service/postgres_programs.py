@@ -57,7 +57,7 @@ def server_user(cluster_dir: Path) -> ServerUser | None:
         status = cluster_dir.stat()
         if status.st_uid != 0:
             return ServerUser(status.st_uid, status.st_gid)
-    with contextlib.suppress(KeyError):
+    with contextlib.suppress(ProcessLookupError):
         return _user_named(SERVER_USER)
     command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVER_USER]
     try:
@@ -188,7 +188,9 @@ def run(
 
 def _end_session(process: "subprocess.Popen[str]") -> None:
     """Kill a program with its children, and wait until none of them has its output open."""
-    os.killpg(process.pid, signal.SIGKILL)
+    # Interrupted just when it has ended, there is nobody left: the interrupt is what is to be told.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=KILLED_SECONDS_MAX)
 

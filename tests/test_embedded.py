@@ -7,12 +7,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGKILL
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
 from service.embedded import EmbeddedPostgres
-from service.postgres_programs import EmbeddedPostgresError, server_user
+from service.postgres_programs import EmbeddedPostgresError, run, server_user
 from tests.embedded import REPOSITORY, USER, answers, command, enterable_directory, rows, runs, said_pid, user_of
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
@@ -310,3 +311,18 @@ def test_a_start_that_fails_shows_the_end_of_the_log_and_can_be_tried_again(data
     with EmbeddedPostgres(data_dir) as another:
         assert another.postmaster_pid is not None
     assert another.postmaster_pid is None  # the one that failed does not count as a user
+
+
+def test_an_interrupt_just_when_a_program_has_ended_stays_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    communicate = subprocess.Popen.communicate
+    interrupts = iter((KeyboardInterrupt,))
+
+    def interrupted(self: Any, *arguments: Any, **named: Any) -> Any:
+        said = communicate(self, *arguments, **named)
+        for interrupt in interrupts:
+            raise interrupt
+        return said
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(None, "postgres", "--version")
