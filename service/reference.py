@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.signatures import Algorithm, VerifyKey
@@ -38,8 +40,11 @@ logger = logging.getLogger(__name__)
 # A signer that nobody knows is looked up again each time; those that are known are bounded by the number of devices.
 SIGNERS_MAX = 100_000
 START_RETRY_SECONDS = 0.2
-# Keys that nobody knows cost a look-up each: they may not take all connections.
+# Of keys that do not count yet: they may not take all connections.
 LOOKUPS_AT_ONCE_MAX = 4
+# Keys that are asked for within so long are looked up together.
+LOOKUP_GATHER_SECONDS = 0.02
+LOOKUP_KEYS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class MachineSigner(Signer):
 
 
 SignerKind = TypeVar("SignerKind", bound=Signer)
+# By keyid; those that there are not are missing.
+Found: TypeAlias = Mapping[str, SignerKind | KeyUnreadable]
 
 
 class Signers(Generic[SignerKind]):
@@ -79,13 +86,15 @@ class Signers(Generic[SignerKind]):
     same keyid are two keys: each is asked for only where its kind of device may call."""
 
     def __init__(
-        self, engine: AsyncEngine, read: Callable[[AsyncConnection, str], Awaitable[SignerKind | None]]
+        self,
+        engine: AsyncEngine,
+        read: Callable[[AsyncConnection, Sequence[str]], Awaitable[Found[SignerKind]]],
     ) -> None:
         self._engine = engine
         self._read = read
         self._known: dict[str, SignerKind] = {}
-        self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE_MAX)
-        self._reading: dict[str, asyncio.Task[SignerKind | None]] = {}
+        self._wanted: dict[str, asyncio.Future[SignerKind | None]] = {}
+        self._reader: asyncio.Task[None] | None = None
         self._forgotten = 0
 
     def forget(self) -> None:
@@ -102,20 +111,40 @@ class Signers(Generic[SignerKind]):
         if remembered is not None:
             return remembered
         # Read once for all who wait: a bin that sends its backlog after a change would ask a hundred times at once.
-        reading = self._reading.get(keyid)
-        if reading is None:
-            reading = self._reading[keyid] = asyncio.create_task(self._find(keyid))
-            reading.add_done_callback(lambda _: self._reading.pop(keyid, None))
-        return await asyncio.shield(reading)
+        waiting = self._wanted.get(keyid)
+        if waiting is None:
+            waiting = self._wanted[keyid] = asyncio.get_running_loop().create_future()
+            if self._reader is None or self._reader.done():
+                self._reader = asyncio.create_task(self._read_wanted())
+        return await asyncio.shield(waiting)
 
-    async def _find(self, keyid: str) -> SignerKind | None:
-        forgotten = self._forgotten
-        async with self._lookups, self._engine.connect() as connection:
-            signer = await self._read(connection, keyid)
-        # A change between the read and here must not be remembered as the old state.
-        if signer is not None and forgotten == self._forgotten and len(self._known) < SIGNERS_MAX:
-            self._known[keyid] = signer
-        return signer
+    async def _read_wanted(self) -> None:
+        """Until nobody waits. After a change all bins of a city ask within half a minute: a look-up for each would cost
+        more than all else that they want."""
+        while self._wanted:
+            await asyncio.sleep(LOOKUP_GATHER_SECONDS)
+            keyids = list(itertools.islice(self._wanted, LOOKUP_KEYS_MAX))
+            forgotten = self._forgotten
+            found: Mapping[str, SignerKind | Exception]
+            try:
+                async with self._engine.connect() as connection:
+                    found = await self._read(connection, keyids)
+            except Exception as error:  # noqa: BLE001  # whatever it is, those who wait are told of it
+                found = dict.fromkeys(keyids, error)
+            for keyid in keyids:
+                self._tell(self._wanted.pop(keyid), found.get(keyid))
+                signer = found.get(keyid)
+                # A change between the read and here must not be remembered as the old state.
+                if isinstance(signer, Signer) and forgotten == self._forgotten and len(self._known) < SIGNERS_MAX:
+                    self._known[keyid] = signer
+
+    def _tell(self, waiting: "asyncio.Future[SignerKind | None]", found: SignerKind | Exception | None) -> None:
+        if not isinstance(found, Exception):
+            waiting.set_result(found)
+            return
+        waiting.set_exception(found)
+        # Seen, should whoever asked have left.
+        waiting.exception()
 
 
 class Reference:
@@ -129,8 +158,8 @@ class Reference:
         self._engine = engine
         self._keyring = keyring
         self._demo = demo
-        self.bins = Signers(engine, self._read_bin)
-        self.machines = Signers(engine, self._read_machine)
+        self.bins = Signers(engine, self._read_bins)
+        self.machines = Signers(engine, self._read_machines)
         self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE_MAX)
         self._revision = -1
         self.tariffs = Tariffs({})
@@ -172,36 +201,58 @@ class Reference:
     async def find_issued(self, keyid: str) -> BinSigner | None:
         """A bin's key as its record says now, also a secret that does not count yet. Raises KeyUnreadable."""
         async with self._lookups, self._engine.connect() as connection:
-            return await self._read_issued(connection, keyid)
+            found = (await self._read_issued(connection, [keyid])).get(keyid)
+        if isinstance(found, KeyUnreadable):
+            raise found
+        return found
 
-    async def _read_issued(self, connection: AsyncConnection, keyid: str) -> BinSigner | None:
-        row = (
-            await connection.execute(
-                sa.select(bin_key, bin_.c.state)
-                .join(bin_, bin_.c.id == bin_key.c.bin_id)
-                .where(bin_key.c.id == keyid, bin_key.c.demo.is_(False) | sa.literal(self._demo))
-            )
-        ).one_or_none()
-        if row is None:
-            return None
-        return BinSigner(*self._key_of("bin", row), bin_id=row.bin_id, suspended=row.state != "active")
+    async def _read_issued(self, connection: AsyncConnection, keyids: Sequence[str]) -> Found[BinSigner]:
+        rows = await connection.execute(
+            sa.select(bin_key, bin_.c.state)
+            .join(bin_, bin_.c.id == bin_key.c.bin_id)
+            .where(bin_key.c.id == _any_of(keyids), bin_key.c.demo.is_(False) | sa.literal(self._demo))
+        )
+        return self._signers(
+            "bin",
+            rows.all(),
+            lambda row, key, begins, ends: BinSigner(key, begins, ends, row.bin_id, row.state != "active"),
+        )
 
-    async def _read_bin(self, connection: AsyncConnection, keyid: str) -> BinSigner | None:
-        signer = await self._read_issued(connection, keyid)
+    async def _read_bins(self, connection: AsyncConnection, keyids: Sequence[str]) -> Found[BinSigner]:
+        found = await self._read_issued(connection, keyids)
         # Not remembered as one that does not count: the moment it does, it is used.
-        return None if signer is None or signer.valid_from == math.inf else signer
+        return {
+            keyid: signer
+            for keyid, signer in found.items()
+            if isinstance(signer, KeyUnreadable) or signer.valid_from != math.inf
+        }
 
-    async def _read_machine(self, connection: AsyncConnection, keyid: str) -> MachineSigner | None:
-        row = (
-            await connection.execute(
-                sa.select(machine_key, machine.c.merchant_id)
-                .join(machine, machine.c.id == machine_key.c.machine_id)
-                .where(machine_key.c.id == keyid, machine_key.c.demo.is_(False) | sa.literal(self._demo))
-            )
-        ).one_or_none()
-        if row is None:
-            return None
-        return MachineSigner(*self._key_of("machine", row), machine_id=row.machine_id, merchant_id=row.merchant_id)
+    async def _read_machines(self, connection: AsyncConnection, keyids: Sequence[str]) -> Found[MachineSigner]:
+        rows = await connection.execute(
+            sa.select(machine_key, machine.c.merchant_id)
+            .join(machine, machine.c.id == machine_key.c.machine_id)
+            .where(machine_key.c.id == _any_of(keyids), machine_key.c.demo.is_(False) | sa.literal(self._demo))
+        )
+        return self._signers(
+            "machine",
+            rows.all(),
+            lambda row, key, begins, ends: MachineSigner(key, begins, ends, row.machine_id, row.merchant_id),
+        )
+
+    def _signers(
+        self,
+        device: Device,
+        rows: Sequence[Any],
+        signer: Callable[[Any, VerifyKey, float, float], SignerKind],
+    ) -> Found[SignerKind]:
+        """By keyid; KeyUnreadable in place of one that cannot be read: that one only is not accepted."""
+        found: dict[str, SignerKind | KeyUnreadable] = {}
+        for row in rows:
+            try:
+                found[row.id] = signer(row, *self._key_of(device, row))
+            except KeyUnreadable as error:
+                found[row.id] = error
+        return found
 
     def _key_of(self, device: Device, row: Any) -> tuple[VerifyKey, float, float]:
         algorithm = Algorithm(row.algorithm)
@@ -218,6 +269,11 @@ class Reference:
             "the key %s is stored under another TANBI_SECRET_KEY: set that one, or give the %s a new key", keyid, device
         )
         raise KeyUnreadable
+
+
+def _any_of(keyids: Sequence[str]) -> sa.ColumnElement[Any]:
+    """One statement, whatever their number."""
+    return sa.any_(sa.literal(keyids, ARRAY(sa.Text)))
 
 
 async def read_tariffs(connection: AsyncConnection) -> Tariffs:

@@ -17,7 +17,7 @@ from service.errors import KeyUnreadable
 from service.fleet.bins import Scale, add_bin
 from service.fleet.lifecycle import suspend_bin
 from service.redemption.merchants import revoke_machine_key
-from service.reference import Reference, raise_revision, read_tariffs
+from service.reference import BinSigner, Reference, raise_revision, read_tariffs
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import bin_key, material, tariff
@@ -88,6 +88,37 @@ async def test_a_signer_is_looked_up_once_and_then_remembered(world: World, refe
     hmac_signer = await reference.bins.find("NK-0002")
     assert hmac_signer is not None
     assert hmac_signer.key.material == world.hmac.secret
+
+
+async def test_keys_that_are_asked_for_together_are_read_together(
+    world: World, engine: AsyncEngine, reference: Reference
+) -> None:
+    """Among them one that cannot be read, and one that nobody knows."""
+    async with transaction(engine) as connection:
+        row = {"bin_id": "NK-0001", "algorithm": "hmac-sha256", "key": bytes(60)}
+        await connection.execute(sa.insert(bin_key).values(id="NK-0001:2", **row))
+    statements: list[str] = []
+    sa.event.listen(
+        engine.sync_engine, "before_cursor_execute", lambda *arguments: statements.append(str(arguments[2]))
+    )
+    keyids = ("NK-0001", "NK-0002", "NK-0001", "NK-0001:2", "NK-9999")
+    found = await asyncio.gather(*(reference.bins.find(keyid) for keyid in keyids), return_exceptions=True)
+    assert len([statement for statement in statements if "bin_key" in statement]) == 1
+    assert [signer.bin_id if isinstance(signer, BinSigner) else type(signer) for signer in found] == [
+        *("NK-0001", "NK-0002", "NK-0001"),
+        *(KeyUnreadable, type(None)),
+    ]
+
+
+async def test_a_database_that_is_away_is_told_to_all_who_ask(reference: Reference, engine: AsyncEngine) -> None:
+    async def away(*_: object) -> Any:
+        raise ConnectionRefusedError
+
+    read, reference.bins._read = reference.bins._read, away
+    found = await asyncio.gather(*(reference.bins.find(f"NK-000{n}") for n in (1, 2)), return_exceptions=True)
+    assert [type(error) for error in found] == [ConnectionRefusedError] * 2
+    reference.bins._read = read
+    assert await reference.bins.find("NK-0001") is not None
 
 
 async def test_a_machines_key_is_known_apart_from_a_bins_of_the_same_name(
