@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.db import transaction
 from service.secrets import Keyring
 from service.settings import Settings
+from tests.blocking import until_blocked, wait_until
 from tests.conftest import SECRET_KEY
 from tests.test_serving import port_of
 from tests.world import World, build_world, post, weigh_event
@@ -50,7 +51,8 @@ async def test_what_was_accepted_before_sigterm_is_answered_and_nothing_after_it
             async with transaction(admin_engine) as connection:
                 await connection.execute(sa.text("SELECT * FROM wallet FOR UPDATE"))
                 answers = [asyncio.create_task(post(client, world.hmac, weigh_event("NK-0002"))) for _ in range(EVENTS)]
-                await _until_waiting_for_the_wallet(admin_engine)
+                # The others have been read by then, or are read by a service that still answers what it read.
+                await until_blocked(admin_engine)
                 process.send_signal(signal.SIGTERM)
                 await _until_refused(port)
             outcomes = [(await (await answer).json())["outcomes"][0] for answer in answers]
@@ -63,24 +65,13 @@ async def test_what_was_accepted_before_sigterm_is_answered_and_nothing_after_it
             process.wait()
 
 
-async def _until_waiting_for_the_wallet(engine: AsyncEngine) -> None:
-    waiting = sa.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND wait_event_type = 'Lock' AND query LIKE '-- Claim weigh events%'"
-    )
-    while True:
-        async with engine.connect() as connection:
-            if (await connection.execute(waiting)).scalar_one():
-                # The others have been read by then, or are read by a service that still answers what it read.
-                return
-        await asyncio.sleep(0.05)
-
-
 async def _until_refused(port: int) -> None:
-    while True:
+    async def refused() -> bool:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
-            return
+            return True
         writer.close()
-        await asyncio.sleep(0.05)
+        return False
+
+    await wait_until(refused)
