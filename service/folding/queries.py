@@ -112,6 +112,20 @@ WHERE xid >= :lower AND xid < :upper
 GROUP BY 1, 2, 3
 """
 
+# Not folded but written with each credit, under the wallet's lock; here as it follows from what was credited. A drop
+# that was held counts as it was released.
+SUM_RESIDENT_DAY = """
+SELECT event.resident_id AS owner_id,
+       (coalesce(release.placed_at, event.occurred_at) AT TIME ZONE :timezone)::date AS day,
+       count(*)::integer AS drops, sum(event.weight_grams)::bigint AS grams,
+       sum(coalesce(release.coins, event.coins))::bigint AS coins
+FROM weigh_event AS event
+LEFT JOIN review_decision AS release
+       ON release.bin_id = event.bin_id AND release.event_id = event.event_id AND release.decision = 'released'
+WHERE event.outcome = 'credited'
+GROUP BY 1, 2
+"""
+
 # Inserted in the order of their keys, as everywhere: whoever else writes these rows one day cannot deadlock with this.
 FOLD_VOLUME = sa.text(f"""
 INSERT INTO volume (day, site_id, material_id, source, grams, drops, held_grams, held_drops)
@@ -266,3 +280,35 @@ async def fold_lag_seconds(connection: AsyncConnection) -> float:
 async def holds_lease(connection: AsyncConnection, *, instance: str) -> bool:
     """Whether this instance folds now, and so exports what is read from the database."""
     return bool((await connection.execute(sa.select(fold_position.c.holder == instance))).scalar_one())
+
+
+LOCK_WRONG_DAYS = sa.text(f"""
+SELECT owner_id
+FROM wallet
+WHERE owner_id IN (
+    SELECT owner_id
+    FROM (SELECT owner_id, day, drops, grams, coins FROM resident_day) AS kept
+    FULL JOIN ({SUM_RESIDENT_DAY}) AS made USING (owner_id, day)
+    WHERE (kept.drops, kept.grams, kept.coins) IS DISTINCT FROM (made.drops, made.grams, made.coins)
+)
+ORDER BY owner_id
+FOR NO KEY UPDATE
+""")  # noqa: S608  # our own text
+
+DELETE_DAYS = sa.text("DELETE FROM resident_day WHERE owner_id = ANY (:owner_ids)")
+
+INSERT_DAYS = sa.text(f"""
+INSERT INTO resident_day (owner_id, day, drops, grams, coins)
+SELECT owner_id, day, drops, grams, coins
+FROM ({SUM_RESIDENT_DAY}) AS made
+WHERE owner_id = ANY (:owner_ids)
+""")  # noqa: S608  # our own text
+
+
+async def rebuild_resident_days(connection: AsyncConnection, *, timezone: str) -> None:
+    """Recompute the days of those accounts of which any is wrong; their wallets stay locked until the commit."""
+    owner_ids = (await connection.execute(LOCK_WRONG_DAYS, {"timezone": timezone})).scalars().all()
+    if owner_ids:
+        # Statements of their own: they see what was credited before the locks were had.
+        await connection.execute(DELETE_DAYS, {"owner_ids": owner_ids})
+        await connection.execute(INSERT_DAYS, {"owner_ids": owner_ids, "timezone": timezone})

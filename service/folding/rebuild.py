@@ -19,8 +19,9 @@ SETTLED = sa.text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
 async def rebuild(connection: AsyncConnection, *, timezone: str) -> None:
-    """Recompute volumes of sites, residents and coins from all rows, in the caller's READ COMMITTED transaction, as the
-    tables' owner. Bins and redemptions go on meanwhile; folding waits.
+    """Recompute volumes of sites, residents and coins, and residents' days, from all rows, in the caller's READ
+    COMMITTED transaction, as the tables' owner. Bins and redemptions go on meanwhile; folding waits, and at the end
+    those wallets whose days were wrong.
 
     All that has an id below the oldest transaction that runs now is summed, and there the position goes. What is
     written meanwhile has a larger id and is folded later. So would be rows that were restored from a dump with ids of
@@ -39,3 +40,4 @@ async def rebuild(connection: AsyncConnection, *, timezone: str) -> None:
     await queries.fold_resident_volume(connection, lower=0, upper=settled)
     await queries.fold_coin_volume(connection, lower=0, upper=settled, timezone=timezone)
     await connection.execute(sa.update(fold_position).values(xid=settled, holder="", ticked_at=sa.text("'-infinity'")))
+    await queries.rebuild_resident_days(connection, timezone=timezone)

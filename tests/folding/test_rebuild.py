@@ -15,6 +15,7 @@ from service.settings import Settings
 from service.tables import (
     coin_volume,
     fold_position,
+    resident_day,
     resident_volume,
     review_decision,
     transfer,
@@ -100,6 +101,35 @@ async def test_a_rebuild_mends_what_was_spoilt_and_folds_what_was_not_yet(
         await connection.execute(sa.update(fold_position).values(xid=0))
     await rebuild_now(admin_engine, settings)
     assert await sums(engine) == right
+
+
+async def test_a_rebuild_mends_residents_days(
+    place: Place, engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings
+) -> None:
+    other_card, stranger = os.urandom(32), await new_resident(engine)
+    async with transaction(engine) as connection:
+        await bind(connection, other_card, stranger)
+    # Half an hour before midnight in Shanghai, and after it.
+    late = NOON + timedelta(hours=11, minutes=30)
+    await commit_drops(engine, drop(card=place.card), drop(card=place.card, occurred_at=late), drop(card=other_card))
+    async with transaction(engine) as connection:
+        held = await hold(connection, grams=2000, occurred_at=NOON, outcome="credited", resident_id=place.resident_id)
+        await decide(connection, held, "released", placed_at=late + timedelta(hours=1))
+    day = NOON.date()
+    right = [
+        (place.resident_id, day, 2, 2500, 250),
+        (place.resident_id, day + timedelta(days=1), 1, 2000, 125),
+        (stranger, day, 1, 1250, 125),
+    ]
+    for spoil in (
+        sa.update(resident_day).values(drops=7, coins=resident_day.c.coins + 1),
+        sa.delete(resident_day),
+        sa.insert(resident_day).values(owner_id=stranger, day=day - timedelta(days=1), drops=1, grams=1, coins=1),
+    ):
+        async with transaction(admin_engine) as connection:
+            await connection.execute(spoil)
+        await rebuild_now(admin_engine, settings)
+        assert await rows(engine, resident_day, ("owner_id", "day")) == right
 
 
 async def test_rows_restored_from_another_cluster_are_counted_once_for_ever(
