@@ -1,6 +1,7 @@
 """Why a weigh event was not simply credited: the codes of single events, as problems are those of whole requests."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class OutcomeCode(StrEnum):
@@ -184,3 +185,9 @@ class OutcomeCode(StrEnum):
         "清运量多于投放量",
         "The box weighed more than the drops since its last emptying. Nothing to send again: an operator looks at it.",
     )
+
+
+# By which an event's own time is doubted.
+HELD_FOR_ITS_CLOCK: Final = frozenset(
+    code.value for code in (OutcomeCode.TIME_IN_FUTURE, OutcomeCode.TIME_BEFORE_VISIT, OutcomeCode.TIME_TOO_OLD)
+)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from schemas.adjustments import OperatorName, Words
+from schemas.adjustments import OperatorName, RowId, Words
 from schemas.common import Answer, Coins, MaterialId, MerchantName, OfferId, Request
 from schemas.cursors import Cursor, MomentCursor, NextCursor, NextMomentCursor
 from schemas.patterns import visible
@@ -217,6 +217,7 @@ class BoundCard(Answer):
 class KindRequest(Request):
     """Whose limits of a day hold for the account."""
 
+    resident_id: RowId
     kind: AccountKind
     reason: Words
 

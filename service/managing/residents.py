@@ -37,10 +37,10 @@ def resident_unmark_trader(
 
 
 def _mark(kind: AccountKind, resident_id: int, reason: str, key_file: Path | None, data: Path | None) -> ResidentKind:
-    wanted = typed(KindRequest, {"kind": kind, "reason": reason})
+    wanted = typed(KindRequest, {"resident_id": resident_id, "kind": kind, "reason": reason})
     return as_operator(
         data,
         key_file,
         WRITERS,
-        lambda connection, operator, settings: mark(connection, operator, resident_id, wanted, demo=settings.demo),
+        lambda connection, operator, settings: mark(connection, operator, wanted, demo=settings.demo),
     )

@@ -1,6 +1,5 @@
 """HTTP of traders: operators."""
 
-import re
 from typing import Final
 
 from aiohttp import web
@@ -15,14 +14,13 @@ from service.residents.kinds import mark
 from service.routing import Routes, read_model
 
 MARKERS: Final = frozenset({"operator", "admin"})
-RESIDENT_ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 routes = Routes("review")
 
 
 @routes.route(
     "POST",
-    "/v1/residents/{id}/kind",
+    "/v1/resident-kinds",
     summary="Mark an account as a trader's, or as a resident's again",
     caller="operator",
     takes=KindRequest,
@@ -37,16 +35,13 @@ async def post_kind(request: web.Request) -> web.Response:
     token = bearer_token(request)
     wanted = await read_model(request, KindRequest, settings)
     keyed = await read_keyed(request)
-    if not RESIDENT_ID.fullmatch(request.match_info["id"]):
-        raise ResidentUnknown
-    resident_id = int(request.match_info["id"])
     async with transaction(request.app[ENGINE]) as connection:
         operator = await authenticate_operator(connection, token, MARKERS, demo=settings.demo)
         answer = await answer_once(
             connection,
             actor=operator.actor,
             keyed=keyed,
-            work=lambda: mark(connection, operator, resident_id, wanted, demo=settings.demo),
+            work=lambda: mark(connection, operator, wanted, demo=settings.demo),
             status=200,
         )
     return answer.response()

@@ -69,7 +69,8 @@ async def begin(connection: AsyncConnection, keyring: Keyring) -> Doubts:
     await connection.execute(sa.insert(credential).values(card))
     keys = [await create_api_key(connection, role="operator", name=name) for name in ("质检李工", "质检王工")]
     li, wang = [await authenticate_operator(connection, key, demo=False) for key in keys]
-    await mark(connection, li, resident_id, KindRequest(kind="trader", reason="scrap dealer"), demo=False)
+    trader = KindRequest(resident_id=resident_id, kind="trader", reason="scrap dealer")
+    await mark(connection, li, trader, demo=False)
     return Doubts(resident_id, digest, late_digest, li, wang)
 
 

@@ -59,8 +59,10 @@ def trader(stage: Stage) -> Script:
     """The same day's drops on two accounts, at the pace of real people: a resident's are held beyond ten; a trader's,
     whom an operator has marked as one, are not."""
     own, cast = stage.bin, stage.cast
-    kind = f"/v1/residents/{cast.trader.id}/kind"
-    yield order(kind, {"kind": "trader", "reason": "登记的废品收购者 a registered trader"}, fields={"kind": "trader"})
+    kind, whom = "/v1/resident-kinds", {"resident_id": cast.trader.id}
+    yield order(
+        kind, whom | {"kind": "trader", "reason": "登记的废品收购者 a registered trader"}, fields={"kind": "trader"}
+    )
     over = held("day_drops", "day_grams", "day_coins")
     # Where this mode was run before, the day may be full already.
     wanted = [(*CREDITED, *over)] * RESIDENT_DROPS_MAX + [over] * (TRADED_DROPS - RESIDENT_DROPS_MAX)
@@ -68,7 +70,7 @@ def trader(stage: Stage) -> Script:
         times = [stage.paced_morning + number * TRADED_EVERY for number in range(TRADED_DROPS)]
         events = [own.drop(resident, TRADED_GRAMS, at=at, weighs_box=False) for at in times]
         yield own.post(events, outcomes)
-    yield order(kind, {"kind": "resident", "reason": "演示结束 end of the show"}, fields={"kind": "resident"})
+    yield order(kind, whom | {"kind": "resident", "reason": "演示结束 end of the show"}, fields={"kind": "resident"})
 
 
 def drifting_scale(stage: Stage) -> Script:
