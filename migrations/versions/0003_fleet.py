@@ -123,6 +123,8 @@ def alter_bins() -> None:
     op.add_column("bin", sa.Column("model", sa.Text(), nullable=True))
     op.add_column("bin", sa.Column("box_capacity_grams", sa.Integer(), server_default=sa.text("30000"), nullable=False))
     op.add_column("bin", sa.Column("serviced_at", sa.DateTime(timezone=True), nullable=True))
+    # Nobody has told of a visit; but somebody put it there.
+    op.execute("UPDATE bin SET serviced_at = created_at")
     op.drop_constraint(op.f("ck_bin_state"), "bin")
     op.drop_constraint(op.f("ck_bin_scale"), "bin")
     op.create_check_constraint(op.f("ck_bin_state"), "bin", "state IN ('registered', 'active', 'suspended', 'retired')")

@@ -20,7 +20,7 @@ WITH released AS (
          AND (NOT credential.demo OR :demo)
         WHERE shown.bin_id = :bin_id AND shown.event_id = :event_id
     ) AS owner
-    WHERE weigh_event.bin_id = :bin_id AND weigh_event.event_id = :event_id AND weigh_event.outcome <> 'credited'
+    WHERE weigh_event.bin_id = :bin_id AND weigh_event.event_id = :event_id
     RETURNING weigh_event.bin_id, weigh_event.event_id, weigh_event.resident_id, weigh_event.weight_grams,
               weigh_event.weight_grams::bigint * :coins_per_kg / 1000 AS coins
 ), locked AS (

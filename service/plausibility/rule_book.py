@@ -65,12 +65,14 @@ class RuleBook:
         self._last = RuleSet()
 
     def at(self, when: float) -> RuleSet:
-        """The rules in force at `when`, in Unix seconds; empty where there were none."""
+        """The rules in force at `when`, in Unix seconds; before the first ones, these: what is judged came after them,
+        whatever its clock says."""
         if not self._from <= when < self._until:
-            position = bisect.bisect_right(self._begins, when)
-            self._from = self._begins[position - 1] if position else -math.inf
+            position = max(bisect.bisect_right(self._begins, when), 1)
+            self._from = self._begins[position - 1] if position > 1 else -math.inf
             self._until = self._begins[position] if position < len(self._begins) else math.inf
-            rules = {code: rule for begins, code, rule in self._rows if begins <= when}
+            latest = max(when, self._begins[0]) if self._begins else when
+            rules = {code: rule for begins, code, rule in self._rows if begins <= latest}
             self._last = RuleSet(rule for rule in rules.values() if rule is not None)
         return self._last
 

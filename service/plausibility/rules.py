@@ -120,8 +120,10 @@ def improbable_rate(case: Case, parameters: HourlyRate) -> Figures | None:
 
 def box_mass_short(case: Case, parameters: Tolerance) -> Figures | None:
     before, after = case.box_grams_before, case.drop.box_weight_grams
-    if before is None or after is None:
+    if after is None:
         return None
+    if before is None:
+        return _lighter_than_its_drop(case, parameters, after)
     expected = before + case.drop.weight_grams
     # Most drops agree to the gram; only of the others need the errors be added up.
     return None if after >= expected else _box_mass(case, parameters, before, expected, after)
@@ -133,6 +135,23 @@ def box_mass_over(case: Case, parameters: Tolerance) -> Figures | None:
         return None
     expected = before + case.drop.weight_grams
     return None if after <= expected else _box_mass(case, parameters, before, expected, after)
+
+
+def _lighter_than_its_drop(case: Case, parameters: Tolerance, after: int) -> Figures | None:
+    """Whatever was in the box before, the drop is in it now: losing numbers does not keep a bin from being doubted."""
+    weight = case.drop.weight_grams
+    if after >= weight:
+        return None
+    interval = case.facts.interval_grams
+    permissible = permissible_error(weight, interval) + permissible_error(after, interval) + parameters.tolerance_grams
+    if weight - after <= permissible:
+        return None
+    return {
+        "weight_grams": weight,
+        "box_grams_at_most": after,
+        "difference_grams": weight - after,
+        "permissible_grams": permissible,
+    }
 
 
 def _box_mass(case: Case, parameters: Tolerance, before: int, expected: int, after: int) -> Figures | None:

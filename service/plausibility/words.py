@@ -111,6 +111,8 @@ WORDS: Final[Mapping[str, Mapping[Language, Words]]] = {
             (
                 "箱重由 {box_grams_before:,} 克变为 {box_grams_after:,} 克，投放称得 {weight_grams:,} 克：少"
                 " {difference_grams:,} 克，允许误差 {permissible_grams:,} 克。",
+                "投放称得 {weight_grams:,} 克，箱重却只有 {box_grams_at_most:,} 克：少 {difference_grams:,} 克，"
+                "允许误差 {permissible_grams:,} 克。",
             ),
             "箱内增加的重量比这次称得的少，我们会核对这次称重。",
         ),
@@ -118,6 +120,8 @@ WORDS: Final[Mapping[str, Mapping[Language, Words]]] = {
             (
                 "The box went from {box_grams_before:,} g to {box_grams_after:,} g at a drop of {weight_grams:,} g:"
                 " {difference_grams:,} g too little, where {permissible_grams:,} g are permissible.",
+                "The box weighed {box_grams_at_most:,} g after a drop of {weight_grams:,} g: {difference_grams:,} g too"
+                " little, where {permissible_grams:,} g are permissible.",
             ),
             "The box did not gain as much as the scale showed for this drop, so the weighing is being looked at.",
         ),

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.cursors import Moment
+from schemas.outcome_codes import HELD_FOR_ITS_CLOCK
 from schemas.residents import AccountKind
 from service.ledger.redeemed import redemptions_as_they_are
 from service.ledger.waiting import Waiting
@@ -63,7 +64,10 @@ FROM (
       AND (NOT credential.demo OR :demo)
       AND weigh_event.verdict = 'hold'
       AND weigh_event.credential_digest IS NOT NULL
-      AND weigh_event.occurred_at >= credential.counts_from
+      -- A time that is doubted says nothing about whose card it was.
+      AND CASE WHEN EXISTS (SELECT 1 FROM jsonb_array_elements(held_event.findings) AS finding
+                            WHERE finding ->> 'code' = ANY (:of_clocks))
+               THEN weigh_event.received_at ELSE weigh_event.occurred_at END >= credential.counts_from
       AND held_event.resident_id IS NULL
     FOR NO KEY UPDATE OF held_event SKIP LOCKED
 ) AS mine
@@ -72,6 +76,7 @@ WHERE held_event.bin_id = mine.bin_id AND held_event.event_id = mine.event_id
     sa.bindparam("digest", type_=sa.LargeBinary),
     sa.bindparam("bound_since", type_=sa.DateTime(timezone=True)),
     sa.bindparam("demo", type_=sa.Boolean),
+    sa.bindparam("of_clocks", sorted(HELD_FOR_ITS_CLOCK), type_=sa.ARRAY(sa.Text)),
 )
 
 
@@ -256,13 +261,14 @@ async def credited_by_binding(connection: AsyncConnection, digest: bytes, reside
         await connection.execute(
             sa.select(sa.func.count().label("events"), sa.func.coalesce(sa.func.sum(earned), 0).label("coins"))
             .select_from(weigh_event)
+            .join(credential, credential.c.digest == weigh_event.c.credential_digest)
             .outerjoin(_release, _RELEASED)
             .where(
                 weigh_event.c.credential_digest == digest,
                 weigh_event.c.claimed_xid.is_not(None),
                 weigh_event.c.resident_id == resident_id,
-                # Otherwise it was credited by the release itself.
-                weigh_event.c.claimed_xid.is_distinct_from(_release.c.xid),
+                # What was released since was credited by the release itself.
+                _release.c.decided_at.is_(None) | (_release.c.decided_at < credential.c.bound_at),
             )
         )
     ).one()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, NamedTuple
 
-from schemas.outcome_codes import OutcomeCode
+from schemas.outcome_codes import HELD_FOR_ITS_CLOCK, OutcomeCode
 from schemas.weigh_events import Outcome
 from service.plausibility.bin_memory import BinMemory
 from service.plausibility.drop import AccountDay, Action, BinFacts, Drop, Finding, Verdict
@@ -20,10 +20,6 @@ HOLD: Final = "hold"
 OUTCOME: Final = {CREDIT: Outcome.UNCLAIMED, HOLD: Outcome.HELD, "reject": Outcome.REJECTED}
 # What a code does that stands whatever the rules say.
 ACTION: Final[dict[str, Action]] = {"held": "hold", "rejected": "reject"}
-# By which an event's own time is doubted.
-OF_CLOCKS: Final = frozenset(
-    code.value for code in (OutcomeCode.TIME_IN_FUTURE, OutcomeCode.TIME_BEFORE_VISIT, OutcomeCode.TIME_TOO_OLD)
-)
 CODES: Final = {code.value: code for code in OutcomeCode}
 
 Row = tuple[Any, ...]
@@ -118,7 +114,7 @@ class Deciding:
                 made.days[day] = self._facts.days[day]
             elif verdict.action == HOLD:
                 findings = [{"code": each.code, "figures": each.figures} for each in verdict.findings]
-                if shown is None and any(each.code in OF_CLOCKS for each in verdict.findings):
+                if shown is None and any(each.code in HELD_FOR_ITS_CLOCK for each in verdict.findings):
                     # Its time says nothing about whose card it was; the resident hears of it all the same.
                     shown = self._facts.owner_of(event.credential_digest, self._facts.now)
                 made.held.append((event.bin_id, event.event_id, None if shown is None else shown.resident_id, findings))

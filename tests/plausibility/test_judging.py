@@ -173,7 +173,7 @@ def test_rules_of_the_drops_own_time_are_asked() -> None:
     ]
     book = RuleBook(rows)
     assert [len(book.at((LONG_AGO + timedelta(days=day)).timestamp()).of_drops) for day in (-1, 0, 9, 10)] == [
-        0,
+        1,
         1,
         1,
         0,

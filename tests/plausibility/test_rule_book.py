@@ -43,7 +43,9 @@ rows = st.lists(
 def test_in_force_is_what_was_written_last_of_what_began_last(written: list[RuleRow], days: list[int]) -> None:
     book = RuleBook(written)
     for day in days:
-        begun = [row for row in written if row.code == "heavy_drop" and row.effective_from <= moment(day)]
+        # Before any of them, the first hold.
+        latest = max([moment(day), *sorted(row.effective_from for row in written)[:1]])
+        begun = [row for row in written if row.code == "heavy_drop" and row.effective_from <= latest]
         last = max(begun, key=lambda row: (row.effective_from, row.id), default=None)
         expected = None if last is None or last.action == "off" else (last.action, last.parameters["grams_max"])
         assert heaviest(book.at(moment(day).timestamp())) == expected

@@ -17,7 +17,7 @@ from service.residents.claiming import Terms
 from service.residents.waiting import credit_bound_since
 from service.review.deciding import reject
 from service.settings import Settings
-from service.tables import bin_placement, resident_day, site, tariff
+from service.tables import bin_placement, resident_day, review_decision, site, tariff, weigh_event
 from tests.blocking import until_blocked
 from tests.review.conftest import ZONE, Office, bind_at
 from tests.review.held import Held
@@ -140,6 +140,31 @@ async def test_a_released_drop_of_nobody_waits_for_its_card_and_earns_what_was_d
     assert await office.credits(held) == [(newcomer, 375)]
     assert await days(office) == {newcomer: (1, 1250, 375)}
     assert (await office.read(held)).resident_id == newcomer
+
+
+async def test_what_a_binding_credited_is_told_again_whatever_has_become_of_transactions_ids(
+    office: Office, admin_engine: AsyncEngine
+) -> None:
+    held, newcomer = await office.hold(NEW_CARD), await office.register()
+    await office.release(held)
+    assert await bind(office, newcomer) == 125
+    async with transaction(admin_engine) as connection:
+        # A rebuild writes ids of another cluster down to one and the same.
+        await connection.execute(sa.update(weigh_event).values(xid=5, claimed_xid=5))
+        await connection.execute(sa.update(review_decision).values(xid=5))
+        credited = await credit_bound_card(connection, newcomer, office.digest(NEW_CARD), TERMS)
+    assert (credited.events, credited.coins) == (1, 125)
+
+
+@pytest.mark.parametrize("code", ["time_in_future", "time_before_visit", "time_too_old"])
+async def test_a_held_drop_of_a_wrong_clock_becomes_whose_card_it_was(office: Office, code: str) -> None:
+    of_1970 = await office.hold(NEW_CARD, code=code, occurred_at=datetime(1970, 1, 1, tzinfo=UTC))
+    came_long_ago = await office.hold(NEW_CARD, code=code, held_at=days_ago(500))
+    other_doubt = await office.hold(NEW_CARD, code="no_tariff", occurred_at=datetime(1970, 1, 1, tzinfo=UTC))
+    newcomer = await office.register()
+    assert await bind(office, newcomer) == 0
+    whose = [(await office.read(held)).resident_id for held in (of_1970, came_long_ago, other_doubt)]
+    assert whose == [newcomer, None, None]
 
 
 async def test_a_drop_is_credited_to_whoever_has_bound_the_card_by_its_release(office: Office) -> None:
