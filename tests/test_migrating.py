@@ -10,11 +10,17 @@ from alembic import command
 
 from service.embedded import EmbeddedPostgres
 from service.migrating import alembic_config, upgrade
+from service.plausibility.sequences import OPEN_GAPS_MAX
 from tests.conftest import admin_execute
 
 DATABASE = "migrating"
 # Bins with the sequences that were seen of them, a minute apart from 2026-11-20 00:00 UTC on.
-SEEN = {"full": [1, 2, 3], "gaps": [4, 7, 9, 9, 30_000], "silent": []}
+SEEN = {
+    "full": [1, 2, 3],
+    "gaps": [4, 7, 9, 9, 30_000],
+    "odd": list(range(1, 2 * OPEN_GAPS_MAX + 6, 2)),
+    "silent": [],
+}
 BEGIN = "timestamptz '2026-11-20 00:00Z'"
 
 
@@ -79,13 +85,25 @@ def test_a_bin_that_was_in_use_is_remembered_as_if_it_always_had_been(
     assert memories == [
         ("full", 0, 3, begin + 120, 0, f'{{"first": [1, {begin}.000000]}}'),
         ("gaps", 0, 30_000, begin + 240, 2, f'{{"first": [4, {begin}.000000]}}'),
+        (
+            *("odd", 0, SEEN["odd"][-1], begin + 60 * (len(SEEN["odd"]) - 1), OPEN_GAPS_MAX),
+            f'{{"first": [1, {begin}.000000], "unsure": [0, 2, 4, {begin + 120}.000000]}}',
+        ),
         ("silent", 0, None, None, 0, "{}"),
     ]
     gaps = asyncio.run(
         _query(
             postgres,
             "SELECT bin_id, first_sequence, last_sequence, extract(epoch FROM before_at)::bigint, closed_at"
-            " FROM sequence_gap ORDER BY first_sequence",
+            " FROM sequence_gap WHERE bin_id = 'gaps' ORDER BY first_sequence",
         )
     )
     assert gaps == [("gaps", 5, 6, begin + 60, None), ("gaps", 8, 8, begin + 120, None)]
+    given_up = asyncio.run(
+        _query(
+            postgres,
+            "SELECT first_sequence FROM sequence_gap"
+            " WHERE bin_id = 'odd' AND given_up AND closed_at IS NOT NULL ORDER BY first_sequence",
+        )
+    )
+    assert given_up == [(2,), (4,)]

@@ -81,8 +81,21 @@ def remember() -> None:
         " WHERE sequence - previous BETWEEN 2 AND 10000"
     )
     op.execute(
-        "UPDATE bin_memory SET gaps_open = counted.gaps"
-        " FROM (SELECT bin_id, count(*) AS gaps FROM sequence_gap GROUP BY bin_id) AS counted"
+        "UPDATE sequence_gap SET closed_at = now(), given_up = true"
+        " FROM (SELECT bin_id, id, row_number() OVER (PARTITION BY bin_id ORDER BY first_sequence DESC) AS place"
+        "       FROM sequence_gap) AS placed"
+        " WHERE sequence_gap.bin_id = placed.bin_id AND sequence_gap.id = placed.id AND place > 100"
+    )
+    op.execute(
+        "UPDATE bin_memory"
+        " SET gaps_open = counted.gaps,"
+        "     counts = CASE WHEN counted.first IS NULL THEN counts"
+        "                   ELSE counts || jsonb_build_object('unsure', jsonb_build_array(0, first, last, before_at)) END"
+        " FROM (SELECT bin_id, count(*) FILTER (WHERE NOT given_up) AS gaps,"
+        "              min(first_sequence) FILTER (WHERE given_up) AS first,"
+        "              max(last_sequence) FILTER (WHERE given_up) AS last,"
+        "              extract(epoch FROM max(before_at) FILTER (WHERE given_up)) AS before_at"
+        "       FROM sequence_gap GROUP BY bin_id) AS counted"
         " WHERE counted.bin_id = bin_memory.bin_id"
     )
     connection.execute(

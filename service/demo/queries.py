@@ -63,6 +63,17 @@ FROM weigh_event
 WHERE outcome = 'credited'
 GROUP BY 1, 2
 """
+# Its bins counted on from 1, and lost nothing.
+FILL_MEMORIES: Final = """
+UPDATE bin_memory
+SET sequence = past.last, sequence_at = past.last_at, heard_at = past.last_at,
+    counts = jsonb_build_object('first', jsonb_build_array(past.first, extract(epoch FROM past.first_at)))
+FROM (SELECT bin_id, min(sequence) AS first, max(sequence) AS last, min(occurred_at) AS first_at,
+             max(occurred_at) AS last_at
+      FROM weigh_event
+      GROUP BY bin_id) AS past
+WHERE bin_memory.bin_id = past.bin_id
+"""
 TAKE_STOCK: Final = """
 UPDATE offer
 SET stock_taken = taken.pieces
@@ -70,15 +81,9 @@ FROM (SELECT offer_id, count(*) AS pieces FROM redemption WHERE from_stock GROUP
 WHERE offer.id = taken.offer_id
 """
 BIND_SINCE: Final = "UPDATE credential SET bound_at = $1, counts_from = $1 WHERE demo"
-# Of a bin that has told nothing but the past that was planted, there is no memory.
 STANDINGS: Final = sa.text("""
-SELECT memory.bin_id AS id, coalesce(memory.sequence, past.sequence, 0) AS sequence,
-       extract(epoch FROM coalesce(memory.sequence_at, past.occurred_at))::float8 AS at, memory.boxes
-FROM bin_memory AS memory
-LEFT JOIN (SELECT bin_id, max(sequence) AS sequence, max(occurred_at) AS occurred_at
-           FROM weigh_event
-           WHERE bin_id IN (SELECT bin_id FROM bin_memory WHERE sequence IS NULL)
-           GROUP BY bin_id) AS past USING (bin_id)
+SELECT bin_id AS id, coalesce(sequence, 0) AS sequence, extract(epoch FROM sequence_at)::float8 AS at, boxes
+FROM bin_memory
 """)
 CONCERNS: Final = sa.text("""
 SELECT (SELECT count(*) FROM held_event WHERE state IN ('open', 'appealed')) AS reviews,
@@ -233,7 +238,7 @@ async def insert_past(connection: AsyncConnection, past: Past, *, zone: str) -> 
         ],
         columns=(*TransferRow._fields[:-1], "reverses_id", "id"),
     )
-    for statement in (FILL_WALLETS, TAKE_STOCK):
+    for statement in (FILL_WALLETS, TAKE_STOCK, FILL_MEMORIES):
         await driver.execute(statement)
     await driver.execute(FILL_DAYS, zone)
     await driver.execute(BIND_SINCE, past.begins_at)

@@ -52,12 +52,15 @@ CHECKS: Final = (
     Check(
         8,
         "events_are_of_the_site_of_their_time",
-        "Each event is of the site where its bin stood at the event's own time, by what was written down when it came.",
+        "Each drop and each emptying is of the site where its bin stood at its own time, by what was written down when"
+        " it came.",
         # Only of a bin that was moved is it asked event by event. A batch that was on its way when the move was
         # written down may have it either way.
         f"""
         SELECT event.bin_id, event.event_id, event.site_id
-        FROM weigh_event AS event
+        FROM (SELECT bin_id, event_id, site_id, occurred_at, received_at FROM weigh_event
+              UNION ALL
+              SELECT bin_id, event_id, site_id, occurred_at, received_at FROM clearance) AS event
         LEFT JOIN (SELECT bin_id, (array_agg(site_id ORDER BY effective_from))[1] AS first_site_id,
                           count(*) > 1 AS moved
                    FROM bin_placement

@@ -29,9 +29,12 @@ from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import Caller
 from tests.verifying.doubts import hold_and_decide
 from tests.verifying.past import KIOSK, live_through
-from tests.world import World, add_shop, build_world, open_session, post, weigh_event
+from tests.weighing.emptying import CLEARANCES, clearance
+from tests.weighing.emptying import post as post_to
+from tests.world import SEQUENCE, World, add_shop, build_world, open_session, post, weigh_event
 
 HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
 LATE_CARD = "DEADBEEF"
 
 
@@ -73,6 +76,7 @@ async def build_city(settings: Settings) -> City:
             tokens = [await open_session(engine, resident_id) for resident_id in (world.resident_id, late_id)]
             await drop(client, world)
             await burn(client, world)
+            await empty(client, world)
             await fold_all(engine, settings)
             late = Caller(client, tokens[1])
             await succeed(late.post("/v1/me/cards", {"value": LATE_CARD}))
@@ -144,6 +148,30 @@ async def drop(client: TestClient[Any, Any], world: World) -> None:
             ],
         )
     )
+
+
+async def empty(client: TestClient[Any, Any], world: World) -> None:
+    """A box is emptied, filled and emptied, what was in it being known then; an event of it is lost, and one late."""
+    now = datetime.now(UTC) - timedelta(minutes=5)
+    first, second, late, lost, third = (next(SEQUENCE) for _ in range(5))
+    before = clearance("NK-0001", first, now, 9000, 100, id="emptied")
+    other = {**before, "data": {**before["data"], "mass_after_grams": 0}}
+    unknown = clearance("NK-0001", third + 1, now + 5 * SECOND, 10, material="gold", id="of-gold")
+    filled = weigh_event("NK-0001", id="filled", sequence=second, time=(now + SECOND).isoformat(), weight_grams=5000)
+    also = weigh_event("NK-0001", id="also-filled", sequence=late, time=(now + 2 * SECOND).isoformat())
+    await succeed(post_to(client, world.ed25519, CLEARANCES, [before, before, other]))
+    await succeed(post(client, world.ed25519, [filled, also]))
+    await succeed(
+        post_to(
+            client,
+            world.ed25519,
+            CLEARANCES,
+            [clearance("NK-0001", lost, now + 3 * SECOND, 6350, id="emptied-again"), unknown],
+        )
+    )
+    # Its number was used before, and it is no later.
+    again = weigh_event("NK-0001", id="again", sequence=second, time=filled["time"], credential=None)
+    await succeed(post(client, world.ed25519, again))
 
 
 async def spend(resident: Caller, shop: Caller, machine: MachineCaller) -> None:

@@ -38,4 +38,4 @@ async def test_a_breach_is_reported_with_its_rows_whatever_a_bin_called_its_even
     holds, text = await reported(settings)
     assert not holds
     assert "bin_id=NK-0002, event_id=[/red], problem=no such site" in text
-    assert f"2 of {len(CHECKS)} checks failed" in text
+    assert f"3 of {len(CHECKS)} checks failed" in text

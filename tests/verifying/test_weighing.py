@@ -136,11 +136,13 @@ DAMAGES = {
             "UPDATE transfer SET bin_id = 'NK-0009' WHERE event_id = 'old'",
         ),
         {"bin_id": "NK-0009", "event_id": "old", "problem": "no such bin"},
+        frozenset({"events_are_of_the_site_of_their_time"}),
     ),
     "an event at a site that is not there": Damage(
         WHOLE,
         ("UPDATE weigh_event SET site_id = 'nowhere' WHERE event_id = 'unfolded'",),
         {"bin_id": "NK-0002", "event_id": "unfolded", "problem": "no such site"},
+        frozenset({"events_are_of_the_site_of_their_time"}),
     ),
     "an event of a material that is not there": Damage(
         WHOLE,
