@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from aiohttp import ClientSession, DummyCookieJar, web
@@ -87,12 +87,18 @@ def build_app(settings: Settings) -> web.Application:
     app = web.Application(client_max_size=settings.body_bytes_max, handler_args={"auto_decompress": False})
     app[keys.SETTINGS] = settings
     app[keys.METRICS] = metrics
-    app[documents.DOCUMENTS] = documents.Documents(ENDPOINTS)
+    app[documents.DOCUMENTS] = _documents()
     readiness = app[probes.READINESS] = probes.Readiness(head_revision())
     app.on_shutdown.append(readiness.drain)
     add_endpoints(app, ENDPOINTS, metrics)
     app.cleanup_ctx.append(lambda app: _resources(app, settings))
     return app
+
+
+@cache
+def _documents() -> documents.Documents:
+    """They follow from the code alone, so one process makes them once, however many applications it builds."""
+    return documents.Documents(ENDPOINTS)
 
 
 async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[None]:

@@ -1,5 +1,6 @@
 """Bring a database to the newest migration, and tell whether it is there."""
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ def upgrade(url: str) -> None:
     command.upgrade(alembic_config(url), "head")
 
 
+@cache
 def head_revision() -> str | None:
     return ScriptDirectory(str(LOCATION)).get_current_head()
 

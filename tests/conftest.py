@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,26 @@ from service.settings import Settings
 SECRET_KEY = base64.b64encode(bytes(range(32))).decode()
 TEMPLATE = "template_migrated"
 _numbers = itertools.count(1)
+
+# Each test has a database of its own, which is hundreds of small files: in memory they are made ten times as fast.
+MEMORY = Path("/dev/shm")  # noqa: S108  # only where there is room
+ROOM_BYTES = 6 * 2**30
+
+
+def pytest_configure() -> None:
+    """Put the run's temporary files, its database clusters among them, into memory where that has room for them."""
+    if "TMPDIR" not in os.environ and _has_room(MEMORY):
+        os.environ["TMPDIR"] = str(MEMORY)  # for the processes that tests start, too
+        tempfile.tempdir = str(MEMORY)
+
+
+def _has_room(directory: Path) -> bool:
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return False
+    # Tests run programs from there.
+    return found.f_bavail * found.f_frsize >= ROOM_BYTES and not found.f_flag & os.ST_NOEXEC
 
 
 async def admin_execute(postgres: EmbeddedPostgres, *statements: str) -> None:

@@ -1,5 +1,5 @@
-"""Invariant 2, as far as it rests on what is remembered of bins: their counts, what is missing of these, and what was in
-their boxes."""
+"""Invariant 2, as far as it rests on what is remembered of bins: their counts, what is missing of these, and what was
+in their boxes."""
 
 from typing import Final
 
@@ -29,8 +29,8 @@ CHECKS: Final = (
     Check(
         2,
         "events_are_within_the_count",
-        "Each drop and each emptying is of a count that its bin has begun, and in the present one numbered no higher than"
-        " the highest.",
+        "Each drop and each emptying is of a count that its bin has begun, and in the present one numbered no higher"
+        " than the highest.",
         f"""
         SELECT told.bin_id, told.event_id, told.kind, told.epoch, told.sequence,
                memory.epoch AS epoch_remembered, memory.sequence AS sequence_remembered
@@ -110,7 +110,8 @@ CHECKS: Final = (
         # Only where nothing between was missing is anything said, so all of it is here; but of a count in which gaps
         # were given up, a replay may have come on top of it.
         """
-        SELECT bin_id, event_id, epoch, sequence, expected_grams, dropped - dropped_before + left_before AS grams_of_drops
+        SELECT bin_id, event_id, epoch, sequence, expected_grams,
+               dropped - dropped_before + left_before AS grams_of_drops
         FROM (
             SELECT bin_id, event_id, epoch, sequence, expected_grams, dropped,
                    lag(dropped) OVER box AS dropped_before, lag(mass_after_grams) OVER box AS left_before

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from schemas.signatures import Algorithm
 from service.db import Writers, create_engine, transaction
@@ -14,6 +15,7 @@ from service.fleet.bins import Scale, add_bin
 from service.plausibility.rules import RULES
 from service.secrets import Keyring
 from service.settings import Settings
+from service.tables import weigh_event
 from service.weighing.pending import PendingEvent
 from tests.managing.conftest import Tanbi
 from tests.world import NO_RULES
@@ -69,10 +71,9 @@ def test_every_rule_is_explained_in_both_languages(tanbi: Tanbi) -> None:
 
 @pytest.fixture
 def weighed(tanbi: Tanbi, settings: Settings) -> datetime:
-    """One drop of 16 kg and one of 2 kg by nobody at the bin NK-1, where no rule was in force; the time before them."""
-    began = datetime.now(UTC).replace(microsecond=0)
+    """One drop of 16 kg and one of 2 kg by nobody at the bin NK-1, where no rule was in force; the second in which they came."""
 
-    async def weigh() -> None:
+    async def weigh() -> datetime:
         engine = create_engine(settings)
         async with transaction(engine) as connection:
             await add_bin(
@@ -83,18 +84,20 @@ def weighed(tanbi: Tanbi, settings: Settings) -> datetime:
                 algorithm=Algorithm.ED25519,
                 scale=Scale(),
             )
-        await engine.dispose()
         writers = Writers(settings)
-        at = began.timestamp()
+        at = datetime.now(UTC).timestamp()
         events = [
             PendingEvent("NK-1", f"drop-{grams}", b"", grams, "paper", grams, None, None, at, 100, grams // 10, 0)
             for grams in (2000, 16_000)
         ]
         await NO_RULES.commit(writers, events)
         writers.close()
+        async with engine.connect() as connection:
+            came: datetime = (await connection.execute(sa.select(sa.func.min(weigh_event.c.received_at)))).scalar_one()
+        await engine.dispose()
+        return came.replace(microsecond=0)
 
-    asyncio.run(weigh())
-    return began
+    return asyncio.run(weigh())
 
 
 def test_rules_are_tried_on_what_happened(tanbi: Tanbi, weighed: datetime, tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ DAMAGES = {
         COUNTED,
         (
             "INSERT INTO sequence_gap (bin_id, epoch, first_sequence, last_sequence, opened_at, before_at)"
-            f" SELECT bin_id, epoch, last_sequence, last_sequence, opened_at, before_at FROM sequence_gap WHERE id = {GAP}",
+            " SELECT bin_id, epoch, last_sequence, last_sequence, opened_at, before_at FROM sequence_gap"
+            f" WHERE id = {GAP}",
             "UPDATE bin_memory SET gaps_open = gaps_open + 1 WHERE bin_id = 'NK-0001'",
         ),
         {"bin_id": "NK-0001", "overlapping": 1, "beyond": 0},
