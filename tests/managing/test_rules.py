@@ -71,7 +71,7 @@ def test_every_rule_is_explained_in_both_languages(tanbi: Tanbi) -> None:
 
 @pytest.fixture
 def weighed(tanbi: Tanbi, settings: Settings) -> datetime:
-    """One drop of 16 kg and one of 2 kg by nobody at the bin NK-1, where no rule was in force; the second in which they came."""
+    """One drop of 16 kg and one of 2 kg by nobody at the bin NK-1, where no rule was in force; when they came."""
 
     async def weigh() -> datetime:
         engine = create_engine(settings)
