@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.db import transaction
-from service.tables import area, bin_, clearance, idempotency_key, site
+from service.tables import area, bin_, clearance, idempotency_key, site, tariff
 from tests.review.conftest import Screens, said, told
 from tests.review.held import Held
 from tests.world import CARD, post, weigh_event
@@ -223,7 +223,11 @@ async def test_a_drop_from_its_bin_to_the_wallet_and_the_bin_hears_of_it(screens
     page = await said(screens.of("li").get(f"{PATH}/{review['id']}"))
     assert [each["code"] for each in page["findings"]] == page["codes"]
     assert all(each["sentence"] and each["sentence_en"] for each in page["findings"])
+    # It earns what was paid when it counts as weighed, which is not what was paid in 2019.
+    async with transaction(office.engine) as connection:
+        dearer = {"material_id": "paper", "effective_from": minutes_ago(120), "coins_per_kg": 300}
+        await connection.execute(sa.insert(tariff).values(dearer))
     wanted = WHY | {"placed_at": minutes_ago(60).isoformat()}
-    assert (await said(screens.of("li").post(f"{PATH}/{review['id']}/release", wanted)))["coins"] == 125
+    assert (await said(screens.of("li").post(f"{PATH}/{review['id']}/release", wanted)))["coins"] == 375
     [told_again] = (await said(post(screens.client, office.world.hmac, event)))["outcomes"]
-    assert (told_again["outcome"], told_again["coins"], told_again["balance_coins"]) == ("duplicate", 125, 125)
+    assert (told_again["outcome"], told_again["coins"], told_again["balance_coins"]) == ("duplicate", 375, 375)

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -29,6 +29,7 @@ from service.tables import (
     held_event,
     hold,
     resident,
+    resident_day,
     transfer,
     wallet,
     weigh_event,
@@ -392,3 +393,15 @@ async def test_a_drop_of_a_wrong_clock_is_shown_to_whose_card_it_was(
     assert await credited(of_1970) == [Settled(Outcome.HELD, 0, None, OutcomeCode.TIME_TOO_OLD)]
     assert await rows(engine, held_event.c.resident_id) == [(world.resident_id,)]
     assert await rows(engine, weigh_event.c.resident_id) == [(None,)]
+
+
+async def test_the_day_that_has_limits_begins_at_midnight_where_the_city_is(
+    credited: Credit, world: World, card: bytes, engine: AsyncEngine
+) -> None:
+    midnight_in_shanghai = datetime(2026, 9, 1, 16, tzinfo=UTC).timestamp()
+    for at in (midnight_in_shanghai - 1, midnight_in_shanghai):
+        await credited(pending(f"at {at}", card)._replace(occurred_at=at))
+    assert await rows(engine, resident_day.c.day, resident_day.c.drops) == [
+        (date(2026, 9, 1), 1),
+        (date(2026, 9, 2), 1),
+    ]
