@@ -27,7 +27,7 @@ Odd cases, and what becomes of them:
   bin would miss thousands of events that never were.
 * A reset of which the first event to arrive is numbered higher than all before it is taken for a jump; those of it that
   come later with lower numbers are called reused. So are those of a count that began and ended unheard between two
-  others. Both need a reset and events that arrive out of order at once; they are held, not lost.
+  others, or before the first. Both need a reset and events that arrive out of order at once; they are held, not lost.
 * A reset within the second of the last event is called reused: it is no later.
 * A bin that gives every other number would open a gap with each event, and each batch with an event of it reads all
   that are open. So at most `OPEN_GAPS_MAX` of one bin are: of more, the one with the lowest number of the oldest count
