@@ -123,7 +123,11 @@ EXAMPLES: dict[str, Any] = {
     },
     "ApproveAdjustmentRequest": {},
     "RejectAdjustmentRequest": {"reason": "秤没有错 The scale was right"},
-    "KindRequest": {"kind": "trader", "reason": "废品收购站 A scrap dealer, by the station's register"},
+    "KindRequest": {
+        "resident_id": 1042,
+        "kind": "trader",
+        "reason": "废品收购站 A scrap dealer, by the station's register",
+    },
     "ReleaseRequest": {
         "reason": "时钟偏差已核实 The bin's clock was wrong",
         "placed_at": "2026-11-20T10:00:00+08:00",

@@ -23,6 +23,9 @@ from service.migrating import upgrade
 from service.settings import Settings
 
 SECRET_KEY = base64.b64encode(bytes(range(32))).decode()
+# Helpers that assert: a failure tells what it saw.
+pytest.register_assert_rewrite("tests.verifying.damage")
+
 TEMPLATE = "template_migrated"
 _numbers = itertools.count(1)
 

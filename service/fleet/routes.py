@@ -183,7 +183,7 @@ async def get_config(request: web.Request) -> web.Response:
     has changed but the time and the count of events. Every answer has the service's time in `Date`."""
     now = time.time()
     signer = await _signer(request, b"")
-    rules = request.app[REFERENCE].rules.at(now)
+    rules = request.app[REFERENCE].rules.at(now, came_at=now)
     async with request.app[ENGINE].connect() as connection:
         config = await read_config(connection, request.app[SETTINGS], rules, signer.key.keyid, now)
     etag = etag_of(config)

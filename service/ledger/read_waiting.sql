@@ -13,6 +13,7 @@ WITH locked AS MATERIALIZED (
 SELECT event.bin_id, event.event_id, resident.id AS owner_id, resident.kind, event.material_id, event.weight_grams,
        coalesce(release.coins, event.coins) AS coins, release.coins IS NOT NULL AS released,
        extract(epoch FROM coalesce(release.placed_at, event.occurred_at))::float8 AS counts_at,
+       extract(epoch FROM event.received_at)::float8 AS came_at,
        date(timezone(:zone, coalesce(release.placed_at, event.occurred_at))) AS day
 FROM unnest(:bin_ids, :event_ids, :owner_ids) AS waiting (bin_id, event_id, owner_id)
 JOIN weigh_event AS event ON event.bin_id = waiting.bin_id AND event.event_id = waiting.event_id

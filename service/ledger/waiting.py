@@ -30,7 +30,7 @@ CREDIT_WAITING = _statement(
 
 class Waiting(NamedTuple):
     """An event that waited and is somebody's now; `released`: an operator has decided what it earns, and when it was
-    weighed. `counts_at` in Unix seconds, `day` the business day of it."""
+    weighed. `counts_at` and `came_at` in Unix seconds, `day` the business day of the former."""
 
     bin_id: str
     event_id: str
@@ -41,6 +41,7 @@ class Waiting(NamedTuple):
     coins: int
     released: bool
     counts_at: float
+    came_at: float
     day: date
 
 

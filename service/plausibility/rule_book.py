@@ -60,19 +60,21 @@ class RuleBook:
             except (KeyError, pydantic.ValidationError):
                 self.unreadable.append(row)
         self._begins = sorted({begins for begins, _, _ in self._rows})
+        self._first = self._begins[0] if self._begins else math.inf
         # The period that was asked for last: nearly always the present one.
         self._from, self._until = math.inf, -math.inf
         self._last = RuleSet()
 
-    def at(self, when: float) -> RuleSet:
-        """The rules in force at `when`, in Unix seconds; before the first ones, these: what is judged came after them,
-        whatever its clock says."""
+    def at(self, when: float, *, came_at: float) -> RuleSet:
+        """The rules for what is said to have happened at `when`, in Unix seconds: those in force then. What is dated
+        before the first of all and came after they had begun is judged by these: a clock is no way around them."""
+        if when < self._first <= came_at:
+            when = self._first
         if not self._from <= when < self._until:
-            position = max(bisect.bisect_right(self._begins, when), 1)
-            self._from = self._begins[position - 1] if position > 1 else -math.inf
+            position = bisect.bisect_right(self._begins, when)
+            self._from = self._begins[position - 1] if position else -math.inf
             self._until = self._begins[position] if position < len(self._begins) else math.inf
-            latest = max(when, self._begins[0]) if self._begins else when
-            rules = {code: rule for begins, code, rule in self._rows if begins <= latest}
+            rules = {code: rule for begins, code, rule in self._rows if begins <= when}
             self._last = RuleSet(rule for rule in rules.values() if rule is not None)
         return self._last
 

@@ -65,7 +65,7 @@ def within_the_day(
     held: list[tuple[Waiting, list[Finding]]] = []
     for each in waiting:
         day = days.setdefault((each.owner_id, each.day), AccountDay(cast("AccountKind", each.kind), 0, 0, 0))
-        in_force = rules.at(each.counts_at)
+        in_force = rules.at(each.counts_at, came_at=each.came_at)
         found = (
             []
             if each.released

@@ -134,7 +134,8 @@ def _judge(clearance: PendingClearance, state: BinState, rules: RuleBook, now: f
         clearance.occurred_at,
         clearance.clock_skew_seconds,
     )
-    return judge_doubted(told, clearance.doubt, now, state.scale, state.memory, rules.at(clearance.occurred_at))
+    in_force = rules.at(clearance.occurred_at, came_at=now)
+    return judge_doubted(told, clearance.doubt, now, state.scale, state.memory, in_force)
 
 
 def judge_doubted(

@@ -136,7 +136,7 @@ class Deciding:
             # What is unknown as a whole has no tariff either, and that is not what is wrong with it.
             event.coins_per_kg is not None or event.doubt is not None,
         )
-        rules = self._rules.at(event.occurred_at)
+        rules = self._rules.at(event.occurred_at, came_at=self._facts.now)
         account = None
         if event.doubt is None and shown is not None and day is not None:
             account = self._facts.days.get(day)

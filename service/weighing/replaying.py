@@ -208,7 +208,7 @@ class Decider:
         account = None
         if doubt is None and happened.resident_id is not None:
             account = self._account(happened.resident_id, happened.occurred_at, happened.received_at)
-        rules = self._rules.at(happened.occurred_at)
+        rules = self._rules.at(happened.occurred_at, came_at=happened.received_at)
         scale = self._scales.at(happened.bin_id, happened.received_at)
         verdict = judge_doubted(drop, doubt, happened.received_at, scale, memory, account, rules)
         if happened.later:
@@ -227,7 +227,7 @@ class Decider:
             happened.clock_skew_seconds,
         )
         scale = self._scales.at(happened.bin_id, happened.received_at)
-        rules = self._rules.at(happened.occurred_at)
+        rules = self._rules.at(happened.occurred_at, came_at=happened.received_at)
         at, doubt = happened.received_at, self._doubt(happened)
         verdict = clearance_deciding.judge_doubted(clearance, doubt, at, scale, memory, rules).verdict
         # What is doubted of an emptying is written down with it: nobody waits for its coins.

@@ -296,10 +296,11 @@ async def test_the_shipped_rules_hold_and_those_of_a_real_days_pace_until_the_fl
         rows = (await connection.execute(sa.select(plausibility_rule))).all()
     book = RuleBook(RuleRow(*row[:5]) for row in rows)
     assert book.unreadable == []
-    before = {rule.code for rule in book.at(day_begins_at(TODAY, ZONE).timestamp() - 86_400).of_drops}
+    now, yesterday = time.time(), day_begins_at(TODAY, ZONE).timestamp() - 86_400
+    before = {rule.code for rule in book.at(yesterday, came_at=yesterday).of_drops}
     assert before == {code for code, rule in RULES.items() if rule.of == "drop"}
-    assert before - {rule.code for rule in book.at(time.time()).of_drops} == nankai.RULES_OF_PACE
-    assert len(book.at(time.time()).of_clearances) == 2
+    assert before - {rule.code for rule in book.at(now, came_at=now).of_drops} == nankai.RULES_OF_PACE
+    assert len(book.at(now, came_at=now).of_clearances) == 2
 
 
 async def test_a_bin_that_came_later_is_left_alone_and_a_scale_is_inspected_when_its_certificate_ends(

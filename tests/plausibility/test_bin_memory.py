@@ -21,7 +21,7 @@ FACTS = BinFacts(10, 60_000, 30_000, float("inf"), float("-inf"))
 RULES = RuleBook(
     RuleRow(number, code, BEGIN, "hold", {})
     for number, code in enumerate(("box_mass_short", "box_mass_over", "emptied_mass_short", "emptied_mass_over"))
-).at(NOW)
+).at(NOW, came_at=NOW)
 
 
 def at(sequence: int) -> float:

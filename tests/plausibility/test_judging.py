@@ -17,7 +17,7 @@ FACTS = BinFacts(10, 60_000, 30_000, float("inf"), float("-inf"))
 NO_RULES = RuleSet()
 STANDARD = RuleBook(
     RuleRow(n, code, LONG_AGO, action, parameters) for n, (code, action, parameters) in enumerate(STANDARD_RULES)
-).at(NOW)
+).at(NOW, came_at=NOW)
 
 
 def a_drop(**changes: Any) -> Drop:
@@ -111,7 +111,7 @@ def test_the_strongest_action_decides_and_the_first_of_it_gives_the_code() -> No
 
 
 def test_a_rule_that_credits_only_notes_what_it_found() -> None:
-    rules = RuleBook([RuleRow(1, "heavy_drop", LONG_AGO, "credit", {"grams_max": 1000})]).at(NOW)
+    rules = RuleBook([RuleRow(1, "heavy_drop", LONG_AGO, "credit", {"grams_max": 1000})]).at(NOW, came_at=NOW)
     day = AccountDay("resident", 0, 0, 0)
     verdict = judge(a_drop(), NOW, FACTS, fresh(), day, rules)
     assert (verdict.action, verdict.code, day.drops) == ("credit", "heavy_drop", 1)
@@ -134,7 +134,7 @@ def test_only_what_is_credited_counts_for_the_hour() -> None:
             RuleRow(1, "improbable_rate", LONG_AGO, "hold", {"drops_max": 2, "grams_max": 100_000}),
             RuleRow(2, "heavy_drop", LONG_AGO, "hold", {}),
         ]
-    ).at(NOW)
+    ).at(NOW, came_at=NOW)
     memory = fresh()
     verdicts = [
         judge(a_drop(sequence=number, weight_grams=grams), NOW, FACTS, memory, None, rules).code
@@ -172,9 +172,6 @@ def test_rules_of_the_drops_own_time_are_asked() -> None:
         RuleRow(2, "heavy_drop", LONG_AGO + timedelta(days=10), "off", {}),
     ]
     book = RuleBook(rows)
-    assert [len(book.at((LONG_AGO + timedelta(days=day)).timestamp()).of_drops) for day in (-1, 0, 9, 10)] == [
-        1,
-        1,
-        1,
-        0,
-    ]
+    times = [(LONG_AGO + timedelta(days=day)).timestamp() for day in (-1, 0, 9, 10)]
+    assert [len(book.at(at, came_at=at).of_drops) for at in times] == [0, 1, 1, 0]
+    assert [len(book.at(at, came_at=NOW).of_drops) for at in times] == [1, 1, 1, 0]

@@ -39,25 +39,29 @@ rows = st.lists(
 )
 
 
-@given(rows, st.lists(st.integers(-1, 6), min_size=1, max_size=6))
-def test_in_force_is_what_was_written_last_of_what_began_last(written: list[RuleRow], days: list[int]) -> None:
+@given(rows, st.lists(st.tuples(st.integers(-1, 6), st.integers(-1, 6)), min_size=1, max_size=6))
+def test_in_force_is_what_was_written_last_of_what_began_last(
+    written: list[RuleRow], days: list[tuple[int, int]]
+) -> None:
     book = RuleBook(written)
-    for day in days:
-        # Before any of them, the first hold.
-        latest = max([moment(day), *sorted(row.effective_from for row in written)[:1]])
+    first = min((row.effective_from for row in written), default=moment(99))
+    for day, came in days:
+        # What came when rules had begun is not before them.
+        latest = first if moment(day) < first <= moment(came) else moment(day)
         begun = [row for row in written if row.code == "heavy_drop" and row.effective_from <= latest]
         last = max(begun, key=lambda row: (row.effective_from, row.id), default=None)
         expected = None if last is None or last.action == "off" else (last.action, last.parameters["grams_max"])
-        assert heaviest(book.at(moment(day).timestamp())) == expected
+        assert heaviest(book.at(moment(day).timestamp(), came_at=moment(came).timestamp())) == expected
 
 
 def test_the_rules_of_a_period_are_put_together_once() -> None:
     book = RuleBook([RuleRow(1, "heavy_drop", moment(0), "hold", {}), RuleRow(2, "heavy_drop", moment(3), "off", {})])
-    assert book.at(moment(1).timestamp()) is book.at(moment(2).timestamp())
+    first, second = (moment(day).timestamp() for day in (1, 2))
+    assert book.at(first, came_at=first) is book.at(second, came_at=second)
 
 
 def test_without_rows_nothing_is_asked() -> None:
-    assert RuleBook().at(moment(1).timestamp()).of_drops == ()
+    assert RuleBook().at(moment(1).timestamp(), came_at=moment(2).timestamp()).of_drops == ()
 
 
 def test_a_rule_of_another_release_is_passed_over_and_named() -> None:
@@ -68,7 +72,7 @@ def test_a_rule_of_another_release_is_passed_over_and_named() -> None:
     ]
     book = RuleBook([RuleRow(1, "heavy_drop", moment(0), "hold", {"grams_max": 7}), *strange])
     assert book.unreadable == strange
-    assert heaviest(book.at(moment(2).timestamp())) == ("hold", 7)
+    assert heaviest(book.at(moment(2).timestamp(), came_at=moment(2).timestamp())) == ("hold", 7)
 
 
 @pytest.mark.parametrize(

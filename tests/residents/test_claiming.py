@@ -41,7 +41,9 @@ TERMS = Terms(timedelta(days=4000), ZONE, demo=False, rules=TWO_DROPS)
 def waiting(number: int, **changes: Any) -> Waiting:
     """1 kg, 100 coins, on the hour."""
     at = NOON + timedelta(hours=number)
-    event = Waiting("NK-0001", f"e{number}", 7, "resident", "paper", 1000, 100, False, at.timestamp(), DAY)
+    event = Waiting(
+        "NK-0001", f"e{number}", 7, "resident", "paper", 1000, 100, False, at.timestamp(), at.timestamp(), DAY
+    )
     return event._replace(**changes)
 
 

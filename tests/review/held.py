@@ -41,6 +41,8 @@ async def hold(
         "event_id": str(uuid.uuid4()),
         "content_digest": os.urandom(32),
         "site_id": "site-1",
+        # Of no count: these are many, and a bin uses a number once.
+        "epoch": None,
         "sequence": 1,
         "material_id": "paper",
         "weight_grams": grams,

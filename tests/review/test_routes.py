@@ -58,12 +58,13 @@ async def test_the_statement_shows_when_a_drop_was_weighed_and_not_what_its_bin_
 
 async def test_the_page_of_a_drop_has_all_that_is_needed_to_decide(screens: Screens) -> None:
     office = screens.office
-    around = {"material_id": "paper", "verdict": "credit", "outcome": "unclaimed"}
+    around = {"material_id": "paper", "verdict": "credit", "outcome": "unclaimed", "epoch": 0}
     first = await office.hold(None, sequence=5, occurred_at=minutes_ago(50), **around)
     second = await office.hold(None, sequence=7, occurred_at=minutes_ago(30), **around)
     # Of another box.
     await office.hold(None, sequence=8, **(around | {"material_id": "metal"}))
     held = await office.hold(
+        epoch=0,
         sequence=6,
         occurred_at=minutes_ago(40),
         box_weight_grams=20_000,

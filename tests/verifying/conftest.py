@@ -15,8 +15,6 @@ from service.settings import Settings
 from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
 from tests.verifying.city import City, build_city
 
-pytest.register_assert_rewrite("tests.verifying.damage")
-
 CITY_TEMPLATE = "template_city"
 _numbers = itertools.count(1)
 

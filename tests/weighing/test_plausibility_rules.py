@@ -133,9 +133,9 @@ async def test_the_shipped_set_is_adopted_but_for_what_a_city_has_set_itself(con
 async def test_every_process_learns_of_rules_and_passes_over_those_of_another_release(
     engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reference = Reference(engine, Keyring.of(settings), demo=False)
+    reference, later = Reference(engine, Keyring.of(settings), demo=False), LATER.timestamp()
     await reference.refresh()
-    assert reference.rules.at(LATER.timestamp()).of_drops == ()
+    assert reference.rules.at(later, came_at=later).of_drops == ()
     async with transaction(engine) as connection:
         await adopt_standard(connection, effective_from=LATER, replace=False)
     async with transaction(admin_engine) as connection:
@@ -143,7 +143,7 @@ async def test_every_process_learns_of_rules_and_passes_over_those_of_another_re
         await connection.execute(sa.insert(plausibility_rule).values(strange))
         await raise_revision(connection)
     await reference.refresh()
-    rules = reference.rules.at(LATER.timestamp())
+    rules = reference.rules.at(later, came_at=later)
     assert [rule.code for rule in (*rules.of_drops, *rules.of_clearances)] == list(RULES)
-    assert reference.rules.at(LATER.timestamp() - 1).of_drops == ()
+    assert reference.rules.at(later - 1, came_at=later - 1).of_drops == ()
     assert "rule moon_phase of 2099-01-01" in caplog.text
