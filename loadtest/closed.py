@@ -6,7 +6,8 @@ each other, and for those there is the open loop.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from loadtest.connections import Connection, UnreadableAnswer, close_connections, in_flight_since, open_connections
 from loadtest.generator import Watch, quiet_collector, wait_for
@@ -18,13 +19,15 @@ DRAIN_SECONDS = 10.0
 
 
 class ClosedLoop:
-    """The driver of connections in a closed loop: each prepared request is sent by one of them, in order."""
+    """The driver of connections in a closed loop. Requests are dealt to the connections in turn, and each sends its own
+    in order: so a bin whose turn is always the same connection's numbers and sends its events as its firmware does."""
 
     def __init__(self, requests: Sequence[bytes], tally: Tally) -> None:
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.last_answer = 0.0
         self._tally = tally
-        self._requests = iter(requests)
+        self._requests = requests
+        self._dealt: dict[Connection, Iterator[bytes]] = {}
         self._in_flight = 0
         self._stop = 0.0
 
@@ -33,6 +36,8 @@ class ClosedLoop:
         started = self.last_answer = time.perf_counter()
         self._stop = started + seconds_max
         self._in_flight = len(connections)
+        for place, connection in enumerate(connections):
+            self._dealt[connection] = islice(self._requests, place, None, len(connections))
         for connection in connections:
             self._next(connection, started)
         return started
@@ -52,7 +57,7 @@ class ClosedLoop:
             self.finished.set_exception(error)
 
     def _next(self, connection: Connection, now: float) -> None:
-        request = next(self._requests, None) if now < self._stop else None
+        request = next(self._dealt[connection], None) if now < self._stop else None
         if request is not None:
             connection.send(request, now)
             return
@@ -70,7 +75,7 @@ async def run_closed(
     drain_seconds: float = DRAIN_SECONDS,
     progress: Callable[[int], None] | None = None,
 ) -> LoadResult:
-    """Send the prepared requests, one in flight on each of `connections`, for at most `seconds_max`.
+    """Send the prepared requests, dealt to `connections`, one in flight on each, for at most `seconds_max`.
 
     What is in flight then has `drain_seconds` to be answered. `progress` hears how many answers there are. Raises
     OSError where nobody listens, StaleRequests, UnreadableAnswer.

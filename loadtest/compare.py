@@ -28,7 +28,7 @@ from loadtest.redemption_measures import measure_redemption_commits, measure_red
 from loadtest.rows import DONE, Row, RowName
 from loadtest.rule_measures import measure_rules
 from loadtest.ruling import set_rules
-from loadtest.subject import Bench, Effort, Measure, Measures
+from loadtest.subject import Bench, Effort, Measure, Measures, plant_fleets
 
 ROUNDS_MIN = 3
 # One database for all: whether everything runs does not hang on how fresh it is.
@@ -147,10 +147,11 @@ def compare(
     results: list[Measures] = []
     with Installation(command) as template:
         demo = template.demo(effort.residents)
+        fleets = uvloop.run(plant_fleets(template))
         # Every subject has the rules of a city, unless it says otherwise.
         set_rules(template, asked=True)
         postgres = uvloop.run(template.server_version())
-        bench = Bench(template, demo, effort)
+        bench = Bench(template, demo, fleets, effort)
         for number in range(rounds):
             results.append({})
             for place, name in enumerate(subjects):

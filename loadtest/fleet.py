@@ -1,4 +1,4 @@
-"""A city's fleet for load: bins with HMAC keys, planted as the service would have stored them, and what they tell."""
+"""A city's fleet for load: bins and their keys, planted as the service would have stored them, and what they tell."""
 
 import base64
 import json
@@ -25,16 +25,17 @@ PATH = "/v1/telemetry"
 SECRET_BYTES = 32
 NONCE_BYTES = 12
 MODELS = ("A1", "A2", "B1")
+PREFIXES = {Algorithm.HMAC_SHA256: "LT", Algorithm.ED25519: "LE"}
 STATEMENT_SECONDS_MAX = 120.0
 PROGRESS_EVERY = 1000
 
-# At the sites that there are in turn; one in a hundred is suspended.
+# At the sites that there are in turn; where some are to be suspended, one in a hundred.
 BINS = """
 WITH place AS (
     SELECT id, row_number() OVER (ORDER BY id) - 1 AS number, count(*) OVER () AS sites FROM site
 ), planted AS (
     INSERT INTO bin (id, site_id, state, model, verification_interval_grams, capacity_grams, certificate_expires_on)
-    SELECT sent.id, place.id, CASE WHEN sent.number % 100 = 0 THEN 'suspended' ELSE 'active' END,
+    SELECT sent.id, place.id, CASE WHEN $5 AND sent.number % 100 = 0 THEN 'suspended' ELSE 'active' END,
            ($3::text[])[1 + sent.number % cardinality($3::text[])], 10, 60000, current_date + 300
     FROM unnest($1::text[]) WITH ORDINALITY AS sent (id, number)
     JOIN place ON place.number = sent.number % place.sites
@@ -45,7 +46,7 @@ WITH place AS (
     INSERT INTO bin_memory (bin_id) SELECT id FROM planted
 ), keys AS (
     INSERT INTO bin_key (id, bin_id, algorithm, key)
-    SELECT id, id, 'hmac-sha256', key FROM unnest($1::text[], $2::bytea[]) AS sent (id, key)
+    SELECT id, id, $4, key FROM unnest($1::text[], $2::bytea[]) AS sent (id, key)
 )
 UPDATE reference_revision SET revision = revision + 1
 """
@@ -57,16 +58,25 @@ UPDATE bin_status SET heard_at = heard_at - interval '1 hour' WHERE hashtext(bin
 SETTLE = "VACUUM (ANALYZE) bin, bin_key, bin_placement, bin_memory, bin_status, bin_telemetry, bin_alarm"
 
 
-async def plant_fleet(connection: Connection, master_key: str, bins: int) -> list[BinKey]:
+async def plant_fleet(
+    connection: Connection,
+    master_key: str,
+    bins: int,
+    *,
+    algorithm: Algorithm = Algorithm.HMAC_SHA256,
+    some_suspended: bool = False,
+) -> list[BinKey]:
     """So many bins with keys of their own, the secrets stored as a service with this key (base64) stores them."""
     cipher = AESGCM(_derived(base64.b64decode(master_key)))
     fleet = [
-        BinKey(bin_id, SigningKey(bin_id, Algorithm.HMAC_SHA256, os.urandom(SECRET_BYTES)))
-        for bin_id in (f"LT-{number:05}" for number in range(1, bins + 1))
+        BinKey(bin_id, SigningKey(bin_id, algorithm, os.urandom(SECRET_BYTES)))
+        for bin_id in (f"{PREFIXES[algorithm]}-{number:05}" for number in range(1, bins + 1))
     ]
     stored = [_stored(cipher, each.key) for each in fleet]
     ids = [each.bin_id for each in fleet]
-    await connection.execute(BINS, ids, stored, list(MODELS), timeout=STATEMENT_SECONDS_MAX)
+    await connection.execute(
+        BINS, ids, stored, list(MODELS), algorithm.value, some_suspended, timeout=STATEMENT_SECONDS_MAX
+    )
     await settle(connection)
     return fleet
 
@@ -86,6 +96,8 @@ def _derived(master: bytes) -> bytes:
 
 
 def _stored(cipher: AESGCM, key: SigningKey) -> bytes:
+    if key.algorithm is Algorithm.ED25519:
+        return key.public_bytes
     nonce = os.urandom(NONCE_BYTES)
     return nonce + cipher.encrypt(nonce, key.secret, key.keyid.encode())
 

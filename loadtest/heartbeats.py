@@ -119,8 +119,7 @@ def run_heartbeats(command: Path, effort: Effort, told: Callable[[str], None]) -
         operator_key = json.loads(installation.demo_json.read_text())["operator_key"]
         service = installation.serve()
         service.wait_until_it_answers()
-        master_key = (installation.data_dir / "secret.key").read_text()
-        fleet = asyncio.run(_plant(installation, master_key, effort.bins))
+        fleet = asyncio.run(_plant(installation, effort.bins))
         heartbeats = Heartbeats(service.target, fleet, seed=effort.seed)
         told("hearing of every bin once")
         _tell_all(service.target, heartbeats, effort.bins)
@@ -173,10 +172,10 @@ def _tell_all(target: Target, heartbeats: Heartbeats, bins: int) -> None:
         raise FleetNotHeard(f"Of {bins} bins, {run.outcomes or 'none'} were heard; answers by status: {run.statuses}.")
 
 
-async def _plant(installation: Installation, master_key: str, bins: int) -> Sequence[BinKey]:
+async def _plant(installation: Installation, bins: int) -> Sequence[BinKey]:
     connection = await installation.connect()
     try:
-        return await plant_fleet(connection, master_key, bins)
+        return await plant_fleet(connection, installation.master_key, bins, some_suspended=True)
     finally:
         await connection.close()
 

@@ -97,6 +97,11 @@ class Installation:
                 shutil.rmtree(self.data_dir, ignore_errors=True)
 
     @property
+    def master_key(self) -> str:
+        """What the service's secrets are derived from, in base64."""
+        return (self.data_dir / "secret.key").read_text()
+
+    @property
     def demo_json(self) -> Path:
         """What `tanbi demo` writes for whoever wants to try the API."""
         return self.data_dir / "demo.json"

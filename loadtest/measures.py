@@ -31,7 +31,6 @@ from loadtest.subject import (
 from loadtest.target import Target
 from schemas.signatures import Algorithm, SigningKey
 
-BARE_BINS = 24
 BARE_SECONDS_MAX = 600
 TRANSACTIONS_PER_SECOND_MAX = 12_000
 MEMORY_CHUNK_BATCHES = 500
@@ -41,7 +40,7 @@ def measure_bare(bench: Bench, seed: int) -> Measures:
     """The bare handler, IN_FLIGHT in flight: it takes the same requests, from bins that nobody knows."""
     bins = [
         BinKey(f"NK-{number:04}", SigningKey(f"NK-{number:04}", Algorithm.HMAC_SHA256, secrets.token_bytes(32)))
-        for number in range(1, BARE_BINS + 1)
+        for number in range(1, IN_FLIGHT + 1)
     ]
     cards = [f"04A2{number:010X}" for number in range(bench.effort.residents)]
     with bare_handler() as target:

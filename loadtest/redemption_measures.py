@@ -46,7 +46,7 @@ def measure_redemption_commits(bench: Bench, seed: int) -> Measures:
         try:
             city = plant_payers(it.installation, bench.effort)
             service.wait_until_it_answers()
-            each = Subject(it.installation, service, bench.effort, seed)
+            each = Subject(it.installation, service, it.fleets, bench.effort, seed)
             payers = Payers(city.tokens, Random(seed))  # noqa: S311 - nothing secret is drawn
             sides: dict[str, Side] = {}
             for in_flight in REDEMPTIONS_IN_FLIGHT:

@@ -37,7 +37,7 @@ def measure_rules(bench: Bench, seed: int) -> Measures:
 def renderer_of(subject: Subject, seed: int) -> Renderer:
     """Requests of the bins that sign with HMAC; their count goes on from call to call."""
     demo = read_demo(subject.installation.demo_json)
-    bins = demo.bins_with(Algorithm.HMAC_SHA256)
+    bins = subject.fleets[Algorithm.HMAC_SHA256]
     first = time.time_ns() // 1_000_000
     drops = Drops([each.bin_id for each in bins], list(demo.cards), seed=seed, first_sequence=first)
     return Renderer(subject.service.target, bins, drops)

@@ -12,6 +12,7 @@ import uvloop
 from loadtest.closed import run_closed
 from loadtest.demo import read_demo
 from loadtest.drops import Drops
+from loadtest.fleet import plant_fleet
 from loadtest.installation import Installation, ServiceProcess, cpu_seconds_of, family_of
 from loadtest.open import run_open
 from loadtest.requests import BinKey, Prepared, Renderer
@@ -84,6 +85,19 @@ class Measure:
 
 
 Measures = dict[str, Measure]
+Fleets = dict[Algorithm, list[BinKey]]
+
+
+async def plant_fleets(installation: Installation) -> Fleets:
+    """A bin of each algorithm for each request in flight: each has a connection of its own, as bins have."""
+    connection = await installation.connect()
+    try:
+        return {
+            algorithm: await plant_fleet(connection, installation.master_key, IN_FLIGHT, algorithm=algorithm)
+            for algorithm in Algorithm
+        }
+    finally:
+        await connection.close()
 
 
 class Loader:
@@ -132,16 +146,19 @@ class Loader:
 class Subject:
     """A fresh installation with its service, under load."""
 
-    def __init__(self, installation: Installation, service: ServiceProcess, effort: Effort, seed: int) -> None:
+    def __init__(
+        self, installation: Installation, service: ServiceProcess, fleets: Fleets, effort: Effort, seed: int
+    ) -> None:
         self.installation = installation
         self.service = service
+        self.fleets = fleets
         self._effort = effort
         self._seed = seed
 
     def loader(self, algorithm: Algorithm) -> Loader:
-        """Load from the demo's bins that sign with this algorithm."""
-        demo = read_demo(self.installation.demo_json)
-        return Loader(self.service.target, demo.bins_with(algorithm), list(demo.cards), self._effort, self._seed)
+        """Load from the bins that sign with this algorithm."""
+        cards = list(read_demo(self.installation.demo_json).cards)
+        return Loader(self.service.target, self.fleets[algorithm], cards, self._effort, self._seed)
 
     def watched(self, load: Callable[[], LoadResult]) -> tuple[LoadResult, float, float]:
         """A run, with the CPU shares of the service and of the database while it lasted."""
@@ -166,10 +183,11 @@ class Bench:
     """Where subjects come from: a service for each on a copy of the template's database, or without `effort.fresh` the
     template itself with its demo for all of them."""
 
-    def __init__(self, template: Installation, demo: ServiceProcess, effort: Effort) -> None:
+    def __init__(self, template: Installation, demo: ServiceProcess, fleets: Fleets, effort: Effort) -> None:
         self.effort = effort
         self._template = template
         self._demo = demo
+        self._fleets = fleets
         if effort.fresh:
             demo.stop()
 
@@ -177,12 +195,12 @@ class Bench:
     def subject(self, seed: int) -> Iterator[Subject]:
         """A service under load while the block lasts. Raises CannotStart."""
         if not self.effort.fresh:
-            yield Subject(self._template, self._demo, self.effort, seed)
+            yield Subject(self._template, self._demo, self._fleets, self.effort, seed)
             return
         with Installation(self._template.command, like=self._template) as installation:
             service = installation.serve(workers=self.effort.workers)
             service.wait_until_it_answers()
-            yield Subject(installation, service, self.effort, seed)
+            yield Subject(installation, service, self._fleets, self.effort, seed)
 
 
 def measure_of(
