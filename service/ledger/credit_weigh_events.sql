@@ -1,6 +1,8 @@
 -- Store weigh events as they were decided, credit the wallets, post one transfer for each credit, and write down what is
--- remembered of their bins and days. The caller's transaction has the bins and the wallets locked, so no (bin, id) is
--- stored yet and nothing that is written here has changed since it was decided.
+-- remembered of their bins and days; all of it, or nothing where one of these bins or wallets has been written since it
+-- was read. Whoever stores an event of a bin writes its memory, and whoever changes a day writes its wallet, so as long as
+-- these are of the version that was read, no (bin, id) is stored yet and nothing that was decided on has changed.
+-- Bins are locked first and wallets second, each in order, as everywhere (weighing/queries.py).
 -- Arrays, one element an event:
 --   $1 bin_id  $2 event_id  $3 content_digest  $4 site_id  $5 epoch  $6 sequence  $7 material_id  $8 weight_grams
 --   $9 box_weight_grams  $10 credential_digest  $11 resident_id, where it is credited  $12 verdict  $13 code  $14 outcome
@@ -9,8 +11,27 @@
 -- one a day:      $21 owner_id  $22 day  $23 drops  $24 grams  $25 coins, as they are now
 -- one a bin:      $26 bin_id  $27 epoch  $28 sequence  $29 sequence_at, Unix seconds  $30 gaps_open  $31 boxes  $32 hours
 --   $33 counts
--- Gives the credited wallets with their balance after it all and what is held of it.
-WITH event AS (
+-- the versions that were read: $34 of each wallet, $35 of each bin
+-- Gives one row with `fresh`: whether it was all written; and then one for each credited wallet with its balance after it
+-- all and what is held of it.
+WITH locked_bin AS MATERIALIZED (
+    SELECT bin_id, xmin::text::bigint AS version
+    FROM bin_memory
+    WHERE bin_id = ANY ($26)
+    ORDER BY bin_id
+    FOR NO KEY UPDATE
+), locked_wallet AS MATERIALIZED (
+    SELECT owner_id, xmin::text::bigint AS version
+    FROM wallet
+    WHERE owner_id = ANY ($19) AND (SELECT count(*) FROM locked_bin) >= 0
+    ORDER BY owner_id
+    FOR NO KEY UPDATE
+), checked AS MATERIALIZED (
+    SELECT (SELECT count(*) FROM unnest($19::bigint[], $34::bigint[]) AS known (owner_id, version)
+            JOIN locked_wallet USING (owner_id, version)) = cardinality($19)
+       AND (SELECT count(*) FROM unnest($26::text[], $35::bigint[]) AS known (bin_id, version)
+            JOIN locked_bin USING (bin_id, version)) = cardinality($26) AS fresh
+), event AS (
     SELECT *
     FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::int[], $6::bigint[], $7::text[], $8::int[],
                 $9::int[], $10::bytea[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::int[], $16::int[],
@@ -18,6 +39,7 @@ WITH event AS (
       AS event (bin_id, event_id, content_digest, site_id, epoch, sequence, material_id, weight_grams,
                 box_weight_grams, credential_digest, resident_id, verdict, code, outcome, clock_skew_seconds,
                 coins_per_kg, coins, occurred_at)
+    WHERE (SELECT fresh FROM checked)
 ), stored AS (
     INSERT INTO weigh_event (bin_id, event_id, content_digest, site_id, epoch, sequence, material_id, weight_grams,
                              box_weight_grams, credential_digest, resident_id, verdict, code, outcome,
@@ -36,6 +58,7 @@ WITH event AS (
     SELECT *
     FROM unnest($21::bigint[], $22::date[], $23::int[], $24::bigint[], $25::bigint[])
       AS day (owner_id, day, drops, grams, coins)
+    WHERE (SELECT fresh FROM checked)
     ON CONFLICT (owner_id, day)
     DO UPDATE SET drops = excluded.drops, grams = excluded.grams, coins = excluded.coins
 ), remembered AS (
@@ -46,10 +69,14 @@ WITH event AS (
     FROM unnest($26::text[], $27::int[], $28::bigint[], $29::float8[], $30::int[], $31::text[], $32::text[],
                 $33::text[])
       AS memory (bin_id, epoch, sequence, sequence_at, gaps_open, boxes, hours, counts)
-    WHERE bin_memory.bin_id = memory.bin_id
+    WHERE bin_memory.bin_id = memory.bin_id AND (SELECT fresh FROM checked)
+), credited AS (
+    UPDATE wallet
+    SET posted = wallet.posted + credit.coins
+    FROM unnest($19::bigint[], $20::bigint[]) AS credit (owner_id, coins)
+    WHERE wallet.owner_id = credit.owner_id AND (SELECT fresh FROM checked)
+    RETURNING wallet.owner_id, wallet.posted - wallet.held AS balance, wallet.held
 )
-UPDATE wallet
-SET posted = wallet.posted + credit.coins
-FROM unnest($19::bigint[], $20::bigint[]) AS credit (owner_id, coins)
-WHERE wallet.owner_id = credit.owner_id
-RETURNING wallet.owner_id, wallet.posted - wallet.held AS balance, wallet.held
+SELECT fresh, NULL::bigint AS owner_id, NULL::bigint AS balance, NULL::bigint AS held FROM checked
+UNION ALL
+SELECT NULL, owner_id, balance, held FROM credited

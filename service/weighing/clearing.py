@@ -28,9 +28,9 @@ class Clearing:
         """
         bin_ids = sorted({each.bin_id for each in clearances})
         async with self.writers.connection() as connection, connection.transaction():
-            rows = await queries.lock(connection, bin_ids, [], demo=False)
-            told = ((each.bin_id, each.occurred_at) for each in clearances)
-            states = await memories.read_states(connection, rows, told, self.zone)
+            await queries.lock(connection, bin_ids, [], demo=False)
+            earliest = memories.earliest_of((each.bin_id, each.occurred_at) for each in clearances)
+            states = memories.states_of(await queries.read(connection, earliest, (), (), demo=False), self.zone)
             stored = {
                 (row["bin_id"], row["event_id"]): StoredClearance(
                     row["content_digest"],

@@ -3,9 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import asyncpg
+from typing import Any, Final
 
 from service.db import DriverConnection, Writers
 from service.ledger.queries import available_coins, credit_weigh_events
@@ -15,6 +13,9 @@ from service.weighing import memories, queries
 from service.weighing.deciding import Deciding, Decisions, Told
 from service.weighing.facts import Days, Facts, Shown, Stored
 from service.weighing.pending import NotActive, PendingEvent, Settled
+
+# Under contention one batch in so many is tried without locks, so that it is noticed when that has passed.
+IN_VAIN_MAX: Final = 63
 
 
 @dataclass
@@ -28,80 +29,110 @@ class Crediting:
 
     def __post_init__(self) -> None:
         self._days = Days(self.zone)
+        # Batches to go without hope, and how many of them the last failure was worth.
+        self._without_hope = self._in_vain = 0
 
     async def commit(self, writers: Writers, events: list[PendingEvent]) -> list[Settled | NotActive]:
         """One result an event, in order; committed when this returns.
 
-        An event that is stored already is told apart under its bin's lock, so crediting the same again changes nothing.
+        An event that is stored already is told apart, so crediting the same again changes nothing.
         """
-        async with writers.connection() as connection, connection.transaction():
-            return await self.credit(connection, events)
+        async with writers.connection() as connection:
+            if self._hopes():
+                settled = await self._credit_in_hope(connection, events)
+                if settled is not None:
+                    return settled
+            async with connection.transaction():
+                return await self.credit(connection, events)
 
     async def credit(self, connection: DriverConnection, events: Sequence[PendingEvent]) -> list[Settled | NotActive]:
         """As commit, in the caller's transaction, which is READ COMMITTED and has locked no wallet yet."""
-        bin_ids, digests = _asked(events)
-        rows = await queries.lock(connection, bin_ids, digests, demo=self.demo)
-        facts = await self._facts(connection, events, rows)
-        made = Deciding(facts, self.rules(), self._days).decide(events)
-        return _with_balances(made.told, await self._write(connection, made))
+        bin_ids = list({event.bin_id for event in events})
+        digests = list({event.credential_digest for event in events if event.credential_digest is not None})
+        while True:
+            await queries.lock(connection, bin_ids, digests, demo=self.demo)
+            made, facts = await self._decide(connection, events)
+            balances = await self._write(connection, made, facts)
+            # Only a card that was bound between the lock and the look has a wallet that is not locked; it is by now.
+            if balances is not None:
+                break
+        if made.conflicts:
+            await queries.record_conflicts(connection, made.conflicts)
+        if made.held:
+            await queries.hold_events(connection, made.held)
+        await memories.write_gaps(connection, made.bins)
+        return _with_balances(made.told, balances)
 
     async def price(self, connection: DriverConnection, events: Sequence[PendingEvent]) -> Decisions:
         """What `commit` would decide now. Nothing is locked and nothing written."""
-        bin_ids, digests = _asked(events)
-        rows = await queries.look(connection, bin_ids, digests, demo=self.demo)
-        facts = await self._facts(connection, events, rows)
-        return Deciding(facts, self.rules(), self._days).decide(events)
+        return (await self._decide(connection, events))[0]
 
-    async def _facts(
-        self, connection: DriverConnection, events: Sequence[PendingEvent], rows: Sequence[asyncpg.Record]
-    ) -> Facts:
+    async def _credit_in_hope(
+        self, connection: DriverConnection, events: Sequence[PendingEvent]
+    ) -> list[Settled | NotActive] | None:
+        """Look, decide, and write if nothing has changed since: two round trips, and no lock is held between them. None
+        where something has, or where there is more to write than one statement does."""
+        made, facts = await self._decide(connection, events)
+        if made.conflicts or made.held or memories.gaps_changed(made.bins):
+            return None
+        balances = await self._write(connection, made, facts)
+        if balances is None:
+            # Others write the same bins or wallets: for a while it is better to wait for them than to try in vain.
+            self._in_vain = min(2 * self._in_vain + 1, IN_VAIN_MAX)
+            self._without_hope = self._in_vain
+            return None
+        self._in_vain = 0
+        return _with_balances(made.told, balances)
+
+    def _hopes(self) -> bool:
+        if self._without_hope == 0:
+            return True
+        self._without_hope -= 1
+        return False
+
+    async def _decide(self, connection: DriverConnection, events: Sequence[PendingEvent]) -> tuple[Decisions, Facts]:
+        facts = await self._facts(connection, events)
+        return Deciding(facts, self.rules(), self._days).decide(events), facts
+
+    async def _facts(self, connection: DriverConnection, events: Sequence[PendingEvent]) -> Facts:
         shown = {
-            row["digest"]: Shown(row["resident_id"], row["kind"], row["counts_from"])
-            for row in rows
-            if row["bin_id"] is None
-        }
-        told = ((event.bin_id, event.occurred_at) for event in events)
-        facts = Facts(now=time.time(), bins=await memories.read_states(connection, rows, told, self.zone), shown=shown)
-        days = {
-            (owner.resident_id, self._days.of(event.occurred_at))
+            (event.credential_digest, self._days.of(event.occurred_at))
             for event in events
-            if (owner := facts.owner_of(event.credential_digest, event.occurred_at)) is not None
+            if event.credential_digest is not None
         }
-        kinds = {each.resident_id: each.kind for each in shown.values()}
-        for row in await queries.read_facts(connection, [event[:2] for event in events], list(days)):
-            if row["bin_id"] is None:
-                counted = AccountDay(kinds[row["owner_id"]], row["drops"], row["grams"], row["coins"])
-                facts.days[row["owner_id"], row["day"]] = counted
-            else:
+        earliest = memories.earliest_of((event.bin_id, event.occurred_at) for event in events)
+        rows = await queries.read(connection, earliest, shown, [event[:2] for event in events], demo=self.demo)
+        facts = Facts(now=time.time(), bins=memories.states_of(rows, self.zone), shown={})
+        for row in rows:
+            if row["event_id"] is not None:
                 facts.stored[row["bin_id"], row["event_id"]] = Stored(
-                    *(row[name] for name in ("content_digest", "outcome", "code", "coins", "owner_id", "balance"))
+                    *(row[name] for name in ("digest", "outcome", "code", "coins", "resident_id", "balance"))
                 )
+            elif row["day"] is not None:
+                resident_id, kind = row["resident_id"], row["kind"]
+                facts.shown[row["digest"]] = Shown(resident_id, kind, row["counts_from"])
+                facts.versions[resident_id] = row["version"]
+                if row["drops"] is not None:
+                    day = AccountDay(kind, row["drops"], row["grams"], row["coins"])
+                    facts.days[resident_id, row["day"]] = day
         return facts
 
-    async def _write(self, connection: DriverConnection, made: Decisions) -> dict[int, int]:
-        """What the credited residents can spend after it all."""
-        if made.conflicts:
-            await queries.record_conflicts(connection, made.conflicts)
+    async def _write(self, connection: DriverConnection, made: Decisions, facts: Facts) -> dict[int, int] | None:
+        """What the credited residents can spend after it all; None where nothing was written, because something has
+        changed since it was read."""
         if not made.rows:
             return {}
-        rows = await credit_weigh_events(connection, *_columns(made))
+        checked, *rows = await credit_weigh_events(connection, *_columns(made, facts))
+        if not checked["fresh"]:
+            return None
         balances: dict[int, int] = {row["owner_id"]: row["balance"] for row in rows}
         if holding := [row["owner_id"] for row in rows if row["held"]]:
             # Those whose time is over hold nothing, written down yet or not.
             balances |= await available_coins(connection, holding)
-        if made.held:
-            await queries.hold_events(connection, made.held)
-        await memories.write_gaps(connection, made.bins)
         return balances
 
 
-def _asked(events: Sequence[PendingEvent]) -> tuple[list[str], list[bytes]]:
-    bin_ids = {event.bin_id for event in events}
-    digests = {event.credential_digest for event in events if event.credential_digest is not None}
-    return list(bin_ids), list(digests)
-
-
-def _columns(made: Decisions) -> list[Sequence[Any]]:
+def _columns(made: Decisions, facts: Facts) -> list[Sequence[Any]]:
     days = [(*key, day.drops, day.grams, day.coins) for key, day in made.days.items()]
     return [
         *zip(*made.rows, strict=True),
@@ -109,6 +140,8 @@ def _columns(made: Decisions) -> list[Sequence[Any]]:
         list(made.credited.values()),
         *(zip(*days, strict=True) if days else [()] * 5),
         *memories.columns(made.bins),
+        [facts.versions[owner_id] for owner_id in made.credited],
+        [state.version for state in made.bins.values()],
     ]
 
 

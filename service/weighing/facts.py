@@ -1,7 +1,7 @@
-"""What is known when a batch of weigh events is decided: read under the locks, and changed by the decisions."""
+"""What is known when a batch of weigh events is decided: read at one moment, and changed by the decisions."""
 
 import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final, NamedTuple, TypeAlias
@@ -42,7 +42,7 @@ class Stored(NamedTuple):
 
 @dataclass(slots=True)
 class BinState:
-    """A bin as it is, with its memory locked."""
+    """A bin as it is, and as it is remembered."""
 
     active: bool
     scale: BinFacts
@@ -51,6 +51,8 @@ class BinState:
     # Unix seconds. Before that it stood elsewhere: `sites` are (since, site) in the order of time, read where needed.
     placed_at: float
     sites: Sequence[tuple[float, str]] = ()
+    # Of its memory: another one when that has been written.
+    version: int = 0
 
     def site_at(self, when: float) -> str:
         """Where it stood; at a time before its first placement, where it was placed first."""
@@ -69,6 +71,8 @@ class Facts:
     shown: dict[bytes, Shown]
     stored: dict[Key, Stored] = field(default_factory=dict)
     days: dict[tuple[int, date], AccountDay] = field(default_factory=dict)
+    # Of wallets, by resident: another one when the wallet, or one of its days, has been written.
+    versions: dict[int, int] = field(default_factory=dict)
 
     def owner_of(self, credential_digest: bytes | None, occurred_at: float) -> Shown | None:
         """Whose drop it is; None where no credential was shown, or it was nobody's at that time."""
@@ -97,9 +101,9 @@ class Days:
         return day
 
 
-def bin_state(row: asyncpg.Record, gaps: Iterable[Gap], certificate_ends_at: float) -> BinState:
-    """Of a row of queries.LOCK or LOOK."""
-    serviced_at = row["serviced_at"]
+def bin_state(row: asyncpg.Record, certificate_ends_at: float) -> BinState:
+    """Of a row of queries.READ."""
+    serviced_at, gaps, sites = row["serviced_at"], row["gaps"], row["sites"]
     return BinState(
         active=row["state"] == "active",
         scale=BinFacts(
@@ -113,13 +117,15 @@ def bin_state(row: asyncpg.Record, gaps: Iterable[Gap], certificate_ends_at: flo
             row["epoch"],
             row["sequence"],
             row["sequence_at"],
-            gaps,
+            [] if gaps is None else [Gap(*gap) for gap in from_json(gaps)],
             from_json(row["boxes"]),
             from_json(row["hours"]),
             from_json(row["counts"]),
         ),
         site_id=row["site_id"],
         placed_at=row["placed_at"],
+        sites=() if sites is None else [(since, site_id) for since, site_id in from_json(sites)],
+        version=row["version"],
     )
 
 

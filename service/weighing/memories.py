@@ -1,6 +1,5 @@
-"""What is remembered of bins, as it is read under their locks and written back."""
+"""What is remembered of bins, as it is read and written back."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
@@ -10,32 +9,28 @@ from pydantic_core import to_json
 
 from service.business_days import day_begins_at
 from service.db import DriverConnection
-from service.plausibility.sequences import Gap
 from service.weighing import queries
 from service.weighing.facts import BinState, bin_state
 
 FOR_EVER: Final = float("inf")
 
 
-async def read_states(
-    connection: DriverConnection, rows: Iterable[asyncpg.Record], told: Iterable[tuple[str, float]], zone: str
-) -> dict[str, BinState]:
-    """The bins of rows of queries.lock or look, by id, with their open gaps, and with where they stood at the times
-    told: (bin, Unix seconds). Business days begin in `zone`."""
-    of_bins = {row["bin_id"]: row for row in rows if row["bin_id"] is not None}
-    gaps = await _gaps(connection, [bin_id for bin_id, row in of_bins.items() if row["gaps_open"]])
-    states = {
-        bin_id: bin_state(row, gaps[bin_id], _ends_at(row["certificate_expires_on"], zone))
-        for bin_id, row in of_bins.items()
+def states_of(rows: Iterable[asyncpg.Record], zone: str) -> dict[str, BinState]:
+    """The bins of rows of queries.read, by id. Business days begin in `zone`."""
+    return {
+        row["bin_id"]: bin_state(row, _ends_at(row["certificate_expires_on"], zone))
+        for row in rows
+        if row["state"] is not None
     }
-    moved = {bin_id for bin_id, at in told if bin_id in states and at < states[bin_id].placed_at}
-    if moved:
-        sites: dict[str, list[tuple[float, str]]] = defaultdict(list)
-        for row in await queries.read_placements(connection, sorted(moved)):
-            sites[row["bin_id"]].append((row["since"], row["site_id"]))
-        for bin_id in moved:
-            states[bin_id].sites = sites[bin_id]
-    return states
+
+
+def earliest_of(told: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """The earliest time by bin of (bin, Unix seconds)."""
+    earliest: dict[str, float] = {}
+    for bin_id, at in told:
+        if at < earliest.get(bin_id, FOR_EVER):
+            earliest[bin_id] = at
+    return earliest
 
 
 def columns(states: Mapping[str, BinState]) -> list[Sequence[Any]]:
@@ -46,6 +41,14 @@ def columns(states: Mapping[str, BinState]) -> list[Sequence[Any]]:
             *((bin_id, *memory[:4], *(to_json(each).decode() for each in memory[4:])) for bin_id, memory in memories),
             strict=True,
         )
+    )
+
+
+def gaps_changed(states: Mapping[str, BinState]) -> bool:
+    """Whether write_gaps has anything to do."""
+    return any(
+        memory.opened or memory.closed or memory.shortened or memory.given_up
+        for memory in (state.memory for state in states.values())
     )
 
 
@@ -60,16 +63,6 @@ async def write_gaps(connection: DriverConnection, states: Mapping[str, BinState
         await queries.shorten_gaps(connection, shortened)
     if given_up := [(bin_id, *gap) for bin_id, memory in memories for gap in memory.given_up]:
         await queries.give_up_gaps(connection, given_up)
-
-
-async def _gaps(connection: DriverConnection, bin_ids: Sequence[str]) -> dict[str, list[Gap]]:
-    gaps: dict[str, list[Gap]] = defaultdict(list)
-    if bin_ids:
-        for row in await queries.read_gaps(connection, bin_ids):
-            gaps[row["bin_id"]].append(
-                Gap(*(row[name] for name in ("epoch", "first_sequence", "last_sequence", "before_at", "id")))
-            )
-    return gaps
 
 
 def _ends_at(expires_on: date | None, zone: str) -> float:

@@ -1,7 +1,8 @@
 """SQL of weighing, one function a statement. What credits is in ledger/."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import Any, Final
 
 import asyncpg
@@ -10,90 +11,78 @@ from service.db import DriverConnection
 from service.ledger.queries import AVAILABLE
 from service.weighing.pending import PendingEvent
 
-BIN_COLUMNS: Final = """
-bin_memory.bin_id, bin.state, bin.site_id, extract(epoch FROM bin.placed_at)::float8 AS placed_at,
-bin.verification_interval_grams, bin.capacity_grams, bin.box_capacity_grams, bin.certificate_expires_on,
-extract(epoch FROM bin.serviced_at)::float8 AS serviced_at, bin_memory.epoch, bin_memory.sequence,
-extract(epoch FROM bin_memory.sequence_at)::float8 AS sequence_at, bin_memory.gaps_open, bin_memory.boxes::text,
-bin_memory.hours::text, bin_memory.counts::text
-"""
-NO_BIN_COLUMNS: Final = "NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL"
-SHOWN: Final = """
-SELECT credential.digest, resident.id AS resident_id, resident.kind,
-       extract(epoch FROM credential.counts_from)::float8 AS counts_from
-FROM credential
-JOIN resident ON resident.id = credential.resident_id
-WHERE credential.digest = ANY($2) AND (NOT credential.demo OR $3)
-"""
-# Everybody locks bins first and wallets second, each in order, so that none waits in a circle. What a row says that was
-# waited for is what its last writer left; of anything else the next statement tells, never this one.
-LOCK: Final = f"""
+# The columns of a bin that follow its version.
+NOTHING: Final = ", ".join(["NULL"] * 16)
+# Everybody locks bins first and wallets second, each in order, so that none waits in a circle. What was committed while
+# it waited the next statement tells, never this one.
+LOCK: Final = """
 WITH locked_bin AS MATERIALIZED (
-    SELECT {BIN_COLUMNS}
+    SELECT bin_id
     FROM bin_memory
-    JOIN bin ON bin.id = bin_memory.bin_id
-    WHERE bin_memory.bin_id = ANY($1)
-    ORDER BY bin_memory.bin_id
-    FOR NO KEY UPDATE OF bin_memory
-), shown AS MATERIALIZED ({SHOWN}), locked_wallet AS MATERIALIZED (
+    WHERE bin_id = ANY($1)
+    ORDER BY bin_id
+    FOR NO KEY UPDATE
+), locked_wallet AS MATERIALIZED (
     SELECT owner_id
     FROM wallet
-    WHERE owner_id IN (SELECT resident_id FROM shown) AND (SELECT count(*) FROM locked_bin) >= 0
+    WHERE owner_id IN (SELECT resident_id FROM credential WHERE digest = ANY($2) AND (NOT demo OR $3))
+      AND (SELECT count(*) FROM locked_bin) >= 0
     ORDER BY owner_id
     FOR NO KEY UPDATE
 )
-SELECT locked_bin.*, NULL::bytea AS digest, NULL::bigint AS resident_id, NULL AS kind, NULL::float8 AS counts_from
-FROM locked_bin
-UNION ALL
-SELECT {NO_BIN_COLUMNS}, shown.*
-FROM shown
-WHERE (SELECT count(*) FROM locked_wallet) >= 0
-"""  # noqa: S608  # our own text
-# The same for who only asks.
-LOOK: Final = f"""
-SELECT {BIN_COLUMNS}, NULL::bytea AS digest, NULL::bigint AS resident_id, NULL AS kind, NULL::float8 AS counts_from
-FROM bin_memory
-JOIN bin ON bin.id = bin_memory.bin_id
-WHERE bin_memory.bin_id = ANY($1)
-UNION ALL
-SELECT {NO_BIN_COLUMNS}, shown.*
-FROM ({SHOWN}) AS shown
-"""  # noqa: S608  # our own text
+SELECT (SELECT count(*) FROM locked_bin) + (SELECT count(*) FROM locked_wallet)
+"""
 
-# A released event earned what the decision says.
-READ_FACTS: Final = f"""
-SELECT event.bin_id, event.event_id, event.content_digest, event.outcome, event.code,
+# All that is known of some events, of one moment. Three kinds of rows, the columns of the others null:
+#   a bin: as it is and as it is remembered, its open gaps, and where it stood if an event is from before it came there
+#   a credential that is somebody's, and what they were credited for on a day
+#   an event that is stored; one that was released earned what the decision says
+# `version` tells whether a bin's memory, or a wallet and with it its days, has been written since.
+READ: Final = f"""
+SELECT bin_memory.bin_id, bin_memory.xmin::text::bigint AS version, bin.state, bin.site_id,
+       extract(epoch FROM bin.placed_at)::float8 AS placed_at, bin.verification_interval_grams, bin.capacity_grams,
+       bin.box_capacity_grams, bin.certificate_expires_on, extract(epoch FROM bin.serviced_at)::float8 AS serviced_at,
+       bin_memory.epoch, bin_memory.sequence, extract(epoch FROM bin_memory.sequence_at)::float8 AS sequence_at,
+       bin_memory.boxes::text, bin_memory.hours::text, bin_memory.counts::text,
+       CASE WHEN bin_memory.gaps_open > 0 THEN (
+            SELECT json_agg(json_build_array(gap.epoch, gap.first_sequence, gap.last_sequence,
+                                             extract(epoch FROM gap.before_at)::float8, gap.id) ORDER BY gap.id)
+            FROM sequence_gap AS gap
+            WHERE gap.bin_id = bin_memory.bin_id AND gap.closed_at IS NULL)::text END AS gaps,
+       CASE WHEN bin.placed_at > to_timestamp(asked.earliest) THEN (
+            SELECT json_agg(json_build_array(extract(epoch FROM effective_from)::float8, placement.site_id)
+                            ORDER BY effective_from)
+            FROM bin_placement AS placement
+            WHERE placement.bin_id = bin_memory.bin_id)::text END AS sites,
+       NULL::bytea AS digest, NULL::bigint AS resident_id, NULL AS kind, NULL::float8 AS counts_from,
+       NULL::date AS day, NULL::int AS drops, NULL::bigint AS grams, NULL::bigint AS coins, NULL AS event_id,
+       NULL AS outcome, NULL AS code, NULL::bigint AS balance
+FROM unnest($1::text[], $2::float8[]) AS asked (bin_id, earliest)
+JOIN bin_memory ON bin_memory.bin_id = asked.bin_id
+JOIN bin ON bin.id = bin_memory.bin_id
+UNION ALL
+SELECT NULL, wallet.xmin::text::bigint, {NOTHING}, credential.digest, credential.resident_id, resident.kind,
+       extract(epoch FROM credential.counts_from)::float8, shown.day, day.drops, day.grams, day.coins, NULL, NULL, NULL,
+       NULL
+FROM unnest($3::bytea[], $4::date[]) AS shown (digest, day)
+JOIN credential ON credential.digest = shown.digest AND (NOT credential.demo OR $7)
+JOIN resident ON resident.id = credential.resident_id
+JOIN wallet ON wallet.owner_id = resident.id
+LEFT JOIN resident_day AS day ON day.owner_id = resident.id AND day.day = shown.day
+UNION ALL
+SELECT event.bin_id, NULL, {NOTHING}, event.content_digest, event.resident_id, NULL, NULL, NULL, NULL, NULL,
        CASE event.outcome WHEN 'credited' THEN
             CASE event.verdict WHEN 'hold' THEN (SELECT decision.coins FROM review_decision AS decision
                                                  WHERE decision.bin_id = event.bin_id
                                                    AND decision.event_id = event.event_id
                                                    AND decision.decision = 'released')
                                ELSE event.coins END
-            ELSE 0 END AS coins,
-       {AVAILABLE} AS balance,
-       event.resident_id AS owner_id, NULL::date AS day, NULL::int AS drops, NULL::bigint AS grams
-FROM unnest($1::text[], $2::text[]) AS sent (bin_id, event_id)
+            ELSE 0 END,
+       event.event_id, event.outcome, event.code, {AVAILABLE}
+FROM unnest($5::text[], $6::text[]) AS sent (bin_id, event_id)
 JOIN weigh_event AS event ON event.bin_id = sent.bin_id AND event.event_id = sent.event_id
 LEFT JOIN wallet ON wallet.owner_id = event.resident_id
-UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, day.coins, NULL, day.owner_id, day.day, day.drops, day.grams
-FROM unnest($3::bigint[], $4::date[]) AS asked (owner_id, day)
-JOIN resident_day AS day ON day.owner_id = asked.owner_id AND day.day = asked.day
 """  # noqa: S608  # our own text
-
-READ_GAPS: Final = """
-SELECT bin_id, id, epoch, first_sequence, last_sequence, extract(epoch FROM before_at)::float8 AS before_at
-FROM sequence_gap
-WHERE bin_id = ANY($1) AND closed_at IS NULL
-ORDER BY bin_id, id
-"""
-
-READ_PLACEMENTS: Final = """
-SELECT bin_id, extract(epoch FROM effective_from)::float8 AS since, site_id
-FROM bin_placement
-WHERE bin_id = ANY($1)
-ORDER BY bin_id, effective_from
-"""
 
 RECORD_CONFLICTS: Final = """
 INSERT INTO weigh_event_conflict (bin_id, event_id, content_digest, sequence, material_id, weight_grams,
@@ -154,41 +143,31 @@ WHERE id IS NULL
 
 async def lock(
     connection: DriverConnection, bin_ids: Sequence[str], credential_digests: Sequence[bytes], *, demo: bool
+) -> None:
+    """Lock these bins, and the wallets of whose credentials these are."""
+    await connection.execute(LOCK, bin_ids, credential_digests, demo)
+
+
+async def read(
+    connection: DriverConnection,
+    earliest: Mapping[str, float],
+    shown: Collection[tuple[bytes, date]],
+    keys: Collection[tuple[str, str]],
+    *,
+    demo: bool,
 ) -> list[asyncpg.Record]:
-    """Rows of bins (BIN_COLUMNS), locked, and of credentials that are somebody's (digest, resident_id, kind,
-    counts_from), whose wallets are locked; the columns of the other kind are null."""
-    return await connection.fetch(LOCK, bin_ids, credential_digests, demo)
-
-
-async def look(
-    connection: DriverConnection, bin_ids: Sequence[str], credential_digests: Sequence[bytes], *, demo: bool
-) -> list[asyncpg.Record]:
-    """As lock, without the locks."""
-    return await connection.fetch(LOOK, bin_ids, credential_digests, demo)
-
-
-async def read_facts(
-    connection: DriverConnection, keys: Sequence[tuple[str, str]], days: Sequence[tuple[int, Any]]
-) -> list[asyncpg.Record]:
-    """Rows of the events that are stored under these (bin, id), and of these (resident, day); the others' columns are
-    null."""
+    """Rows of READ: of bins, each with the earliest time (Unix seconds) that is told of it; of credentials and days; of
+    the events that are stored under these (bin, id)."""
     return await connection.fetch(
-        READ_FACTS,
+        READ,
+        list(earliest),
+        list(earliest.values()),
+        [digest for digest, _ in shown],
+        [day for _, day in shown],
         [bin_id for bin_id, _ in keys],
         [event_id for _, event_id in keys],
-        [owner_id for owner_id, _ in days],
-        [day for _, day in days],
+        demo,
     )
-
-
-async def read_gaps(connection: DriverConnection, bin_ids: Sequence[str]) -> list[asyncpg.Record]:
-    """Open gaps of these bins, by bin."""
-    return await connection.fetch(READ_GAPS, bin_ids)
-
-
-async def read_placements(connection: DriverConnection, bin_ids: Sequence[str]) -> list[asyncpg.Record]:
-    """Where these bins stood since when (Unix seconds), by bin in the order of time."""
-    return await connection.fetch(READ_PLACEMENTS, bin_ids)
 
 
 async def record_conflicts(connection: DriverConnection, events: Sequence[PendingEvent]) -> None:
