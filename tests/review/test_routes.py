@@ -91,7 +91,8 @@ async def test_the_page_of_a_drop_has_all_that_is_needed_to_decide(screens: Scre
             )
         )
         await connection.execute(sa.update(bin_).values(serviced_at=minutes_ago(600)))
-    await office.release(await office.hold(bin_id="NK-0002"))
+    # At the same moment: of the same day whenever this runs.
+    await office.release(await office.hold(bin_id="NK-0002", occurred_at=minutes_ago(40)))
     review = await said(screens.of("viewer").get(path_of(held)))
     assert [(each["event_id"], each["kind"], each["weight_grams"]) for each in review["before"]] == [
         (first.event_id, "drop", 1250)
