@@ -295,6 +295,9 @@ ORDER BY owner_id
 FOR NO KEY UPDATE
 """)  # noqa: S608  # our own text
 
+# Whoever decided by the old days must see that the wallet has been written since.
+TOUCH_WALLETS = sa.text("UPDATE wallet SET posted = posted WHERE owner_id = ANY (:owner_ids)")
+
 DELETE_DAYS = sa.text("DELETE FROM resident_day WHERE owner_id = ANY (:owner_ids)")
 
 INSERT_DAYS = sa.text(f"""
@@ -310,5 +313,6 @@ async def rebuild_resident_days(connection: AsyncConnection, *, timezone: str) -
     owner_ids = (await connection.execute(LOCK_WRONG_DAYS, {"timezone": timezone})).scalars().all()
     if owner_ids:
         # Statements of their own: they see what was credited before the locks were had.
+        await connection.execute(TOUCH_WALLETS, {"owner_ids": owner_ids})
         await connection.execute(DELETE_DAYS, {"owner_ids": owner_ids})
         await connection.execute(INSERT_DAYS, {"owner_ids": owner_ids, "timezone": timezone})
