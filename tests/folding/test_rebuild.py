@@ -70,6 +70,12 @@ async def busy_day(engine: AsyncEngine, place: Place) -> None:
         )
 
 
+async def versions(engine: AsyncEngine) -> dict[int, str]:
+    async with engine.connect() as connection:
+        found = await connection.execute(sa.text("SELECT owner_id, xmin::text AS version FROM wallet"))
+        return {row.owner_id: row.version for row in found}
+
+
 async def rebuild_now(admin_engine: AsyncEngine, settings: Settings) -> None:
     async with transaction(admin_engine) as connection:
         await rebuild(connection, timezone=settings.business_timezone)
@@ -128,8 +134,11 @@ async def test_a_rebuild_mends_residents_days(
     ):
         async with transaction(admin_engine) as connection:
             await connection.execute(spoil)
+        read_before = await versions(engine)
         await rebuild_now(admin_engine, settings)
         assert await rows(engine, resident_day, ("owner_id", "day")) == right
+        # Who read a wrong day before, and decides by it, is told by the wallet's version.
+        assert read_before[stranger] != (await versions(engine))[stranger]
 
 
 async def test_rows_restored_from_another_cluster_are_counted_once_for_ever(
