@@ -197,6 +197,8 @@ bin_status = Table(
     # Of the fullest box, and in all boxes.
     Column("fill_percent_max", SmallInteger),
     Column("mass_grams", BigInteger),
+    # Of each field of what bins tell, the time of the newest event that told it, in Unix seconds.
+    Column("told_at", JSONB, nullable=False, server_default=text("'{}'")),
     # The time of what was last added to `bin_telemetry`.
     Column("kept_at", Instant),
     # Room on each page for the new version of a row, and no other index: each heartbeat is an update.

@@ -283,6 +283,7 @@ def create_telemetry() -> None:
         sa.Column("boxes", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("fill_percent_max", sa.SmallInteger(), nullable=True),
         sa.Column("mass_grams", sa.BigInteger(), nullable=True),
+        sa.Column("told_at", postgresql.JSONB(), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("kept_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("bin_id", name=op.f("pk_bin_status")),
         postgresql_with={"fillfactor": 50},

@@ -11,7 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.fleet import ChangeKind
 from schemas.signatures import Algorithm
 from service.fleet.rules import KeyState
-from service.tables import api_key, bin_, bin_change, bin_claim, bin_key, bin_placement, firmware_notice, weigh_event
+from service.tables import (
+    api_key,
+    bin_,
+    bin_change,
+    bin_claim,
+    bin_key,
+    bin_memory,
+    bin_placement,
+    firmware_notice,
+    weigh_event,
+)
 
 _IS_OPEN: Final = sa.and_(bin_claim.c.claimed_at.is_(None), bin_claim.c.withdrawn_at.is_(None))
 
@@ -31,6 +41,10 @@ async def find_bin(connection: AsyncConnection, bin_id: str) -> sa.Row[Any] | No
 
 async def update_bin(connection: AsyncConnection, bin_id: str, **values: Any) -> sa.Row[Any]:
     """The bin as it is then; it is there."""
+    # Events are decided by the bin as it was read, and written if its memory is as it was then (decision 0011).
+    await connection.execute(
+        sa.update(bin_memory).where(bin_memory.c.bin_id == bin_id).values(heard_at=bin_memory.c.heard_at)
+    )
     row: sa.Row[Any] = (
         await connection.execute(sa.update(bin_).where(bin_.c.id == bin_id).values(**values).returning(bin_))
     ).one()

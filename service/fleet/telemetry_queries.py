@@ -6,6 +6,7 @@ from typing import Final
 
 import asyncpg
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import DriverConnection
@@ -40,6 +41,7 @@ SELECT asked.bin_id, bin.verification_interval_grams, bin.box_capacity_grams,
        extract(epoch FROM status.kept_at)::float8 AS kept_at, status.clock_skew_seconds,
        status.firmware, status.temperature_celsius, status.smoke, status.door_open, status.scale_zero_grams,
        status.battery_percent, status.boxes, status.fill_percent_max, status.mass_grams,
+       status.told_at::text,
        ARRAY(SELECT kind FROM bin_alarm AS alarm
              WHERE alarm.bin_id = asked.bin_id AND closed_at IS NULL ORDER BY kind) AS alarm_kinds,
        ARRAY(SELECT extract(epoch FROM opened_at)::float8 FROM bin_alarm AS alarm
@@ -55,11 +57,11 @@ SET heard_at = greatest(status.heard_at, now()), occurred_at = to_timestamp(told
     kept_at = to_timestamp(told.kept_at), clock_skew_seconds = told.clock_skew_seconds, firmware = told.firmware,
     temperature_celsius = told.temperature_celsius, smoke = told.smoke, door_open = told.door_open,
     scale_zero_grams = told.scale_zero_grams, battery_percent = told.battery_percent, boxes = told.boxes::jsonb,
-    fill_percent_max = told.fill_percent_max, mass_grams = told.mass_grams
+    fill_percent_max = told.fill_percent_max, mass_grams = told.mass_grams, told_at = told.told_at::jsonb
 FROM unnest($1::text[], $2::float8[], $3::float8[], $4::int[], $5::text[], $6::float8[], $7::boolean[], $8::boolean[],
-            $9::int[], $10::smallint[], $11::text[], $12::smallint[], $13::bigint[])
+            $9::int[], $10::smallint[], $11::text[], $12::smallint[], $13::bigint[], $14::text[])
   AS told (bin_id, occurred_at, kept_at, clock_skew_seconds, firmware, temperature_celsius, smoke, door_open,
-           scale_zero_grams, battery_percent, boxes, fill_percent_max, mass_grams)
+           scale_zero_grams, battery_percent, boxes, fill_percent_max, mass_grams, told_at)
 WHERE status.bin_id = told.bin_id
 """
 
@@ -124,6 +126,7 @@ async def update_statuses(connection: DriverConnection, chronicles: Sequence[Chr
             each.kept_at,
             each.clock_skew_seconds,
             *each.condition,
+            to_json(each.told_at).decode(),
         )
         for each in chronicles
     ]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import asyncpg
+from pydantic_core import from_json
 
 from service.db import Writers
 from service.fleet import telemetry_queries as queries
@@ -58,6 +59,7 @@ class Recording:
             kept_at=row["kept_at"],
             clock_skew_seconds=row["clock_skew_seconds"],
             condition=Condition(*(row[name] for name in Condition._fields)),
+            told_at=from_json(row["told_at"]),
             alarms=dict(zip(kinds, row["alarms_opened_at"], strict=True)),
         )
 

@@ -1,14 +1,15 @@
 """What a bin's telemetry makes of what is known of it: pure.
 
-The newest by the bin's own time is its state; what comes late changes no state, opens no alarm, and is in the history
-all the same. Taking an event again changes nothing.
+Of each thing that a bin tells, the newest by its own time is what is known. So what comes late, as smoke whose first
+request was lost while heartbeats went through, still changes that of which nothing newer spoke, and opens its alarm;
+otherwise it changes nothing, and is in the history all the same. Taking an event again changes nothing.
 """
 
 import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from schemas.telemetry import Box, TelemetryCode, TelemetryData
 from service.fleet.alarms import AlarmKind, Sign, Thresholds, signs_of
@@ -17,6 +18,8 @@ DAY_SECONDS: Final = 86_400
 SKEW_BELIEVED_SECONDS_MAX: Final = 10
 # A box that is told to be ten times as heavy as it can be is none; the column ends soon after.
 FILL_PERCENT_MAX: Final = 1000
+# That one batch of a bin opens.
+ALARMS_OF_A_KIND_MAX: Final = 3
 
 
 class Told(NamedTuple):
@@ -99,8 +102,8 @@ class Rules:
 class Chronicle:
     """What is stored of one bin, times in Unix seconds, and what a batch of its events makes of it.
 
-    `occurred_at` is minus infinity where nothing was told yet; `alarms` are those that are open, with the time they
-    opened.
+    `occurred_at` is minus infinity where nothing was told yet; `told_at` are the times of the newest events that told
+    each field of TelemetryData; `alarms` are those that are open, with the time they opened.
     """
 
     bin_id: str
@@ -109,6 +112,7 @@ class Chronicle:
     kept_at: float | None
     clock_skew_seconds: int | None
     condition: Condition
+    told_at: dict[str, float]
     alarms: dict[AlarmKind, float]
     kept: list[Kept] = field(default_factory=list)
     opened: list[Opened] = field(default_factory=list)
@@ -119,32 +123,54 @@ class Chronicle:
         earlier = NOTHING
         for event in sorted(events, key=lambda event: event.occurred_at):
             self.clock_skew_seconds = event.clock_skew_seconds
+            news = self._news(event)
+            self.condition = self.condition.after(news, self.rules.box_capacity_grams)
+            changed = self._judge(news, event.occurred_at)
             if event.occurred_at >= self.occurred_at:
                 self.occurred_at = event.occurred_at
-                self.condition = self.condition.after(event.data, self.rules.box_capacity_grams)
-                self._keep(event.occurred_at, self.condition, always=self._judge(event))
+                self._keep(event.occurred_at, self.condition, always=changed)
             else:
                 # What else was known of it then is as the same batch told it, and not as it is now.
                 earlier = earlier.after(event.data, self.rules.box_capacity_grams)
-                self._keep(event.occurred_at, earlier, always=any(sign.alarming for sign in self._signs(event)))
+                alarming = any(sign.alarming for sign in self._signs(event.data))
+                self._keep(event.occurred_at, earlier, always=changed or alarming)
 
-    def _signs(self, event: Told) -> Iterable[Sign]:
-        return signs_of(event.data, self.rules.verification_interval_grams, self.rules.thresholds)
+    def _news(self, event: Told) -> TelemetryData:
+        """What it tells of which nothing newer was told."""
+        told = {
+            name: value
+            for name, value in event.data.items()
+            if event.occurred_at >= self.told_at.get(name, event.occurred_at)
+        }
+        self.told_at |= dict.fromkeys(told, event.occurred_at)
+        return cast("TelemetryData", told)
 
-    def _judge(self, event: Told) -> bool:
+    def _signs(self, data: TelemetryData) -> Iterable[Sign]:
+        return signs_of(data, self.rules.verification_interval_grams, self.rules.thresholds)
+
+    def _judge(self, news: TelemetryData, occurred_at: float) -> bool:
         """Whether an alarm opened or closed."""
         changed = False
-        for kind, alarming, measured in self._signs(event):
+        for kind, alarming, measured in self._signs(news):
             if alarming and kind not in self.alarms:
-                self.alarms[kind] = event.occurred_at
-                self.opened.append(Opened(self.bin_id, kind, measured, event.occurred_at, None))
-                changed = True
+                self.alarms[kind] = occurred_at
+                changed |= self._open(kind, measured, occurred_at)
             # Of two events from the same second, that of the alarm counts.
-            elif not alarming and self.alarms.get(kind, event.occurred_at) < event.occurred_at:
+            elif not alarming and self.alarms.get(kind, occurred_at) < occurred_at:
                 del self.alarms[kind]
-                self._close(kind, event.occurred_at)
+                self._close(kind, occurred_at)
                 changed = True
         return changed
+
+    def _open(self, kind: AlarmKind, measured: float | None, opened_at: float) -> bool:
+        """Whether it is one of its own. A sensor that flickers goes on with its last one: one batch of a bin that is
+        broken, or lies, must not fill the list."""
+        places = [place for place, alarm in enumerate(self.opened) if alarm.kind is kind]
+        if len(places) < ALARMS_OF_A_KIND_MAX:
+            self.opened.append(Opened(self.bin_id, kind, measured, opened_at, None))
+            return True
+        self.opened[places[-1]] = self.opened[places[-1]]._replace(closed_at=None)
+        return False
 
     def _close(self, kind: AlarmKind, closed_at: float) -> None:
         for position, alarm in enumerate(self.opened):

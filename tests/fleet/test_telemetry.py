@@ -161,12 +161,12 @@ async def test_a_backlog_that_comes_after_the_present_adds_to_the_history_alone(
         moment = datetime.now(UTC) - timedelta(minutes=minutes_ago)
         return telemetry("NK-0001", data, time=moment.isoformat())
 
-    await tell(client, world.ed25519, at(0, battery_percent=50))
+    await tell(client, world.ed25519, at(0, battery_percent=50, smoke=False))
     backlog = [at(minutes, battery_percent=90, smoke=minutes == 1000) for minutes in range(1200, 900, -1)]
     for _ in range(2):
         assert {outcome["outcome"] for outcome in await tell(client, world.ed25519, backlog)} == {"recorded"}
     [status] = await rows(engine, bin_status)
-    assert (status.battery_percent, status.smoke) == (50, None)
+    assert (status.battery_percent, status.smoke) == (50, False)
     assert await rows(engine, bin_alarm) == []
     kept = await rows(engine, bin_telemetry)
     # One each five minutes, of which the first and last may be begun; the smoke, where it is none of them; the present.

@@ -21,6 +21,7 @@ def chronicle(**known: Any) -> Chronicle:
         "kept_at": None,
         "clock_skew_seconds": None,
         "condition": NOTHING,
+        "told_at": {},
         "alarms": {},
     }
     return Chronicle("NK-0001", RULES, **{**nothing, **known})
@@ -47,14 +48,48 @@ def test_the_newest_is_the_state_whatever_the_order(order: list[int]) -> None:
     assert (bin_.occurred_at, bin_.condition.battery_percent) == (1150, 85)
 
 
-def test_what_comes_late_changes_no_state_and_opens_no_alarm_and_is_kept() -> None:
-    bin_ = chronicle(occurred_at=10_000.0, kept_at=10_000.0, condition=NOTHING._replace(smoke=False, firmware="2.4"))
+def test_what_comes_late_changes_nothing_of_which_something_newer_spoke_and_is_kept() -> None:
+    bin_ = chronicle(
+        occurred_at=10_000.0,
+        kept_at=10_000.0,
+        condition=NOTHING._replace(smoke=False, firmware="2.4"),
+        told_at={"smoke": 9000.0, "firmware": 9000.0},
+    )
     bin_.take([told(5000, temperature_celsius=30.0), told(5030, smoke=True)])
     assert (bin_.occurred_at, bin_.condition.smoke, bin_.opened) == (10_000, False, [])
+    assert bin_.condition.temperature_celsius == 30.0
     [first, smoke] = bin_.kept
     # What else was told then, and nothing of today.
     assert (smoke.condition.smoke, smoke.condition.temperature_celsius, smoke.condition.firmware) == (True, 30.0, None)
     assert (first.always, smoke.always) == (False, True)
+
+
+@given(st.permutations(range(5)), st.integers(0, 5))
+def test_smoke_that_comes_late_is_an_alarm_unless_something_newer_spoke_of_smoke(order: list[int], cut: int) -> None:
+    """Whatever arrives in which order, and in which batch: heartbeats of other things do not swallow an alarm."""
+    events = [told(1000, smoke=False), told(1030, smoke=True, temperature_celsius=90.0)]
+    events += [told(1060), told(1090, battery_percent=50), told(1120, temperature_celsius=95.0)]
+    bin_ = chronicle()
+    bin_.take(events[number] for number in order[:cut])
+    bin_.take(events[number] for number in order[cut:])
+    assert set(bin_.alarms) == {AlarmKind.SMOKE, AlarmKind.HEAT}
+    assert (bin_.condition.smoke, bin_.condition.temperature_celsius) == (True, 95.0)
+    assert bin_.told_at == {"smoke": 1030, "temperature_celsius": 1120, "battery_percent": 1090}
+
+
+def test_an_alarm_ends_by_what_comes_late_too() -> None:
+    bin_ = chronicle()
+    bin_.take([told(1000, smoke=True), told(1060)])
+    bin_.take([told(1030, smoke=False)])
+    assert (bin_.alarms, bin_.condition.smoke) == ({}, False)
+
+
+def test_a_sensor_that_flickers_does_not_fill_the_list() -> None:
+    bin_ = chronicle()
+    bin_.take(told(1000 + number, smoke=number % 2 == 0) for number in range(500))
+    assert [(alarm.opened_at, alarm.closed_at) for alarm in bin_.opened] == [(1000, 1001), (1002, 1003), (1004, 1499)]
+    bin_.take([told(2000, smoke=True)])
+    assert bin_.alarms == {AlarmKind.SMOKE: 2000}
 
 
 def test_an_alarm_opens_once_and_closes_when_the_bin_says_otherwise() -> None:
@@ -88,7 +123,11 @@ def test_taking_a_batch_again_changes_nothing() -> None:
     events = [told(1000, smoke=True), told(1030, smoke=False), told(1060, battery_percent=5)]
     bin_.take(events)
     again = chronicle(
-        occurred_at=bin_.occurred_at, kept_at=bin_.kept_at, condition=bin_.condition, alarms=dict(bin_.alarms)
+        occurred_at=bin_.occurred_at,
+        kept_at=bin_.kept_at,
+        condition=bin_.condition,
+        told_at=dict(bin_.told_at),
+        alarms=dict(bin_.alarms),
     )
     again.take(events)
     assert (again.occurred_at, again.condition, again.alarms) == (bin_.occurred_at, bin_.condition, bin_.alarms)

@@ -13,14 +13,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.outcome_codes import OutcomeCode
 from schemas.weigh_events import Outcome
 from service.db import Writers, transaction
+from service.fleet.lifecycle import suspend_bin
 from service.ledger.queries import CREDIT_WEIGH_EVENTS
 from service.plausibility.rule_book import RuleBook, RuleRow
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import bin_memory, resident_day, wallet, weigh_event
+from service.tables import (
+    bin_memory,
+    held_event,
+    resident_day,
+    sequence_gap,
+    wallet,
+    weigh_event,
+    weigh_event_conflict,
+)
 from service.weighing import queries
 from service.weighing.crediting import Crediting
-from service.weighing.pending import PendingEvent, Settled
+from service.weighing.pending import NotActive, PendingEvent, Settled
 from tests.blocking import until_blocked
 from tests.folding.drops import drop, write
 from tests.world import CARD, World
@@ -151,3 +160,33 @@ async def test_where_others_write_the_same_it_waits_for_them_for_a_while(
     locked = await statements_of(crediting, writers, drop(sequence=3))
     assert queries.LOCK in locked
     assert await statements_of(crediting, writers, drop(sequence=4)) == [queries.READ, CREDIT_WEIGH_EVENTS]
+
+
+async def test_what_one_statement_cannot_write_is_written_all_the_same(
+    crediting: Crediting, writers: Writers, card: bytes, engine: AsyncEngine
+) -> None:
+    """A gap, a drop that is held, and an id that is used for another."""
+    first, second = drop(sequence=1, card=card), drop(sequence=4)
+    for each in (first, second, drop(bin_id="NK-0002", sequence=1, card=card)):
+        await replace(crediting).commit(writers, [each])
+    [conflict] = await replace(crediting).commit(writers, [first._replace(content_digest=b"another")])
+    assert isinstance(conflict, Settled)
+    assert conflict.outcome is Outcome.CONFLICT
+    async with engine.connect() as connection:
+        gaps = await connection.execute(sa.select(sequence_gap.c.first_sequence, sequence_gap.c.last_sequence))
+        held = await connection.execute(sa.select(held_event.c.bin_id))
+        conflicts = await connection.execute(sa.select(weigh_event_conflict.c.content_digest))
+        assert (gaps.all(), held.all(), conflicts.all()) == ([(2, 3)], [("NK-0002",)], [(b"another",)])
+
+
+async def test_a_bin_that_is_suspended_between_the_look_and_the_write_is_not_credited(
+    crediting: Crediting, writers: Writers, card: bytes, engine: AsyncEngine, admin_engine: AsyncEngine
+) -> None:
+    async with transaction(engine) as connection:
+        await connection.execute(sa.select(bin_memory).where(bin_memory.c.bin_id == "NK-0001").with_for_update())
+        task = asyncio.create_task(crediting.commit(writers, [drop(sequence=1, card=card)]))
+        await until_blocked(admin_engine)
+        await suspend_bin(connection, "NK-0001")
+    assert await task == [NotActive()]
+    async with engine.connect() as connection:
+        assert (await connection.execute(sa.select(weigh_event.c.event_id))).all() == []
