@@ -11,7 +11,7 @@ import pydantic
 import typer
 
 from service.db import DatabaseNotConfigured, is_lost_connection
-from service.errors import TanbiError
+from service.errors import TanbiError, ValidationFailed
 from service.field_words import in_plain_words
 from service.installation import installation
 from service.managing import (
@@ -32,7 +32,7 @@ from service.managing import (
     wallets,
     webhooks,
 )
-from service.managing.running import DataOption, console, errors
+from service.managing.running import DataOption, console, errors, option_of
 from service.migrating import head_revision, upgrade
 from service.postgres_programs import EmbeddedPostgresError
 from service.secrets import SecretKeyInvalid
@@ -87,6 +87,9 @@ def main() -> None:
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     try:
         app()
+    except ValidationFailed as error:
+        options = ", ".join(option_of(each["pointer"]) for each in error.errors)
+        errors.print(f"[red]tanbi:[/red] {error}" + f" ({options})" * bool(options), highlight=False, soft_wrap=True)
     except (TanbiError, EmbeddedPostgresError, SecretKeyInvalid, DatabaseNotConfigured) as error:
         errors.print(f"[red]tanbi:[/red] {error}", highlight=False, soft_wrap=True)
     except pydantic.ValidationError as error:

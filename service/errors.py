@@ -70,7 +70,7 @@ class IdempotencyKeyMissing(BadRequest):
 
 
 class TwoCredentials(BadRequest):
-    """The request is signed and has an API key too. A machine signs; its merchant sends its API key."""
+    """The request is signed and has an API key too. Send one of them: devices sign, people send their key."""
 
     code = "two_credentials"
     title = "Two credentials"
@@ -111,7 +111,7 @@ class SignatureRefused(Unauthorized):
 
 
 class KeyUnknown(Unauthorized):
-    """No key of this keyid is valid now. Provision the device, or use its current key."""
+    """No key of this keyid is valid now. Use the device's current key, or claim the device again."""
 
     code = "key_unknown"
     title = "Signing key not known"
@@ -161,7 +161,7 @@ class BinSuspended(Forbidden):
 
 
 class KeyNotNewest(Forbidden):
-    """Only the newest key of a bin makes and ends keys. Sign with that one; a bin that has lost it is claimed again."""
+    """Only the newest key of a bin makes, confirms and ends keys. Sign with it; a bin that lost it is claimed again."""
 
     code = "key_not_newest"
     title = "Not the newest key"

@@ -129,7 +129,7 @@ async def post_key(request: web.Request) -> web.Response:
     caller="bin",
     takes=ConfirmKey,
     answers={200: BinKeys},
-    problems=(*SIGNED, *BODY_PROBLEMS),
+    problems=(*SIGNED, *BODY_PROBLEMS, KeyNotNewest),
 )
 async def post_confirmation(request: web.Request) -> web.Response:
     """Signed with the secret that `POST /v1/bins/me/keys` has issued, after it was written down. It counts from then

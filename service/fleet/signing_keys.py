@@ -84,11 +84,14 @@ async def make_key(
 
 async def confirm_key(connection: AsyncConnection, bin_id: str, keyid: str, *, overlap: timedelta) -> BinKeys:
     """The bin has signed with this secret: it counts from now on, and the key before it for `overlap` more. Again, it
-    changes nothing. Raises KeyUnknown or BinSuspended."""
+    changes nothing. Raises KeyUnknown, KeyNotNewest where another one waits for it, or BinSuspended."""
     keys, now = await _lock_active_bin(connection, bin_id)
     key = _key_of(keys, keyid)
     if key is None or key.ended_at(now):
         raise KeyUnknown
+    if not key.pending_at(now) and any(each.pending_at(now) for each in keys):
+        # Or a bin that signs with the wrong one would take its change for done, and forget the good one.
+        raise KeyNotNewest
     if key.pending_at(now):
         await _make_way(connection, bin_id, [each for each in keys if each != key], now, overlap)
         await queries.update_key(connection, keyid, valid_from=now)

@@ -93,7 +93,7 @@ def bin_gaps(
     query = typed(BinGapsQuery, {"open": not over, "cursor": cursor, "limit": PAGE_LIMIT_MAX})
     page = in_transaction(data, lambda connection, _: list_gaps(connection, bin_id, query))
     zone = city_zone()
-    table = listing("Bin", "Site", "Count", "From", "To", "Missing", "Since", "Before", "Over")
+    table = listing("Bin", "Site", "Epoch", "From", "To", "Missing", "Since", "Before", "Over")
     for gap in page.gaps:
         over_at = "given up" if gap.given_up else moment(gap.closed_at, zone)
         numbers = (gap.epoch, gap.first_sequence, gap.last_sequence, gap.missing)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, cast, get_args
@@ -54,6 +55,11 @@ def _picture_file(text: str) -> Path:
     path = Path(text)
     if path.suffix.removeprefix(".") not in KINDS:
         raise typer.BadParameter(f"{text} ends neither in {' nor in '.join(f'.{kind}' for kind in KINDS)}.")
+    # Before anything is made: a code is shown once.
+    if path.exists():
+        raise typer.BadParameter(f"{text} is there already, and may be another bin's: name a new file.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise typer.BadParameter(f"{text} cannot be written: {path.parent} is no directory that you may write to.")
     return path
 
 
@@ -178,7 +184,7 @@ def bin_move(
     console.print(f"Bin {bin_id} stands at {moved.site_id} since {moment(moved.placed_at, city_zone())}.")
     if moved.stored_events_since:
         console.print(
-            f"{moved.stored_events_since} events from since then were stored before: they stay with the site before."
+            f"Events since then that were stored already: {moved.stored_events_since}. They stay with the site before."
         )
 
 
@@ -281,8 +287,12 @@ def bin_end_key(
 ) -> None:
     """End one key of a bin that was stolen, such as the one before its newest."""
     ended = typed(KeyEnd, {"keyid": keyid, "reason": reason})
-    in_transaction(data, lambda connection, _: end_key(connection, bin_id, ended.keyid, By(reason=ended.reason)))
+    left = in_transaction(data, lambda connection, _: end_key(connection, bin_id, ended.keyid, By(reason=ended.reason)))
     console.print(f"Key {keyid} is over.")
+    if not any(key.newest for key in left.keys):
+        console.print(
+            f"Bin {bin_id} has no good key now: tanbi bin claim-code {bin_id} makes a code to claim it again."
+        )
 
 
 # -- firmware -------------------------------------------------------------------------------------------------------
@@ -352,7 +362,12 @@ def _print_code(code: ClaimCode, qr: Path | None) -> None:
     """The code alone goes to the standard output, and its picture; what there is to say beside it does not."""
     typer.echo(code.claim_code)
     typer.echo(claim_code_blocks(code.claim_code))
-    if qr is not None:
-        qr.write_bytes(claim_code_picture(code.claim_code, cast("PictureKind", qr.suffix.removeprefix("."))))
     errors.print(f"Bin {code.bin_id} is claimed with it once, until {moment(code.expires_at, city_zone())}.")
     errors.print(NOT_SHOWN_AGAIN)
+    if qr is None:
+        return
+    try:
+        qr.write_bytes(claim_code_picture(code.claim_code, cast("PictureKind", qr.suffix.removeprefix("."))))
+    except OSError as error:
+        errors.print(f"[red]tanbi:[/red] {qr} was not written: {error.strerror}. The code above is good.")
+        raise typer.Exit(1) from None

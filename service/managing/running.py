@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pydantic
 import pydantic_core
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Column, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.core import TyperCommand
@@ -30,6 +30,9 @@ Result = TypeVar("Result")
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 PIPED_COLUMNS: Final = 300
+# Wider than any table; and how much narrower than a table a window may be before its cells are not read any more.
+WIDE: Final = 10_000
+CRAMPED: Final = 1.5
 
 
 def wide_when_piped(console: Console) -> Console:
@@ -108,9 +111,31 @@ NameEnOption = Annotated[str, typer.Option("--name-en", help="In English.")]
 NOT_SHOWN_AGAIN = "Keep it now: it is not shown again, and the service stores only what it needs to check it."
 
 
+class Listing(Table):
+    """A table; where the window is much too narrow for it, the rows one below the other, with the columns' names."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wanted = self.__rich_measure__(console, options.update_width(WIDE)).maximum
+        if wanted <= CRAMPED * options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
+        for cells in zip(*(column.cells for column in self.columns), strict=True):
+            row = Table.grid(padding=(0, 2))
+            for column, cell in zip(self.columns, cells, strict=True):
+                if cell != "":
+                    row.add_row(f"[bold]{column.header}[/bold]", cell)
+            yield row
+            yield ""
+
+
 def listing(*names: str) -> Table:
     """A table of which no id is cut short, however narrow the window: it is what the next command is given."""
-    return Table(*(Column(name, overflow="fold") for name in names))
+    return Listing(*(Column(name, overflow="fold") for name in names))
+
+
+def option_of(pointer: str) -> str:
+    """The option that sets the field of a JSON pointer."""
+    return "--" + pointer.removeprefix("/").replace("_", "-")
 
 
 def typed(model: type[Model], values: dict[str, object]) -> Model:

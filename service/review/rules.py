@@ -12,7 +12,10 @@ APPEALABLE: Final[tuple[State, ...]] = ("open", "rejected")
 PLACED_AFTER_ARRIVAL: Final = "The service had the event by then; a drop is weighed before it is told."
 NOT_PLACED: Final = "By its bin's clock this drop is yet to come. Say when it was weighed."
 PLACED_COINS_ONLY: Final = "Only the coins of this drop waited; its volume counts already, at its own time."
-NO_TARIFF: Final = "No tariff was in force for this material at that time. Say what it is to earn, 0 for nothing."
+NO_TARIFF: Final = (
+    "No tariff was in force for this material at that time. Say when it was weighed if"
+    " its time is wrong, or what it is to earn, 0 for nothing."
+)
 TARIFF: Final = "A tariff was in force for this material at that time, and the drop earns by that."
 
 

@@ -54,7 +54,7 @@ CHECKS: Final = (
         "redemptions_match_answers",
         "Each redemption is in one stored answer, to whoever asked for it; each answer that grants one names it.",
         # The answer is read as text: of one that is not JSON, parsing would end the whole verification. A redemption's
-        # has its state next to its id; other calls of merchants and operators name other things.
+        # has its state next to its id, and then its merchant or coins; what is answered to other calls has not.
         """
         SELECT redemption.owner_id, redemption.id AS redemption_id, answer.actor, answer.created_at AS answered_at,
                CASE WHEN answer.actor IS NULL THEN 'no answer'
@@ -63,7 +63,8 @@ CHECKS: Final = (
                     ELSE 'another actor' END AS problem
         FROM (
             SELECT actor, created_at, redemption_id, count(*) OVER (PARTITION BY redemption_id) AS times
-            FROM (SELECT actor, created_at, substring(answer FROM '^[{]"id":"([^"]*)","state":"') AS redemption_id
+            FROM (SELECT actor, created_at,
+                         substring(answer FROM '^[{]"id":"([^"]*)","state":"[^"]*","(merchant|coins)"') AS redemption_id
                   FROM idempotency_key
                   WHERE status = 201 AND actor NOT LIKE 'key:%') AS granted
             WHERE redemption_id IS NOT NULL

@@ -70,7 +70,8 @@ CHECKS: Final = (
     Check(
         2,
         "events_are_whole",
-        "Each event names a bin, site, material and, where it is credited and only there, a resident that exist.",
+        "Each event names a bin, a site, a material unless it was rejected for that, and, where it is credited and only"
+        " there, a resident that exist.",
         """
         SELECT event.bin_id, event.event_id,
                CASE WHEN bin.id IS NULL THEN 'no such bin'
@@ -85,7 +86,8 @@ CHECKS: Final = (
         LEFT JOIN site ON site.id = event.site_id
         LEFT JOIN material ON material.id = event.material_id
         LEFT JOIN resident ON resident.id = event.resident_id
-        WHERE bin.id IS NULL OR site.id IS NULL OR material.id IS NULL
+        WHERE bin.id IS NULL OR site.id IS NULL
+           OR material.id IS NULL AND (event.outcome, event.code) IS DISTINCT FROM ('rejected', 'unknown_material')
            OR event.weight_grams <= 0
            OR event.outcome NOT IN ('credited', 'unclaimed', 'held', 'rejected')
            OR (event.outcome = 'credited') <> (resident.id IS NOT NULL)

@@ -220,8 +220,9 @@ async def test_only_the_secret_itself_confirms_it(field: Yard) -> None:
     forged = SigningKey(secret.keyid, Algorithm.HMAC_SHA256, b"f" * 32)
     assert await told(await field.confirm(forged)) == (401, "signature_wrong")
     assert await told(await field.confirm(named(secret, f"{BIN}:9"))) == UNKNOWN
-    assert (await field.confirm(old)).status == 200
+    assert await told(await field.confirm(old)) == (403, "key_not_newest")
     assert not await weighs(field, secret)
+    assert (await field.confirm(secret)).status == 200
 
 
 # -- keys that are none ---------------------------------------------------------------------------------------------

@@ -41,6 +41,17 @@ def test_a_picture_of_another_kind_is_refused_before_anything_is_registered(tanb
     assert "NK-0099" not in tanbi("bin", "list")
 
 
+@pytest.mark.parametrize("name", ["nowhere/code.svg", "there.svg"])
+def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_registered(
+    tanbi: Tanbi, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "there.svg").write_text("another bin's")
+    arguments = ["bin", "register", "NK-0099", "--site", "s1", "--qr", str(tmp_path / name)]
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+    assert "NK-0099" not in tanbi("bin", "list")
+    assert (tmp_path / "there.svg").read_text() == "another bin's"
+
+
 def test_what_is_done_to_a_bin_is_in_its_history(tanbi: Tanbi) -> None:
     tanbi("bin", "add", "NK-0001", "--site", "s1")
     tanbi("site", "add", "s2", "--area", "c", "--kind", "community", "--name", "二号", "--name-en", "Two")
@@ -64,7 +75,8 @@ def test_a_stolen_key_is_ended_or_all_are_replaced(tanbi: Tanbi) -> None:
     assert CODE.search(tanbi("bin", "rotate", "NK-0001", *WHY))
     assert "newest" not in tanbi("bin", "keys", "NK-0001")
     tanbi("bin", "add", "NK-0002", "--site", "s1")
-    assert tanbi("bin", "end-key", "NK-0002", "NK-0002", *WHY) == "Key NK-0002 is over."
+    ended = tanbi("bin", "end-key", "NK-0002", "NK-0002", *WHY)
+    assert ended.startswith("Key NK-0002 is over. Bin NK-0002 has no good key now: tanbi bin claim-code NK-0002")
     assert "newest" not in tanbi("bin", "keys", "NK-0002")
 
 

@@ -80,6 +80,7 @@ async def build_city(settings: Settings) -> City:
             await fold_all(engine, settings)
             late = Caller(client, tokens[1])
             await succeed(late.post("/v1/me/cards", {"value": LATE_CARD}))
+            await appeal(Caller(client, tokens[0]))
             await spend(Caller(client, tokens[0]), Caller(client, shop_key), MachineCaller(client, machine_key))
             await correct(engine, world.resident_id)
             await hold_and_decide(engine, Keyring.of(settings))
@@ -145,9 +146,17 @@ async def drop(client: TestClient[Any, Any], world: World) -> None:
                 weigh_event("NK-0002", id="unclaimed", credential=None),
                 weigh_event("NK-0002", id="held", material="glass", time=yesterday),
                 weigh_event("NK-0002", id="glass", material="glass", weight_grams=3000),
+                weigh_event("NK-0002", id="of-gold", material="gold"),
             ],
         )
     )
+
+
+async def appeal(resident: Caller) -> None:
+    """Against what is held of theirs, as their phone does."""
+    page = await resident.get("/v1/me/held-drops")
+    for each in (await page.json())["held_drops"]:
+        await succeed(resident.post(f"/v1/me/held-drops/{each['id']}/appeal", {"text": "it was glass"}))
 
 
 async def empty(client: TestClient[Any, Any], world: World) -> None:

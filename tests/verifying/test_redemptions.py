@@ -87,7 +87,7 @@ DAMAGES = {
         (
             "INSERT INTO idempotency_key (actor, key, request_digest, status, answer) VALUES"
             " ('merchant:NK-M-01', 'k', '', 201,"
-            ' \'{{"id":"00000000-0000-0000-0000-000000000000","state":"captured"}}\')',
+            ' \'{{"id":"00000000-0000-0000-0000-000000000000","state":"captured","coins":5}}\')',
         ),
         {"redemption_id": None, "actor": "merchant:NK-M-01", "problem": "no redemption"},
     ),
