@@ -748,7 +748,7 @@ class ReviewDecided(Conflict):
 
 
 class AlreadyAppealed(Conflict):
-    """The resident has appealed already; that can be done once a drop."""
+    """This drop was appealed already; that can be done once."""
 
     code = "already_appealed"
     title = "Already appealed"
@@ -915,6 +915,15 @@ class ClaimsRateLimited(Unavailable):
     code = "claims_rate_limited"
     title = "Too many wrong claim codes"
     title_zh = "认领码错误次数过多"
+
+
+class KeysRateLimited(Unavailable):
+    """The bin has made too many keys within an hour. Keep the present one, and wait as long as Retry-After says."""
+
+    status = 429
+    code = "keys_rate_limited"
+    title = "Too many new keys"
+    title_zh = "更换密钥过于频繁"
 
 
 class WechatRateLimited(Unavailable):

@@ -91,6 +91,15 @@ class Metrics:
             registry=self.registry,
         )
         self._gauge()
+        self._begin_at_zero()
+        # Noted while a request runs and counted four times a second, all at once: counting one by one costs each weigh
+        # event three times as much, and more where processes share their counts through a file.
+        self._noted_outcomes: Counts[str] = Counts()
+        self._noted_skews: dict[str, int] = {}
+        self._noted_answers: defaultdict[tuple[str, str, int], list[float]] = defaultdict(list)
+
+    def _begin_at_zero(self) -> None:
+        """From 0 on: a rate does not see the step to a first value."""
         # Children are looked up once: labels() costs more than inc().
         self._outcomes = {
             outcome: self._weigh_events.labels(outcome)
@@ -99,15 +108,9 @@ class Metrics:
         for outcome in ("recorded", "rejected"):
             self._telemetry.labels(outcome)
         self._clearances.labels("recorded", NO_CODE)
-        # From 0 on: a rate does not see the step to a first value.
         self._redemptions.labels("captured")
         for outcome in ("failed", "gone"):
             self._webhooks.labels(outcome)
-        # Noted while a request runs and counted four times a second, all at once: counting one by one costs each weigh
-        # event three times as much, and more where processes share their counts through a file.
-        self._noted_outcomes: Counts[str] = Counts()
-        self._noted_skews: dict[str, int] = {}
-        self._noted_answers: defaultdict[tuple[str, str, int], list[float]] = defaultdict(list)
 
     def _gauge(self) -> None:
         self._queue_depth = Gauge(

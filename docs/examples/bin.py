@@ -314,8 +314,8 @@ def main() -> None:
     match sys.argv[2:]:
         case ["claim", base_url, claim_code]:
             answer = claim(memory, base_url.rstrip("/"), claim_code)
-            print(answer.status, answer.code or answer.member("bin_id") or "")
-            return
+            print(answer.status or "not answered", answer.code or answer.member("bin_id") or "")
+            sys.exit(answer.status != 201)
         case _ if "keyid" not in memory.facts():
             sys.exit("this bin has to be claimed first")
     smart_bin = Bin(memory)
@@ -329,7 +329,8 @@ def main() -> None:
             print(json.dumps(smart_bin.config(), ensure_ascii=False, indent=1))
         case ["rotate"]:
             answer = smart_bin.rotate()
-            print(answer.status, answer.code)
+            print(answer.status or "not answered", answer.code or memory.facts()["keyid"])
+            sys.exit(answer.status not in (200, 201))
         case _:
             sys.exit(usage)
 

@@ -107,6 +107,7 @@ static bool settle(const tanbi_answer *answer, unsigned events)
 static bool ask(tanbi_request *request, const tanbi_key *by, tanbi_answer *answer)
 {
     unsigned attempt, asked, pause = 1;
+    bool clock_was_set = false;
 
     for (attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         tanbi_action action = TANBI_DO_AGAIN;
@@ -124,7 +125,10 @@ static bool ask(tanbi_request *request, const tanbi_key *by, tanbi_answer *answe
         if (action == TANBI_DO_CLOCK && tanbi_service_time(answer) != TANBI_ABSENT) {
             clock_error_seconds += tanbi_service_time(answer) - now();
             (void)fprintf(stderr, "clock set\n");
-            continue;
+            if (!clock_was_set) {
+                clock_was_set = true;
+                continue;
+            }
         }
         asked = (unsigned)answer->retry_after_seconds;
         (void)sleep(asked > pause ? asked : pause);

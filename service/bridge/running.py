@@ -58,7 +58,9 @@ async def run_bridge(settings: Settings, stop: asyncio.Event, announce: Callable
                     lost += f" (does another bridge use the client id {settings.bridge_client_id}?)"
             if lost and lost != said:
                 said = lost
-                logger.warning("no connection to the broker: %s; it is tried again", said)
+                hint = " (who it is to the broker say TANBI_BRIDGE_USERNAME and TANBI_BRIDGE_PASSWORD)"
+                who = hint if "Not authorized" in said or "Bad user name" in said else ""
+                logger.warning("no connection to the broker: %s%s; it is tried again", said, who)
             await _first_of(stop.wait(), backoff.wait(0))
 
 

@@ -23,6 +23,7 @@ from service.errors import (
     KeyInvalid,
     KeyNotNewest,
     KeyProofWrong,
+    KeysRateLimited,
     KeyTaken,
     KeyUnknown,
     KeyUnreadable,
@@ -99,7 +100,7 @@ async def post_claim(request: web.Request) -> web.Response:
     caller="bin",
     takes=NewKey,
     answers={201: IssuedKey},
-    problems=(*SIGNED, *BODY_PROBLEMS, KeyInvalid, KeyProofWrong, KeyNotNewest, KeyTaken),
+    problems=(*SIGNED, *BODY_PROBLEMS, KeyInvalid, KeyProofWrong, KeyNotNewest, KeyTaken, KeysRateLimited),
 )
 async def post_key(request: web.Request) -> web.Response:
     """Signed with the bin's newest key. A public key counts at once. A secret counts when it is confirmed

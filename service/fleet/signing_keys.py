@@ -9,9 +9,11 @@ Everything happens in the caller's transaction, with the bin's row locked.
 """
 
 import base64
+import math
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from sqlalchemy.exc import IntegrityError
@@ -26,6 +28,7 @@ from service.errors import (
     BinSuspended,
     BinUnknown,
     KeyNotNewest,
+    KeysRateLimited,
     KeyTaken,
     KeyUnknown,
     KeyUnreadable,
@@ -37,6 +40,10 @@ from service.fleet.changes import BY_BIN, By, record
 from service.fleet.rules import KeyState, check_proof, ed25519_public_key, newest_key, next_keyid
 from service.reference import raise_revision
 from service.secrets import Keyring
+
+HOUR: Final = timedelta(hours=1)
+# Of one bin: a bin that changes its key each day, and its installer who tries it, have room.
+KEYS_AN_HOUR_MAX: Final = 10
 
 # -- by the bin -----------------------------------------------------------------------------------------------------
 
@@ -54,7 +61,8 @@ async def make_key(
     """Another key of a bin that signed with `signed_by`: a public key counts at once, and the key before it for
     `overlap` more; a secret counts when it is confirmed.
 
-    Raises KeyInvalid, KeyProofWrong, KeyUnknown, KeyNotNewest, KeyTaken, KeyUnreadable or BinSuspended.
+    Raises KeyInvalid, KeyProofWrong, KeyUnknown, KeyNotNewest, KeyTaken, KeysRateLimited, KeyUnreadable or
+    BinSuspended.
     """
     public_key = None
     if wanted.public_key is not None and wanted.proof is not None:
@@ -71,6 +79,7 @@ async def make_key(
         raise KeyTaken
     if newest_key(keys, now) != signer:
         raise KeyNotNewest
+    _require_pause(keys, now)
     keyid = next_keyid(bin_id, len(keys))
     if public_key is None:
         return await _issue_secret(connection, keyring, bin_id, keyid, keys, now, demo=demo)
@@ -80,6 +89,13 @@ async def make_key(
     await raise_revision(connection)
     keys = await queries.read_keys(connection, bin_id)
     return _issued(KeyState(keyid, Algorithm.ED25519, public_key, now, None), None, keys, now)
+
+
+def _require_pause(keys: Sequence[KeyState], now: datetime) -> None:
+    """Each key is kept for ever, and makes every process read keys again. Raises KeysRateLimited."""
+    made = sorted(each.valid_from for each in keys if each.valid_from is not None and each.valid_from > now - HOUR)
+    if len(made) >= KEYS_AN_HOUR_MAX:
+        raise KeysRateLimited(retry_after_seconds=math.ceil((made[0] + HOUR - now).total_seconds()))
 
 
 async def confirm_key(connection: AsyncConnection, bin_id: str, keyid: str, *, overlap: timedelta) -> BinKeys:

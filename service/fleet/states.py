@@ -14,6 +14,7 @@ from schemas.cursors import encode_bin_cursor, encode_cursor
 from service.errors import BinUnknown
 from service.fleet import states_queries as queries
 from service.fleet.bins import bin_record
+from service.fleet.queries import find_bin
 from service.fleet.states_queries import Limits
 from service.settings import Settings
 
@@ -50,11 +51,11 @@ async def list_states(connection: AsyncConnection, query: BinsQuery, limits: Lim
 
 async def read_state(connection: AsyncConnection, bin_id: str, limits: Limits) -> Json:
     """A schemas.bin_states.BinDetail. Raises BinUnknown."""
-    state = await queries.find_state(connection, bin_id, limits)
-    if state is None:
+    state, row = await queries.find_state(connection, bin_id, limits), await find_bin(connection, bin_id)
+    if state is None or row is None:
         raise BinUnknown(f"There is no bin {bin_id}.")
     alarms = await queries.page_of_alarms(connection, AlarmsQuery(bin=bin_id, open=True))
-    record = bin_record(await queries.find_bin(connection, bin_id))
+    record = bin_record(row)
     return {
         **json.loads(state),
         "record": record.model_dump(mode="json"),

@@ -122,11 +122,6 @@ async def find_state(connection: AsyncConnection, bin_id: str, limits: Limits) -
     return None if row is None else row.json
 
 
-async def find_bin(connection: AsyncConnection, bin_id: str) -> sa.Row[Any]:
-    """With the columns of its table."""
-    return (await connection.execute(sa.select(bin_).where(bin_.c.id == bin_id))).one()
-
-
 async def page_of_alarms(connection: AsyncConnection, query: AlarmsQuery) -> Rows:
     """The alarms of a page, newest first, with where the bin stands, and one more where there is one."""
     wanted = (

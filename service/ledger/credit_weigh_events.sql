@@ -12,8 +12,8 @@
 -- one a bin:      $26 bin_id  $27 epoch  $28 sequence  $29 sequence_at, Unix seconds  $30 gaps_open  $31 boxes  $32 hours
 --   $33 counts
 -- the versions that were read: $34 of each wallet, $35 of each bin
--- Gives one row with `fresh`: whether it was all written; and then one for each credited wallet with its balance after it
--- all and what is held of it.
+-- Gives one row with `fresh`: whether it was all written; and then one for each credited wallet with what it can spend
+-- after it all.
 WITH locked_bin AS MATERIALIZED (
     SELECT bin_id, xmin::text::bigint AS version
     FROM bin_memory
@@ -75,8 +75,11 @@ WITH locked_bin AS MATERIALIZED (
     SET posted = wallet.posted + credit.coins
     FROM unnest($19::bigint[], $20::bigint[]) AS credit (owner_id, coins)
     WHERE wallet.owner_id = credit.owner_id AND (SELECT fresh FROM checked)
-    RETURNING wallet.owner_id, wallet.posted - wallet.held AS balance, wallet.held
+    -- Holds whose time is over hold nothing, written down yet or not.
+    RETURNING wallet.owner_id, wallet.posted - wallet.held + CASE wallet.held WHEN 0 THEN 0 ELSE (
+        SELECT coalesce(sum(hold.coins), 0)::bigint FROM hold
+        WHERE hold.owner_id = wallet.owner_id AND hold.expires_at <= clock_timestamp()) END AS balance
 )
-SELECT fresh, NULL::bigint AS owner_id, NULL::bigint AS balance, NULL::bigint AS held FROM checked
+SELECT fresh, NULL::bigint AS owner_id, NULL::bigint AS balance FROM checked
 UNION ALL
-SELECT NULL, owner_id, balance, held FROM credited
+SELECT NULL, owner_id, balance FROM credited

@@ -79,19 +79,12 @@ AVAILABLE = """wallet.posted - wallet.held + (
     SELECT coalesce(sum(hold.coins), 0)::bigint FROM hold
     WHERE hold.owner_id = wallet.owner_id AND hold.expires_at <= clock_timestamp()
 )"""
-AVAILABLE_COINS = f"SELECT owner_id, {AVAILABLE} AS available FROM wallet WHERE owner_id = ANY($1)"  # noqa: S608  # our own text
 OPEN_HOLDS = "SELECT owner_id, redemption_id, coins, held_at, expires_at FROM hold WHERE owner_id = ANY($1)"
 
 
 async def credit_weigh_events(connection: DriverConnection, *columns: Sequence[Any]) -> list[asyncpg.Record]:
     """Store and credit events as they were decided; see credit_weigh_events.sql for the columns and what comes back."""
     return await connection.fetch(CREDIT_WEIGH_EVENTS, *columns)
-
-
-async def available_coins(connection: DriverConnection, owner_ids: Sequence[int]) -> dict[int, int]:
-    """What these residents can spend at this moment."""
-    rows = await connection.fetch(AVAILABLE_COINS, owner_ids)
-    return {row["owner_id"]: row["available"] for row in rows}
 
 
 class Released(NamedTuple):

@@ -10,8 +10,10 @@ from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.outcome_codes import OutcomeCode
+from service.plausibility.rules import RULES
 
-RULES: Final = tuple(code.value for code in OutcomeCode if code.outcome == "held")
+OF_CLEARANCES: Final = frozenset(rule.code for rule in RULES.values() if rule.of == "clearance")
+HOLDING: Final = tuple(code.value for code in OutcomeCode if code.outcome == "held" and code not in OF_CLEARANCES)
 
 # A drop that was appealed against waits from its appeal on.
 WAITING = sa.text("""
@@ -46,6 +48,6 @@ class ReviewFigures:
 async def read_review_figures(connection: AsyncConnection) -> ReviewFigures:
     found = (await connection.execute(WAITING)).all()
     return ReviewFigures(
-        waiting=dict.fromkeys(RULES, 0) | {row.code: row.reviews for row in found},
+        waiting=dict.fromkeys(HOLDING, 0) | {row.code: row.reviews for row in found},
         oldest_seconds=max((row.seconds for row in found), default=0.0),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from service.db import DriverConnection, Writers
-from service.ledger.queries import available_coins, credit_weigh_events
+from service.ledger.queries import credit_weigh_events
 from service.plausibility.drop import AccountDay
 from service.plausibility.rule_book import RuleBook
 from service.weighing import memories, queries
@@ -127,11 +127,7 @@ class Crediting:
         checked, *rows = await credit_weigh_events(connection, *_columns(made, facts))
         if not checked["fresh"]:
             return None
-        balances: dict[int, int] = {row["owner_id"]: row["balance"] for row in rows}
-        if holding := [row["owner_id"] for row in rows if row["held"]]:
-            # Those whose time is over hold nothing, written down yet or not.
-            balances |= await available_coins(connection, holding)
-        return balances
+        return {row["owner_id"]: row["balance"] for row in rows}
 
 
 def _columns(made: Decisions, facts: Facts) -> list[Sequence[Any]]:

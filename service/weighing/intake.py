@@ -104,6 +104,7 @@ def _invalid(event: Invalid) -> OutcomeJson:
         "id": event.id,
         "outcome": Outcome.REJECTED.value,
         "code": OutcomeCode.INVALID_EVENT.value,
+        "detail": OutcomeCode.INVALID_EVENT.meaning,
         "errors": event.errors,
     }
 

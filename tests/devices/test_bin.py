@@ -242,5 +242,5 @@ async def test_a_bin_is_run_from_a_shell(field: Field, tmp_path: Path) -> None:
     assert json.loads(await run("weigh", "paper", "1250", CARD))["data"]["sequence"] == 1
     assert json.loads(await run("send"))["outcome"] == "credited"
     assert json.loads(await run("config"))["bin_id"] == BIN_ID
-    assert await run("rotate") == "200 \n"
+    assert await run("rotate") == f"200 {BIN_ID}:2\n"
     assert (await run("dance")).startswith("    python bin.py memory.db claim")

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from schemas.signatures import Algorithm, SigningKey
 from service.db import transaction
+from service.fleet.signing_keys import KEYS_AN_HOUR_MAX
 from service.secrets import Keyring
 from service.tables import bin_key
 from tests.fleet.field import BIN, Field, Yard, done, named, new_pair, public, told, until
@@ -317,4 +318,16 @@ async def test_a_bin_of_either_kind_changes_to_the_other_and_back(field: Yard) -
     assert await weighs(field, key)
     key = secret_of(await done(await field.ask_for_secret(key), 201))
     assert (await field.confirm(key)).status == 200
+    assert await weighs(field, key)
+
+
+async def test_a_bin_that_changes_its_key_again_and_again_is_told_to_wait(field: Yard) -> None:
+    key = await field.install()
+    for _ in range(KEYS_AN_HOUR_MAX - 1):
+        key = await rotated(field, key)
+    response = await field.bring(key, new_pair())
+    assert await told(response) == (429, "keys_rate_limited")
+    assert 3000 < int(response.headers["Retry-After"]) <= 3600
+    assert await told(await field.ask_for_secret(key)) == (429, "keys_rate_limited")
+    # It keeps the key that it has.
     assert await weighs(field, key)
