@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from loadtest.fleet import PATH as TELEMETRY_PATH
 from loadtest.requests import PATH, REDEMPTIONS_PATH
 
 HOST = "127.0.0.1"
@@ -59,6 +60,7 @@ def build_bare() -> web.Application:
     """The whole application."""
     app = web.Application(client_max_size=BODY_BYTES_MAX)
     app.router.add_post(PATH, answer)
+    app.router.add_post(TELEMETRY_PATH, answer)
     app.router.add_post(REDEMPTIONS_PATH, answer_redemption)
     return app
 

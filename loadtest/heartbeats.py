@@ -25,6 +25,7 @@ import uvloop
 from loadtest.closed import run_closed
 from loadtest.fleet import Heartbeats, let_some_go_away, plant_fleet, settle
 from loadtest.installation import Installation, ServiceProcess, cpu_seconds_of, family_of
+from loadtest.measures import bare_handler
 from loadtest.open import run_open
 from loadtest.requests import BinKey
 from loadtest.result import LoadResult
@@ -40,6 +41,8 @@ PAGE_TIMES = 5
 ANSWER_SECONDS_MAX = 30.0
 SHARE_BAR = 0.15
 PAGE_BAR_MS = 50.0
+BARE_SECONDS_MAX = 30.0
+BARE_COMMAND = {"loadtest", "bare"}
 
 
 class FleetNotHeard(Exception):
@@ -92,6 +95,8 @@ class Result:
     effort: Effort
     idle: Cpu
     load: Cpu
+    # What the bare handler takes for the same requests at the same rate, of one core.
+    bare_share: float
     run: LoadResult
     listing: list[Pages]
     # Of all pages, as its own histogram has it.
@@ -137,7 +142,21 @@ def run_heartbeats(command: Path, effort: Effort, told: Callable[[str], None]) -
         asyncio.run(_with(installation, let_some_go_away))
         told("listing states")
         listing = list(_list(service.target, operator_key))
-        return Result(effort, idle, load, run, listing, handler_mean_ms(service.target))
+        handler_ms = handler_mean_ms(service.target)
+    told("the same heartbeats to the bare handler")
+    return Result(effort, idle, load, _bare_share(effort, fleet), run, listing, handler_ms)
+
+
+def _bare_share(effort: Effort, fleet: Sequence[BinKey]) -> float:
+    """CPU seconds over wall seconds of a handler that does nothing but answer, at the same rate."""
+    seconds, rate = min(effort.seconds, BARE_SECONDS_MAX), effort.bins / effort.interval_seconds
+    with bare_handler() as target:
+        [handler] = [child for child in psutil.Process().children() if set(child.cmdline()) >= BARE_COMMAND]
+        heartbeats = Heartbeats(target, fleet, seed=effort.seed)
+        prepared = heartbeats.render(math.ceil(rate * seconds), created=int(time.time()))
+        before, began = cpu_seconds_of([handler]), time.monotonic()
+        uvloop.run(run_open(target, prepared, rate_per_second=rate, connections=CONNECTIONS))
+        return (cpu_seconds_of([handler]) - before) / (time.monotonic() - began)
 
 
 class Meter:

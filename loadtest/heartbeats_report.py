@@ -31,6 +31,7 @@ def _cpu_table(result: Result) -> Table:
         table.add_column(name, justify="right" if name else "left")
     for name, cpu in (("idle", result.idle), (f"{result.run.requests_per_second:.0f} heartbeats/s", result.load)):
         table.add_row(name, *_shares(cpu))
+    table.add_row("the bare handler", f"{result.bare_share:.3f}", "", f"{result.bare_share:.3f}")
     return table
 
 
