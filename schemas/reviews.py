@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from schemas.adjustments import OperatorName
 from schemas.common import Answer, MaterialId, Request
 from schemas.cursors import MomentCursor, NextMomentCursor
+from schemas.outcome_codes import OutcomeCode
 from schemas.patterns import one_line, some_lines, visible
 from schemas.times import TimeOfThisAge
 
@@ -39,9 +40,7 @@ ReviewsState = Literal["waiting", "open", "released", "rejected", "appealed", "u
 
 class ReviewsQuery(Request):
     state: ReviewsState | None = Field(None, description="waiting: open and appealed together; without, all")
-    code: Annotated[str, StringConstraints(pattern=visible(1, 64))] | None = Field(
-        None, description="Of drops on which this rule acted"
-    )
+    code: OutcomeCode | None = Field(None, description="Of drops on which this rule acted")
     bin: Annotated[str, StringConstraints(pattern=visible(1, 64))] | None = None
     area: Annotated[str, StringConstraints(pattern=visible(1, 64))] | None = Field(
         None, description="An area and all below it"
