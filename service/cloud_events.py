@@ -2,17 +2,44 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import pydantic
 import pydantic_core
 from pydantic import TypeAdapter
 
 from schemas.weigh_events import BATCH_EVENTS_MAX
-from service.errors import MalformedJson, ValidationFailed
+from service.errors import (
+    BodyTooLarge,
+    DatabaseUnavailable,
+    Draining,
+    KeyUnknown,
+    KeyUnreadable,
+    MalformedJson,
+    QueueFull,
+    SignatureRefused,
+    SourceMismatch,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
 from service.problems import field_errors
 
 Event = TypeVar("Event")
+
+# What any path that takes signed events may answer, besides what it says of a bin that is none of its own.
+POSTING_PROBLEMS: Final = (
+    MalformedJson,
+    SignatureRefused,
+    KeyUnknown,
+    SourceMismatch,
+    BodyTooLarge,
+    KeyUnreadable,
+    UnsupportedMediaType,
+    ValidationFailed,
+    QueueFull,
+    Draining,
+    DatabaseUnavailable,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ DriverConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class Writers:
-    """Connections of the driver itself, each statement its own transaction, for the one hot statement.
+    """Connections of the driver itself, each statement its own transaction unless one is begun, for what is hot.
 
     BEGIN, COMMIT, an engine's ping before and a pool's reset after would each cost a round trip, and a round trip costs
     as much as crediting ten events. As many are open as were ever used at once.

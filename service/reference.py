@@ -150,8 +150,8 @@ class Signers(Generic[SignerKind]):
 class Reference:
     """Remembers reference data and forgets it when `reference_revision` has risen.
 
-    What it says may be `reference_poll_seconds` old. Nothing depends on that: whether a bin is active is decided in the
-    statement that credits, and a tariff, a limit or a rule takes effect later than it is written.
+    What it says may be `reference_poll_seconds` old. Nothing depends on that: whether a bin is active is read with what
+    its events are decided by, and a tariff, a limit or a rule takes effect later than it is written.
     """
 
     def __init__(self, engine: AsyncEngine, keyring: Keyring, *, demo: bool) -> None:

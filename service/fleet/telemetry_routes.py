@@ -6,17 +6,9 @@ from aiohttp import hdrs, web
 from schemas.telemetry import Telemetry, TelemetryOutcomes, telemetry_batch_adapter
 from schemas.weigh_events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 from service.auth import identify_bin
+from service.cloud_events import POSTING_PROBLEMS
 from service.errors import (
     BinRetired,
-    DatabaseUnavailable,
-    Draining,
-    KeyUnknown,
-    KeyUnreadable,
-    MalformedJson,
-    QueueFull,
-    SignatureRefused,
-    SourceMismatch,
-    ValidationFailed,
 )
 from service.fleet.telemetry import TelemetryIntake, read_telemetry
 from service.keys import METRICS, REFERENCE, SETTINGS
@@ -40,25 +32,14 @@ routes = Routes("fleet")
         JSON_CONTENT_TYPE: Telemetry,
     },
     answers={200: TelemetryOutcomes},
-    problems=(
-        MalformedJson,
-        SignatureRefused,
-        KeyUnknown,
-        SourceMismatch,
-        BinRetired,
-        KeyUnreadable,
-        ValidationFailed,
-        QueueFull,
-        Draining,
-        DatabaseUnavailable,
-    ),
+    problems=(*POSTING_PROBLEMS, BinRetired),
 )
 async def post_telemetry(request: web.Request) -> web.Response:
     """One outcome an event, in order. What is left out stays as it was told before, and an event without `data` is a
-    heartbeat; a bin that is not heard of for 15 minutes is offline. The newest event by its own time is the bin's
-    state; older ones only add to its history, and sending one again is safe. Smoke, heat, a scale's zero that is off
-    and a low battery are alarms at once. A suspended bin is heard too: smoke is smoke. The answer may take a quarter of
-    a second, as telemetry of many bins is written together."""
+    heartbeat; a bin that is not heard of for 15 minutes is offline. Of each thing that is told, the newest by its own
+    time is the bin's state; what is older adds to its history, and sending it again is safe. Smoke, heat, a scale's
+    zero that is off and a low battery are alarms at once. A suspended bin is heard too: smoke is smoke. The answer may
+    take a quarter of a second, as telemetry of many bins is written together."""
     app = request.app
     body = await read_body(request, CONTENT_TYPES, app[SETTINGS])
     signed = await identify_bin(request, body, app[REFERENCE], app[SETTINGS].signature_tolerance_seconds)

@@ -6,21 +6,13 @@ from aiohttp import web
 from schemas.clearances import Clearance, ClearanceOutcomes, Clearances, ClearancesQuery, clearance_batch_adapter
 from schemas.weigh_events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 from service.auth import OPERATOR_ROLES, authenticate_bin, authenticate_operator, bearer_token
+from service.cloud_events import POSTING_PROBLEMS
 from service.errors import (
     BinSuspended,
     BinUnknown,
-    BodyTooLarge,
     DatabaseUnavailable,
-    Draining,
     Forbidden,
-    KeyUnknown,
-    KeyUnreadable,
-    MalformedJson,
-    QueueFull,
-    SignatureRefused,
-    SourceMismatch,
     TokenInvalid,
-    UnsupportedMediaType,
     ValidationFailed,
 )
 from service.keys import ENGINE, METRICS, REFERENCE, SETTINGS
@@ -46,20 +38,7 @@ routes = Routes("weighing")
         JSON_CONTENT_TYPE: Clearance,
     },
     answers={200: ClearanceOutcomes},
-    problems=(
-        MalformedJson,
-        SignatureRefused,
-        KeyUnknown,
-        SourceMismatch,
-        BinSuspended,
-        BodyTooLarge,
-        KeyUnreadable,
-        UnsupportedMediaType,
-        ValidationFailed,
-        QueueFull,
-        Draining,
-        DatabaseUnavailable,
-    ),
+    problems=(*POSTING_PROBLEMS, BinSuspended),
 )
 async def post_clearances(request: web.Request) -> web.Response:
     """One outcome an event, in order; what is recorded is committed before this answers, and a retry of the same bytes

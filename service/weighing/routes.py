@@ -12,16 +12,15 @@ from schemas.weigh_events import (
     weigh_event_batch_adapter,
 )
 from service.auth import authenticate_bin, authenticate_operator, bearer_token, is_signed
+from service.cloud_events import POSTING_PROBLEMS
 from service.errors import (
     BinSuspended,
     BodyTooLarge,
     DatabaseUnavailable,
-    Draining,
     Forbidden,
     KeyUnknown,
     KeyUnreadable,
     MalformedJson,
-    QueueFull,
     SignatureRefused,
     SourceMismatch,
     TokenInvalid,
@@ -55,20 +54,7 @@ routes = Routes("weighing")
     caller="bin",
     takes=FORMS,
     answers={200: WeighEventOutcomes},
-    problems=(
-        MalformedJson,
-        SignatureRefused,
-        KeyUnknown,
-        SourceMismatch,
-        BinSuspended,
-        BodyTooLarge,
-        KeyUnreadable,
-        UnsupportedMediaType,
-        ValidationFailed,
-        QueueFull,
-        Draining,
-        DatabaseUnavailable,
-    ),
+    problems=(*POSTING_PROBLEMS, BinSuspended),
 )
 async def post_weigh_events(request: web.Request) -> web.Response:
     """One outcome an event, in order; what is credited is committed before this answers. A retry of the same bytes is

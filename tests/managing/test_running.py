@@ -30,6 +30,12 @@ def test_an_id_is_whole_in_a_narrow_window() -> None:
     assert id_ in text
 
 
+def test_an_id_is_whole_in_a_window_that_is_a_little_narrow() -> None:
+    file, id_ = io.StringIO(), str(uuid.uuid4())
+    text = printed(id_, Console(file=file, force_terminal=True, width=100, color_system=None), file)
+    assert "".join(line.split("│")[1].strip() for line in text.splitlines() if "│" in line) == id_
+
+
 @pytest.mark.parametrize("text", ["2027-01-01", "2027-01-01 00:00", "2027-01-01T00:00:00+0800", "2026-12-31T16:00:00Z"])
 def test_a_time_is_typed_with_its_offset_or_by_the_citys_clock(text: str) -> None:
     assert moment(parse_moment(text), city_zone()) == "2027-01-01T00:00:00+08:00"
