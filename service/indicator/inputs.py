@@ -9,7 +9,7 @@ from schemas.cursors import encode_cursor
 from schemas.indicator import IndicatorInput, RecordedInput, RecordedInputs
 from service.errors import AreaUnknown, InputOverlaps, ValidationFailed
 from service.indicator import queries
-from service.indicator.periods import Period
+from service.periods import Period
 
 
 async def record_input(

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.indicator.periods import Period
 from service.indicator.rules import Recorded
+from service.periods import Period
 from service.tables import area, indicator_input, site, volume
 
 # The first of two numbers that name an advisory lock; the second is a hash of what is recorded.

@@ -29,9 +29,9 @@ from service.indicator.formulas import (
     decimal_text,
     rate_of,
 )
-from service.indicator.periods import Period, last_day_of
 from service.indicator.rules import Evidence, Recorded
 from service.indicator.words import Gap, Reason, contradiction_reason, missing_reason
+from service.periods import Period, last_day_of
 
 DEFAULT_FORMULA = "cn.cleared_plus_recovered"
 

@@ -18,9 +18,9 @@ from service.errors import (
 )
 from service.idempotency import KEYED_WRITE, answer_once, read_keyed
 from service.indicator.inputs import read_inputs, record_input
-from service.indicator.periods import Period
 from service.indicator.rate import recycling_rate
 from service.keys import ENGINE, SETTINGS
+from service.periods import Period
 from service.routing import Routes, json_response, read_model, read_query
 from service.settings import Settings
 

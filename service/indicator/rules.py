@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import Literal
 
-from service.indicator.periods import Period
+from service.periods import Period
 
 Kind = Literal["cleared", "kitchen_treated", "recyclables"]
 WHOLE_YEAR = tuple(range(1, 13))

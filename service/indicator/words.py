@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from service.indicator.formulas import Quotient
-from service.indicator.periods import Period
+from service.periods import Period
 
 # Of areas and months, as many as a person reads.
 NAMED_MAX = 5

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.indicator import IndicatorInput, RecyclingRate
 from service.errors import AreaUnknown
 from service.indicator.inputs import record_input
-from service.indicator.periods import Period
 from service.indicator.rate import district_rates, recycling_rate
+from service.periods import Period
 from service.tables import volume
 from tests.indicator.calls import TONNE, an_input
 

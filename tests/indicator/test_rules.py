@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.indicator import rules
-from service.indicator.periods import Period
 from service.indicator.rules import WHOLE_YEAR, Evidence, Kind, Recorded
+from service.periods import Period
 
 TREE = {"d": None, "s1": "d", "s2": "d", "c1": "s1", "c2": "s1", "c3": "s2"}
 NEEDS = ("cleared", "kitchen_treated")

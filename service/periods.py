@@ -1,4 +1,4 @@
-"""The periods a rate is made for: a year or a month."""
+"""The periods that figures are made for: a year or a month. Pure."""
 
 import calendar
 import re

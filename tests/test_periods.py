@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.indicator.periods import Period
+from service.periods import Period
 
 periods = st.builds(Period, st.integers(2000, 2100), st.none() | st.integers(1, 12))
 
