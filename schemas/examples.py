@@ -140,7 +140,11 @@ EXAMPLES: dict[str, Any] = {
         "kind": "cleared",
         "source": "南开区城市管理委员会",
         "grams": 18_450_000_000,
-        "document": "生活垃圾清运量月报 2025-03",
+        "document": {
+            "name": "生活垃圾清运量月报 2025-03",
+            "date": "2025-04-02",
+            "sha256": "3f0c1e7a9b52d4868e17c0aa5bd1f2936c4be8d70f15a2993ee1b0d44c8a7f61",
+        },
     },
     "NewBin": {
         "id": "NK-0099",

@@ -1,155 +1,160 @@
-"""The recycling rate, and the inputs it is made of. Masses are whole grams, rates exact until they are written."""
+"""The recycling rate. Masses are exact, rates are exact until they are written."""
 
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, Field
 
 from schemas.common import Answer, Request
-from schemas.cursors import Cursor, NextCursor
-from schemas.patterns import PERIOD, one_line, visible
+from schemas.indicator_inputs import AreaId, RecordedDocument
+from schemas.patterns import PERIOD_TO_DATE
 
-INPUTS_LIMIT_DEFAULT = 50
-INPUTS_LIMIT_MAX = 200
-# A billion tonnes: far above any city, and all sums stay exact.
-GRAMS_MAX = 10**15
-
-PeriodText = Annotated[
-    str,
+FormulaId = Literal[
+    "cn.cleared_plus_recovered",
+    "cn.generated",
+    "cn.net_residue",
+    "eu.2019_1004",
+    "cn.resource_utilisation",
+    "us.epa1997",
+]
+CountedAt = Annotated[
+    Literal["origin", "station", "yard", "plant"],
     Field(
-        pattern=PERIOD,
-        description="A year or a month of the business calendar: 2025 or 2025-03",
-        examples=["2025", "2025-03"],
+        description="Where recyclables are counted: where they arise (bins, doors, scrap stations), as they reach"
+        " stations, the yard, or the recycling operation. Each stream is counted at one point only"
     ),
 ]
-AreaId = Annotated[str, Field(pattern=visible(1, 64), description="Any area of the tree, such as nankai")]
-FormulaId = Literal["cn.cleared_plus_recovered"]
-InputKind = Annotated[
-    Literal["cleared", "kitchen_treated", "recyclables"],
+ReasonCode = Literal["input_missing", "contradictory", "nothing_arose"]
+PeriodAsked = Annotated[
+    str,
     Field(
-        description="cleared: municipal waste cleared (C); kitchen_treated: kitchen waste treated other than by burning"
-        " or landfill (K); recyclables: recovered otherwise than through bins, at the door or by scrap stations"
+        pattern=PERIOD_TO_DATE,
+        description="A year, a quarter or a month of the business calendar, or a year to date: January up to the last"
+        " month for which all that the formula needs is recorded",
+        examples=["2025", "2026-ytd", "2025-Q1", "2025-03"],
     ),
 ]
-SourceName = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, pattern=one_line(100)),
-    Field(description="Who weighed it. The sources of one kind add up, so a mass must come from one of them only"),
-]
-DocumentName = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, pattern=one_line(300)),
-    Field(description="The document the figure was taken from, so that it can be found again"),
-]
-Grams = Annotated[int, Field(strict=True, ge=0, le=GRAMS_MAX, description="Grams; 0 says that there was none")]
 RateText = Annotated[
     str, Field(pattern=r"^[01]\.[0-9]{6}$", description="A share of 1, rounded half to even to six digits")
 ]
 PercentText = Annotated[
     str, Field(pattern=r"^[0-9]{1,3}\.[0-9]{2}$", description="Per cent, rounded half to even to two digits")
 ]
-
-
-class IndicatorInput(Request):
-    """A mass with its document. The same area, period, kind and source again supersedes what was recorded before."""
-
-    area: AreaId
-    period: PeriodText
-    kind: InputKind
-    source: SourceName
-    grams: Grams
-    document: DocumentName
-
-
-class RecordedInput(Answer):
-    """One version of an input; none is ever changed or deleted."""
-
-    id: int
-    area: str
-    period: str
-    kind: str
-    source: str
-    version: int = Field(description="From 1 on; the highest counts")
-    superseded: bool = Field(description="A later version counts instead of this one")
-    grams: int
-    document: str
-    recorded_at: AwareDatetime
-
-
-class InputsQuery(Request):
-    area: AreaId | None = Field(None, description="Inputs of just this area")
-    period: PeriodText | None = Field(None, description="Inputs within this period: of 2025, the year and its months")
-    limit: Annotated[int, Field(ge=1, le=INPUTS_LIMIT_MAX)] = INPUTS_LIMIT_DEFAULT
-    cursor: Cursor | None = None
-
-
-class RecordedInputs(Answer):
-    """Newest first, every version."""
-
-    inputs: list[RecordedInput]
-    next_cursor: NextCursor
+ExactGrams = Annotated[
+    str,
+    Field(
+        pattern=r"^-?[0-9]+(\.[0-9]{1,6})?$",
+        description="Grams, exact: with digits after the point only where a share makes them",
+    ),
+]
 
 
 class RateQuery(Request):
     area: AreaId
-    period: PeriodText
-    formula: FormulaId = "cn.cleared_plus_recovered"
+    period: PeriodAsked
+    formula: FormulaId | None = Field(None, description="The district's (a setting) where it is not given")
+    counted_at: CountedAt | None = Field(None, description="The usual one of the formula where it is not given")
 
 
 class RateFormula(Answer):
     id: str
+    version: int
     definition_zh: str
     definition_en: str
     source: str
+    standing_zh: str
+    standing_en: str
+    needs: list[str] = Field(description="The quantities without which there is no rate")
+    counted_at: list[str] = Field(description="Where its recyclables may be counted; the first is usual")
+    valid_from: int | None = Field(description="The first year that it is defined for; null where no source says")
 
 
-class SourceMass(Answer):
-    """One mass that was counted: an input, or what the bins of the area weighed."""
+class Formulas(Answer):
+    formulas: list[RateFormula]
 
-    kind: Literal["bins", "recyclables", "kitchen_treated", "cleared"]
-    source: str
+
+class UsedShare(Answer):
+    """The share or factor that a mass was multiplied with."""
+
+    id: int
+    kind: str
     area: str
-    period: str = Field(description="A year, a month, or first/last day (ISO 8601) of a part of a year")
+    period: str
+    source: str
+    ppm: int
+    version: int
+    document: RecordedDocument
+
+
+class UsedInput(Answer):
+    """One mass that was counted: an input, or what the bins of the area weighed in a month."""
+
+    id: int | None = Field(description="The input's; null for bins, which are added up from weigh events")
+    kind: str
+    counting_point: Literal["bin", "door", "station", "yard", "plant"] | None
+    area: str
+    period: str
+    source: str
+    material: str | None
     grams: int
-    version: int | None = Field(description="Null for bins, which are added up from weigh events")
-    document: str | None
+    share: UsedShare | None
+    version: int | None = Field(description="Null for bins")
+    document: RecordedDocument | None = Field(description="Null for bins")
     recorded_at: AwareDatetime | None
 
 
-class RateInputs(Answer):
-    """R, K and C; each list adds up to its mass. Null where some of it is not recorded."""
+class RateQuantity(Answer):
+    """What the formula is made of: the sum of its inputs, each times its share. `grams` is null where something is
+    missing; what is there of it is `recorded_grams`."""
 
-    recovered_grams: int
-    recovered_sources: list[SourceMass]
-    kitchen_treated_grams: int | None
-    kitchen_treated_sources: list[SourceMass]
-    cleared_grams: int | None
-    cleared_sources: list[SourceMass]
+    id: str
+    symbol: str
+    name_zh: str
+    name_en: str
+    stands_in_for: str | None = Field(description="The quantity that is not recorded, in place of which this one is")
+    grams: ExactGrams | None
+    recorded_grams: ExactGrams
+    inputs: list[UsedInput]
 
 
-class InputCoverage(Answer):
-    """For cleared and kitchen_treated one entry; for recyclables one for each source that reported."""
+class NotCounted(Answer):
+    """What was weighed elsewhere on the way: the same mass is counted already."""
 
-    kind: InputKind
-    source: str | None = Field(description="Null stands for all sources of the kind together")
-    months_present: list[str]
-    months_missing: list[str] = Field(description="Of the months of the period that have begun")
-    areas_missing: list[str] = Field(description="Where a record is missing that the sum needs")
+    kind: str
+    counting_point: Literal["bin", "door", "station", "yard", "plant"]
+    grams: int
+    same_as: list[str] = Field(description="The kinds that count the same streams")
+
+
+class MissingLine(Answer):
+    area: str
+    source: str | None = Field(description="Null where nobody has reported")
+    months: list[str]
+
+
+class KindCoverage(Answer):
+    kind: str
+    needed: bool = Field(description="Without it there is no rate; else what is missing is only not counted")
+    share: RateText | None = Field(description="Of the months of all its lines, those reported; null where none is due")
+    months_present: list[str] = Field(description="Reported by every area and source that should")
+    missing: list[MissingLine]
+
+
+class BinCoverage(Answer):
+    sites: int
+    sites_with_volume: int
+    months_with_volume: list[str]
+    held_grams: int = Field(
+        description="What bins have weighed and no operator has decided on yet: among none of the masses"
+    )
 
 
 class Coverage(Answer):
-    """What the masses stand for. Of the current year: of the months for which all that is needed is recorded."""
+    """What the masses stand for; of months that have begun."""
 
-    first_day: date
-    last_day: date
-    inputs: list[InputCoverage]
-    days: int = Field(description="From first_day to last_day, today at most")
-    days_with_bin_volume: int
-    sites: int
-    sites_with_bin_volume: int
-    bin_held_grams: int = Field(
-        description="What bins have weighed and no operator has decided on yet: among none of the masses"
-    )
+    share: RateText | None = Field(description="Over all kinds together")
+    kinds: list[KindCoverage]
+    bins: BinCoverage
 
 
 class Target(Answer):
@@ -167,17 +172,19 @@ class RecyclingRate(Answer):
     area_name: str
     area_name_en: str
     period: str
+    first_day: date
+    last_day: date
     formula: RateFormula
+    counted_at: CountedAt
     rate: RateText | None
     rate_percent: PercentText | None
-    numerator_grams: int | None
-    denominator_grams: int | None
-    inputs: RateInputs
+    numerator_grams: ExactGrams | None
+    denominator_grams: ExactGrams | None
+    quantities: list[RateQuantity]
+    not_counted: list[NotCounted]
     coverage: Coverage
     target: Target | None
-    missing: list[InputKind] = Field(description="What the formula needs and is not recorded for all of the period")
-    reason_code: Literal["input_missing", "contradictory", "nothing_arose"] | None = Field(
-        description="Why the rate is null; null where there is one"
-    )
+    missing: list[str] = Field(description="The kinds that must be recorded before there is a rate")
+    reason_code: ReasonCode | None = Field(description="Why the rate is null; null where there is one")
     reason_zh: str | None
     reason_en: str | None

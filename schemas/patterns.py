@@ -33,7 +33,8 @@ CLAIM_CODE: Final = r"^([0-9A-TV-Za-tv-z][ -]{0,2}){25}$"
 SHA256: Final = r"^[0-9a-fA-F]{64}$"
 PAY_CODE_DIGITS: Final = 18
 PAY_CODE: Final = rf"^[0-9]{{{PAY_CODE_DIGITS}}}$"
-PERIOD: Final = r"^(20[0-9]{2}|2100)(-(0[1-9]|1[0-2]))?$"
+PERIOD: Final = r"^(20[0-9]{2}|2100)(-(0[1-9]|1[0-2]|Q[1-4]))?$"
+PERIOD_TO_DATE: Final = r"^(20[0-9]{2}|2100)(-(0[1-9]|1[0-2]|Q[1-4]|ytd))?$"
 MONTH: Final = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
 # Pydantic alone takes more for a time: a number of seconds in quotes, a space for the T. Of a bin that sends a bare
 # "1700000000" nobody knows which clock it means.
@@ -49,7 +50,9 @@ EXPECTED: Final = {
     CLAIM_CODE: "25 letters and digits in groups of five, such as 7K3QX-9M2TB-4DWHZ-N8VJE-1RG6P",
     SHA256: "64 hexadecimal digits",
     PAY_CODE: f"{PAY_CODE_DIGITS} digits, 0 to 9, without spaces, as the resident's screen shows them",
-    PERIOD: "a year or a month from 2000 to 2100, such as 2025 or 2025-03",
+    PERIOD: "a year, a quarter or a month from 2000 to 2100, such as 2025, 2025-Q1 or 2025-03",
+    PERIOD_TO_DATE: "a year, a year to date, a quarter or a month from 2000 to 2100, such as 2025, 2026-ytd, 2025-Q1 or"
+    " 2025-03",
     MONTH: "a month from 2000 to 2099, such as 2026-11",
     RFC_3339: "a date and time with its offset, such as 2026-11-20T10:00:00+08:00",
     **{one_line(most): f"1 to {most} characters, all in one line" for most in (30, 60, 100, 200, 300)},

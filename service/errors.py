@@ -780,11 +780,19 @@ class CorrectionExceeds(Conflict):
 
 
 class InputOverlaps(Conflict):
-    """An input of this kind, source and area covers part of this period; supersede that one with its own period."""
+    """An input of this kind and source counts some of the same mass; correct that one, or withdraw it first."""
 
     code = "input_overlaps"
-    title = "Periods overlap"
-    title_zh = "统计期间重叠"
+    title = "Counted twice"
+    title_zh = "同一重量重复录入"
+
+
+class NothingToWithdraw(Conflict):
+    """No input is recorded for this area, period, kind, source and material."""
+
+    code = "nothing_to_withdraw"
+    title = "Nothing to withdraw"
+    title_zh = "没有可撤回的录入"
 
 
 class BodyTooLarge(TanbiError):

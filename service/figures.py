@@ -108,7 +108,7 @@ class Figures:
 
 
 async def read_figures(
-    engine: AsyncEngine, *, instance: str, today: date, bin_limits: Limits, demo: bool
+    engine: AsyncEngine, *, instance: str, today: date, formula_id: str, bin_limits: Limits, demo: bool
 ) -> Figures | None:
     """None where another instance exports them. `today` is the business day. One transaction that only reads."""
     async with snapshot(engine) as connection:
@@ -126,7 +126,7 @@ async def read_figures(
             fold_lag_seconds=await fold_lag_seconds(connection),
             imbalance_coins=(await connection.execute(IMBALANCE)).scalar_one_or_none(),
             webhook_overdue_seconds=await overdue_seconds(connection, demo=demo),
-            rates=dict(await district_rates(connection, today)),
+            rates=dict(await district_rates(connection, formula_id, today)),
             fleet=await read_fleet_figures(connection, bin_limits),
             reviews=await read_review_figures(connection),
         )

@@ -110,6 +110,7 @@ async def _figures(app: web.Application) -> Iterable[Metric]:
                 app[ENGINE],
                 instance=settings.instance,
                 today=business_day(settings),
+                formula_id=settings.indicator_formula,
                 bin_limits=limits_of(settings),
                 demo=settings.demo,
             )

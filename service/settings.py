@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.indicator import FormulaId
+
 DRIVER = "postgresql+asyncpg"
 POSTGRESQL = ("postgresql", "postgres", DRIVER)
 HOST_AND_PORT = r"([\w.\-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?"
@@ -175,6 +177,9 @@ class Settings(BaseSettings):
         0, ge=0, le=65535, description="Port of the bridge's own /metrics and /readyz, on TANBI_HOST; 0: none"
     )
 
+    indicator_formula: FormulaId = Field(
+        "cn.cleared_plus_recovered", description="Formula of the recycling rate where a caller names none"
+    )
     co2e_factor_set: str = Field(
         "uk.desnz.2025", description="Factors by which residents are told the CO2e they avoided"
     )

@@ -29,6 +29,7 @@ TODAY = date(2026, 11, 20)
 LIMITS = Limits(timedelta(minutes=15), emptying_percent=80)
 NO_FLEET = FleetFigures({}, 0, 0, {}, 0)
 NO_REVIEWS = ReviewFigures({}, 0.0)
+FORMULA = "cn.cleared_plus_recovered"
 
 
 @pytest.fixture
@@ -44,16 +45,25 @@ def folding_as(settings: Settings, instance: str) -> Settings:
 
 async def figures_of(engine: AsyncEngine, settings: Settings) -> Figures:
     await fold_all(engine, settings)
-    figures = await read_figures(engine, instance=settings.instance, today=TODAY, bin_limits=LIMITS, demo=False)
+    figures = await read_figures(
+        engine, instance=settings.instance, today=TODAY, formula_id=FORMULA, bin_limits=LIMITS, demo=False
+    )
     assert figures is not None
     return figures
 
 
 async def test_only_the_instance_that_holds_the_lease_tells(engine: AsyncEngine, settings: Settings) -> None:
-    assert await read_figures(engine, instance="a", today=TODAY, bin_limits=LIMITS, demo=False) is None
+    assert (
+        await read_figures(engine, instance="a", today=TODAY, formula_id=FORMULA, bin_limits=LIMITS, demo=False) is None
+    )
     await tick(engine, folding_as(settings, "a"))
-    assert await read_figures(engine, instance="a", today=TODAY, bin_limits=LIMITS, demo=False) is not None
-    assert await read_figures(engine, instance="b", today=TODAY, bin_limits=LIMITS, demo=False) is None
+    assert (
+        await read_figures(engine, instance="a", today=TODAY, formula_id=FORMULA, bin_limits=LIMITS, demo=False)
+        is not None
+    )
+    assert (
+        await read_figures(engine, instance="b", today=TODAY, formula_id=FORMULA, bin_limits=LIMITS, demo=False) is None
+    )
 
 
 async def test_of_two_services_on_one_database_one_exports_the_figures(
@@ -169,7 +179,7 @@ async def test_a_district_has_a_rate_once_its_inputs_are_recorded(
                     "kind": kind,
                     "source": "district",
                     "grams": grams,
-                    "document": "annual report",
+                    "document": {"name": "annual report", "date": "2026-01-31", "sha256": "0" * 64},
                 },
                 headers={"Authorization": f"Bearer {key}", "Idempotency-Key": kind},
             )

@@ -117,7 +117,7 @@ class Meter:
         """Of the district in this year, by the service's own calendar; None where the answer is a problem."""
         today = datetime.now(ZoneInfo(self._app[SETTINGS].business_timezone)).date()
         url = f"{self._base_url}/v1/indicator/recycling-rate"
-        wanted = {"area": nankai.DISTRICT[0], "period": str(today.year)}
+        wanted = {"area": nankai.DISTRICT[0], "period": f"{today.year}-ytd"}
         async with self._session.get(url, params=wanted, headers=self._headers) as response:
             if not response.ok:
                 return None

@@ -204,7 +204,7 @@ CARBON_FACTORS: Final = (
 INPUTS_DAILY_KG: Final = (
     ("cleared", "环卫部门 sanitation department", 18_000),
     ("kitchen_treated", "厨余垃圾处理厂 kitchen waste plant", 3_600),
-    ("recyclables", "上门回收 pickup at the door", 900),
-    ("recyclables", "再生资源回收站 scrap stations", 1_700),
+    ("pickup_recyclables", "上门回收 pickup at the door", 900),
+    ("scrap_station_recyclables", "再生资源回收站 scrap stations", 1_700),
 )
 INPUT_DOCUMENT: Final = "示例数据，非南开区实际数据 / sample data, not the district's figures"

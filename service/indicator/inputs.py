@@ -1,94 +1,150 @@
-"""Recording what the indicator is made of: masses with their documents, superseded and never overwritten."""
+"""Recording what the indicator is made of: amounts with their documents, superseded and never overwritten."""
 
+from collections.abc import Iterable
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.cursors import encode_cursor
-from schemas.indicator import IndicatorInput, RecordedInput, RecordedInputs
-from service.errors import AreaUnknown, InputOverlaps, ValidationFailed
+from schemas.indicator_inputs import IndicatorInput, InputsQuery, RecordedDocument, RecordedInput, RecordedInputs
+from service.errors import AreaUnknown, InputOverlaps, MaterialUnknown, NothingToWithdraw, TanbiError, ValidationFailed
 from service.indicator import queries
+from service.indicator.evidence import Document, Tree
+from service.indicator.kinds import KINDS
+from service.indicator.recording import Book, Effect, Entry, Refusal
 from service.periods import Period
+
+# What a refusal is over HTTP; any other is a mistake in the field that it names.
+REFUSED_AS: dict[str, type[TanbiError]] = {
+    "area_unknown": AreaUnknown,
+    "material_unknown": MaterialUnknown,
+    "input_overlaps": InputOverlaps,
+    "nothing_to_withdraw": NothingToWithdraw,
+}
 
 
 async def record_input(
     connection: AsyncConnection, wanted: IndicatorInput, *, recorded_by: UUID, today: date
 ) -> RecordedInput:
-    """A new version of an input, in the caller's transaction; `today` is the business day.
+    """A new version of an input, in the caller's transaction; `today` is the business day. The same amount from the
+    same document again is the version that there is.
 
-    Raises ValidationFailed for a period that has not begun, AreaUnknown, and InputOverlaps where a month of a recorded
-    year is sent, or the year of recorded months: the same mass would be there twice.
+    Raises ValidationFailed for an amount in the wrong unit or a period that has not begun, AreaUnknown,
+    MaterialUnknown, InputOverlaps where the same mass would be there twice, and NothingToWithdraw.
     """
-    period = Period.parse(wanted.period)
-    if period.first_day > today:
-        detail = f"{period} has not begun; what was not weighed yet cannot be recorded."
-        raise ValidationFailed(detail, errors=[{"pointer": "/period", "code": "not_begun", "detail": detail}])
-    if await queries.read_area(connection, wanted.area) is None:
-        raise AreaUnknown(f"There is no area {wanted.area}.")
-    # Held until COMMIT: two operators cannot record what overlaps, nor the same version, at the same moment.
-    await queries.lock_input(connection, wanted.area, wanted.kind, wanted.source)
-    days = {"first_day": period.first_day, "last_day": period.last_day}
-    version = 1
-    for row in await queries.versions_overlapping(
-        connection, area_id=wanted.area, kind=wanted.kind, source=wanted.source, **days
-    ):
-        recorded = Period.of_days(row.first_day, row.last_day)
-        if recorded != period:
-            raise InputOverlaps(
-                f"{wanted.kind} of {wanted.area} from {wanted.source} is recorded for {recorded} already, which shares"
-                f" days with {period}. Correct it by sending {recorded} again."
-            )
-        version = row.version + 1
-    new = await queries.insert_input(
-        connection,
-        recorded_by=recorded_by,
+    _check_unit(wanted)
+    entry = Entry(
         area_id=wanted.area,
+        period=Period.parse(wanted.period),
         kind=wanted.kind,
         source=wanted.source,
-        version=version,
-        grams=wanted.grams,
-        document=wanted.document,
-        **days,
+        material=wanted.material,
+        amount=wanted.ppm if wanted.grams is None else wanted.grams,
+        document=Document(wanted.document.name, wanted.document.date, wanted.document.sha256),
     )
-    return RecordedInput(
-        id=new.id,
-        area=wanted.area,
-        period=str(period),
-        kind=wanted.kind,
-        source=wanted.source,
-        version=version,
-        superseded=False,
-        grams=wanted.grams,
-        document=wanted.document,
-        recorded_at=new.created_at,
+    book = await open_book(connection, [entry.kind], today=today)
+    found = book.enter(entry)
+    if isinstance(found, Refusal):
+        raise refused(found)
+    await write_effects(connection, [found], recorded_by=recorded_by, import_id=None)
+    return recorded_input(await queries.find_input(connection, entry.identity, found.version))
+
+
+async def open_book(connection: AsyncConnection, kinds: Iterable[str], *, today: date) -> Book:
+    """What is recorded of these kinds, for as long as the transaction lasts: nobody else records meanwhile."""
+    await queries.lock_inputs(connection)
+    tree = Tree({row.id: row.parent_id for row in await queries.read_areas(connection)})
+    materials = await queries.read_material_ids(connection)
+    return Book(tree, materials, await queries.latest_versions(connection, set(kinds)), today=today)
+
+
+async def write_effects(
+    connection: AsyncConnection, effects: Iterable[Effect], *, recorded_by: UUID, import_id: UUID | None
+) -> None:
+    """Each a new version, but for those that change nothing."""
+    rows = [_row(each, recorded_by=recorded_by, import_id=import_id) for each in effects if each.kind != "unchanged"]
+    if rows:
+        await queries.insert_inputs(connection, rows)
+
+
+def refused(refusal: Refusal) -> TanbiError:
+    """A refusal as the one who recorded by hand is told it."""
+    known = REFUSED_AS.get(refusal.code)
+    if known is not None:
+        return known(refusal.en)
+    return ValidationFailed(
+        refusal.en, errors=[{"pointer": f"/{refusal.field}", "code": refusal.code, "detail": refusal.en}]
     )
 
 
-async def read_inputs(
-    connection: AsyncConnection, *, area_id: str | None, period: Period | None, before_id: int | None, limit: int
-) -> RecordedInputs:
+def _check_unit(wanted: IndicatorInput) -> None:
+    unit = KINDS[wanted.kind].unit
+    if not wanted.withdraw and getattr(wanted, unit) is None:
+        detail = f"{wanted.kind} is recorded in {unit}."
+        raise ValidationFailed(detail, errors=[{"pointer": f"/{unit}", "code": "missing", "detail": detail}])
+
+
+def _row(effect: Effect, *, recorded_by: UUID, import_id: UUID | None) -> dict[str, Any]:
+    entry = effect.entry
+    unit = KINDS[entry.kind].unit
+    return {
+        "area_id": entry.area_id,
+        "first_day": entry.period.first_day,
+        "last_day": entry.period.last_day,
+        "kind": entry.kind,
+        "source": entry.source,
+        "material_id": entry.material,
+        "version": effect.version,
+        "grams": entry.amount if unit == "grams" else None,
+        "ppm": entry.amount if unit == "ppm" else None,
+        "entered": entry.entered,
+        "document": entry.document.name,
+        "document_date": entry.document.day,
+        "document_sha256": None if entry.document.sha256 is None else bytes.fromhex(entry.document.sha256),
+        "import_id": import_id,
+        "recorded_by": recorded_by,
+    }
+
+
+async def read_inputs(connection: AsyncConnection, query: InputsQuery) -> RecordedInputs:
     """One page, newest first, of every version. Raises AreaUnknown."""
-    if area_id is not None and await queries.read_area(connection, area_id) is None:
-        raise AreaUnknown(f"There is no area {area_id}.")
+    if query.area is not None and await queries.read_area(connection, query.area) is None:
+        raise AreaUnknown(f"There is no area {query.area}.")
     # One more than is shown tells whether there is a next page.
-    rows = await queries.inputs_page(connection, area_id=area_id, period=period, before_id=before_id, limit=limit + 1)
-    shown = rows[:limit]
+    rows = await queries.inputs_page(
+        connection,
+        area_id=query.area,
+        period=None if query.period is None else Period.parse(query.period),
+        kind=query.kind,
+        before_id=query.cursor,
+        limit=query.limit + 1,
+    )
+    shown = rows[: query.limit]
     return RecordedInputs(
-        inputs=[
-            RecordedInput(
-                id=row.id,
-                area=row.area_id,
-                period=str(Period.of_days(row.first_day, row.last_day)),
-                kind=row.kind,
-                source=row.source,
-                version=row.version,
-                superseded=row.superseded,
-                grams=row.grams,
-                document=row.document,
-                recorded_at=row.created_at,
-            )
-            for row in shown
-        ],
-        next_cursor=encode_cursor(shown[-1].id) if len(rows) > limit else None,
+        inputs=[recorded_input(row) for row in shown],
+        next_cursor=encode_cursor(shown[-1].id) if len(rows) > query.limit else None,
+    )
+
+
+def recorded_input(row: Any) -> RecordedInput:
+    document = queries.document_of(row)
+    return RecordedInput(
+        id=row.id,
+        area=row.area_id,
+        period=str(Period.of_days(row.first_day, row.last_day)),
+        kind=row.kind,
+        source=row.source,
+        material=row.material_id,
+        version=row.version,
+        superseded=row.superseded,
+        grams=row.grams,
+        ppm=row.ppm,
+        withdrawn=queries.is_withdrawn(row),
+        entered=row.entered,
+        document=RecordedDocument(name=document.name, date=document.day, sha256=document.sha256),
+        import_id=None if row.import_id is None else str(row.import_id),
+        recorded_by=row.recorder_name or "",
+        recorded_at=row.created_at,
     )

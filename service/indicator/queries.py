@@ -1,29 +1,29 @@
 """SQL of the indicator, one function a statement."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.indicator.rules import Recorded
+from service.indicator.evidence import Document, Recorded
+from service.indicator.recording import Identity, Latest
 from service.periods import Period
-from service.tables import area, indicator_input, site, volume
+from service.tables import api_key, area, indicator_input, material, scrap_station, site, volume
 
-# The first of two numbers that name an advisory lock; the second is a hash of what is recorded.
+# The only number of an advisory lock that is taken to record inputs.
 INPUT_LOCK = 0x494E5054
-LOCK_INPUT = sa.text("SELECT pg_advisory_xact_lock(:lock, hashtext(:name))")
+LOCK_INPUTS = sa.text("SELECT pg_advisory_xact_lock(:lock)")
 
 SUBTREE = sa.text("""
-WITH RECURSIVE below (id, parent_id) AS (
-    SELECT id, NULL::text FROM area WHERE id = :area_id
+WITH RECURSIVE below (id) AS (
+    SELECT id FROM area WHERE id = :area_id
     UNION
-    SELECT area.id, area.parent_id FROM area JOIN below ON area.parent_id = below.id
+    SELECT area.id FROM area JOIN below ON area.parent_id = below.id
 )
-SELECT id, parent_id FROM below
+SELECT id FROM below
 """)
 
 TARGETS_UPWARDS = sa.text("""
@@ -37,26 +37,38 @@ FROM above JOIN target ON target.area_id = above.id
 ORDER BY distance, target.year
 """)
 
-# Of a day on which all is held nothing is known yet.
-BIN_VOLUME = sa.text("""
-SELECT coalesce(sum(volume.grams), 0)::bigint AS grams, coalesce(sum(volume.held_grams), 0)::bigint AS held_grams,
-       count(DISTINCT volume.day) FILTER (WHERE volume.drops > 0) AS days,
-       count(DISTINCT volume.site_id) FILTER (WHERE volume.drops > 0) AS sites_with_volume,
-       (SELECT count(*) FROM site WHERE area_id = ANY (:area_ids)) AS sites
+BIN_MONTHS = sa.text("""
+SELECT date_trunc('month', volume.day)::date AS month, sum(volume.grams)::bigint AS grams,
+       sum(volume.drops)::bigint AS drops, sum(volume.held_grams)::bigint AS held_grams
 FROM volume
 JOIN site ON site.id = volume.site_id
 WHERE site.area_id = ANY (:area_ids) AND volume.day BETWEEN :first_day AND :last_day AND volume.source = 'bin'
+GROUP BY 1
+ORDER BY 1
 """)
+
+BIN_SITES = sa.text("""
+SELECT count(*) AS sites,
+       count(*) FILTER (WHERE EXISTS (
+           SELECT FROM volume
+           WHERE site_id = site.id AND day BETWEEN :first_day AND :last_day AND source = 'bin' AND drops > 0
+       )) AS sites_with_volume
+FROM site
+WHERE area_id = ANY (:area_ids)
+""")
+
+IDENTITY = (
+    indicator_input.c.area_id,
+    indicator_input.c.first_day,
+    indicator_input.c.last_day,
+    indicator_input.c.kind,
+    indicator_input.c.source,
+    indicator_input.c.material_id,
+)
 
 
 async def read_area(connection: AsyncConnection, area_id: str) -> sa.Row[Any] | None:
     return (await connection.execute(sa.select(area).where(area.c.id == area_id))).one_or_none()
-
-
-async def read_subtree(connection: AsyncConnection, area_id: str) -> dict[str, str | None]:
-    """The area and all below it, each with its parent; the area itself with none."""
-    found = await connection.execute(SUBTREE, {"area_id": area_id})
-    return {row.id: row.parent_id for row in found}
 
 
 async def read_areas(connection: AsyncConnection) -> Sequence[sa.Row[str, str | None, str]]:
@@ -64,45 +76,75 @@ async def read_areas(connection: AsyncConnection) -> Sequence[sa.Row[str, str | 
     return (await connection.execute(sa.select(area.c.id, area.c.parent_id, area.c.kind))).all()
 
 
-async def latest_inputs(connection: AsyncConnection, year: int, area_ids: Sequence[str] | None) -> list[Recorded]:
-    """What counts of the inputs of a year and its months, in these areas or in all."""
-    key = (
-        indicator_input.c.area_id,
-        indicator_input.c.first_day,
-        indicator_input.c.last_day,
-        indicator_input.c.kind,
-        indicator_input.c.source,
-    )
-    query = (
+async def read_subtree(connection: AsyncConnection, area_id: str) -> list[str]:
+    """The area and all below it."""
+    return list((await connection.execute(SUBTREE, {"area_id": area_id})).scalars())
+
+
+async def read_material_ids(connection: AsyncConnection) -> frozenset[str]:
+    return frozenset((await connection.execute(sa.select(material.c.id))).scalars())
+
+
+async def counting_inputs(
+    connection: AsyncConnection, first_day: date, last_day: date, area_ids: Collection[str] | None
+) -> list[Recorded]:
+    """The latest version of each input within these days, of these areas or of all; not those that are withdrawn."""
+    latest = (
         sa.select(indicator_input)
-        .ext(distinct_on(*key))
-        .where(indicator_input.c.first_day >= date(year, 1, 1), indicator_input.c.last_day <= date(year, 12, 31))
-        .order_by(*key, indicator_input.c.version.desc())
+        .ext(distinct_on(*IDENTITY))
+        .where(indicator_input.c.first_day >= first_day, indicator_input.c.last_day <= last_day)
+        .order_by(*IDENTITY, indicator_input.c.version.desc())
     )
     if area_ids is not None:
-        query = query.where(indicator_input.c.area_id == sa.any_(sa.literal(area_ids, sa.ARRAY(sa.Text))))
-    return [
-        Recorded(
-            area_id=row.area_id,
-            period=Period.of_days(row.first_day, row.last_day),
-            kind=row.kind,
-            source=row.source,
-            version=row.version,
-            grams=row.grams,
-            document=row.document,
-            recorded_at=row.created_at,
-        )
-        for row in await connection.execute(query)
-    ]
+        latest = latest.where(indicator_input.c.area_id == sa.any_(sa.literal(list(area_ids), sa.ARRAY(sa.Text))))
+    return [recorded(row) for row in await connection.execute(latest) if not is_withdrawn(row)]
 
 
-async def bin_volume(
-    connection: AsyncConnection, area_ids: Sequence[str], first_day: date, last_day: date
+async def inputs_by_id(connection: AsyncConnection, ids: Collection[int]) -> list[Recorded]:
+    """Versions of inputs, as they were recorded, for ever."""
+    found = await connection.execute(sa.select(indicator_input).where(indicator_input.c.id.in_(ids)))
+    return [recorded(row) for row in found]
+
+
+def is_withdrawn(row: Any) -> bool:
+    return row.grams is None and row.ppm is None
+
+
+def recorded(row: Any) -> Recorded:
+    """A row of a version that is not withdrawn."""
+    return Recorded(
+        id=row.id,
+        area_id=row.area_id,
+        period=Period.of_days(row.first_day, row.last_day),
+        kind=row.kind,
+        source=row.source,
+        material=row.material_id,
+        version=row.version,
+        amount=row.ppm if row.grams is None else row.grams,
+        document=document_of(row),
+        recorded_at=row.created_at,
+    )
+
+
+def document_of(row: Any) -> Document:
+    sha256 = None if row.document_sha256 is None else row.document_sha256.hex()
+    return Document(row.document, row.document_date, sha256)
+
+
+async def bin_months(
+    connection: AsyncConnection, area_ids: Collection[str], first_day: date, last_day: date
+) -> Sequence[sa.Row[Any]]:
+    """What bins in these areas weighed, by month: month (its first day), grams, drops, held_grams."""
+    days = {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day}
+    return (await connection.execute(BIN_MONTHS, days)).all()
+
+
+async def bin_sites(
+    connection: AsyncConnection, area_ids: Collection[str], first_day: date, last_day: date
 ) -> sa.Row[Any]:
-    """What bins in these areas weighed: grams, held_grams, days and sites_with_volume, and how many sites there are."""
-    return (
-        await connection.execute(BIN_VOLUME, {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day})
-    ).one()
+    """How many sites these areas have, and at how many of them bins weighed something."""
+    days = {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day}
+    return (await connection.execute(BIN_SITES, days)).one()
 
 
 async def bin_volume_by_area_and_month(connection: AsyncConnection, year: int) -> list[tuple[str, int, int]]:
@@ -117,75 +159,105 @@ async def bin_volume_by_area_and_month(connection: AsyncConnection, year: int) -
     return [(area_id, number, grams) for area_id, number, grams in found]
 
 
+async def scrap_stations(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
+    """All that there are: id, area_id, name, name_en, reports_from, reports_until."""
+    return (await connection.execute(sa.select(scrap_station).order_by(scrap_station.c.id))).all()
+
+
 async def targets_upwards(connection: AsyncConnection, area_id: str) -> Sequence[sa.Row[Any]]:
     """area_id, year, rate_per_mille: the area's own targets first, then those of each area above it."""
     return (await connection.execute(TARGETS_UPWARDS, {"area_id": area_id})).all()
 
 
-async def lock_input(connection: AsyncConnection, area_id: str, kind: str, source: str) -> None:
-    """Until the transaction ends nobody else records this kind and source of this area: what overlaps stays so.
-
-    A hash of the names is locked; names that share one wait for each other without need.
-    """
-    name = "\x1f".join((area_id, kind, source))
-    await connection.execute(LOCK_INPUT, {"lock": INPUT_LOCK, "name": name})
+async def lock_inputs(connection: AsyncConnection) -> None:
+    """Until the transaction ends nobody else records inputs: what was looked at stays so."""
+    await connection.execute(LOCK_INPUTS, {"lock": INPUT_LOCK})
 
 
-async def versions_overlapping(
-    connection: AsyncConnection, *, area_id: str, kind: str, source: str, first_day: date, last_day: date
-) -> Sequence[sa.Row[date, date, int]]:
-    """first_day, last_day and highest version of each period that shares a day with this one."""
+async def latest_versions(connection: AsyncConnection, kinds: Collection[str]) -> dict[Identity, Latest]:
+    """The latest version of each input of these kinds, withdrawn ones too."""
+    found = await connection.execute(
+        sa.select(
+            *IDENTITY,
+            indicator_input.c.version,
+            indicator_input.c.grams,
+            indicator_input.c.ppm,
+            indicator_input.c.document_sha256,
+        )
+        .ext(distinct_on(*IDENTITY))
+        .where(indicator_input.c.kind.in_(kinds))
+        .order_by(*IDENTITY, indicator_input.c.version.desc())
+    )
+    return {
+        (
+            row.area_id,
+            Period.of_days(row.first_day, row.last_day),
+            row.kind,
+            row.source,
+            row.material_id,
+        ): Latest(
+            row.version,
+            row.ppm if row.grams is None else row.grams,
+            None if row.document_sha256 is None else row.document_sha256.hex(),
+        )
+        for row in found
+    }
+
+
+async def insert_inputs(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    await connection.execute(sa.insert(indicator_input), rows)
+
+
+async def find_input(connection: AsyncConnection, identity: Identity, version: int) -> Any:
+    """One version with whether a later one superseded it, and the name on the key that recorded it."""
+    area_id, period, kind, source, material_id = identity
     return (
         await connection.execute(
-            sa.select(
-                indicator_input.c.first_day,
-                indicator_input.c.last_day,
-                sa.func.max(indicator_input.c.version).label("version"),
-            )
-            .where(
+            _named_inputs().where(
                 indicator_input.c.area_id == area_id,
+                indicator_input.c.first_day == period.first_day,
+                indicator_input.c.last_day == period.last_day,
                 indicator_input.c.kind == kind,
                 indicator_input.c.source == source,
-                indicator_input.c.first_day <= last_day,
-                indicator_input.c.last_day >= first_day,
+                indicator_input.c.material_id.is_not_distinct_from(material_id),
+                indicator_input.c.version == version,
             )
-            .group_by(indicator_input.c.first_day, indicator_input.c.last_day)
-            .order_by(indicator_input.c.first_day)
-        )
-    ).all()
-
-
-async def insert_input(connection: AsyncConnection, *, recorded_by: UUID, **values: Any) -> sa.Row[Any]:
-    """The new row's id and created_at."""
-    return (
-        await connection.execute(
-            sa.insert(indicator_input)
-            .values(recorded_by=recorded_by, **values)
-            .returning(indicator_input.c.id, indicator_input.c.created_at)
         )
     ).one()
 
 
 async def inputs_page(
-    connection: AsyncConnection, *, area_id: str | None, period: Period | None, before_id: int | None, limit: int
-) -> Sequence[sa.Row[Any]]:
-    """Inputs, newest first, every version, with whether a later one superseded it."""
-    later = indicator_input.alias("later")
-    superseded = sa.exists().where(
-        later.c.area_id == indicator_input.c.area_id,
-        later.c.first_day == indicator_input.c.first_day,
-        later.c.last_day == indicator_input.c.last_day,
-        later.c.kind == indicator_input.c.kind,
-        later.c.source == indicator_input.c.source,
-        later.c.version > indicator_input.c.version,
-    )
-    query = sa.select(indicator_input, superseded.label("superseded")).order_by(indicator_input.c.id.desc())
+    connection: AsyncConnection,
+    *,
+    area_id: str | None,
+    period: Period | None,
+    kind: str | None,
+    before_id: int | None,
+    limit: int,
+) -> Sequence[Any]:
+    """Inputs, newest first, every version; see find_input."""
+    query = _named_inputs().order_by(indicator_input.c.id.desc())
     if area_id is not None:
         query = query.where(indicator_input.c.area_id == area_id)
     if period is not None:
         query = query.where(
             indicator_input.c.first_day >= period.first_day, indicator_input.c.last_day <= period.last_day
         )
+    if kind is not None:
+        query = query.where(indicator_input.c.kind == kind)
     if before_id is not None:
         query = query.where(indicator_input.c.id < before_id)
-    return (await connection.execute(query.limit(limit))).all()
+    found: Sequence[Any] = (await connection.execute(query.limit(limit))).all()
+    return found
+
+
+def _named_inputs() -> sa.Select[Any]:
+    later = indicator_input.alias("later")
+    superseded = sa.exists().where(
+        *(later.c[column.name] == column for column in IDENTITY if column.name != "material_id"),
+        later.c.material_id.is_not_distinct_from(indicator_input.c.material_id),
+        later.c.version > indicator_input.c.version,
+    )
+    return sa.select(indicator_input, superseded.label("superseded"), api_key.c.name.label("recorder_name")).outerjoin(
+        api_key, api_key.c.id == indicator_input.c.recorded_by
+    )

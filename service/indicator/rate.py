@@ -8,182 +8,160 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.indicator import (
-    Coverage,
-    InputCoverage,
-    RateFormula,
-    RateInputs,
-    RecyclingRate,
-    SourceMass,
-    Target,
-)
-from service.errors import AreaUnknown
-from service.indicator import queries, rules
+from schemas.indicator import RateFormula, RateQuantity, RecyclingRate, Target, UsedInput, UsedShare
+from schemas.indicator_inputs import RecordedDocument
+from service.errors import ValidationFailed
+from service.indicator import queries
+from service.indicator.basis import Basis, bins_of_month, read_basis
+from service.indicator.coverage import coverage_of, not_counted
+from service.indicator.evidence import Document, Evidence, Recorded, Sum, Tree, Used, year_to_date
+from service.indicator.figure import Figure, figure_of
 from service.indicator.formulas import (
     FORMULAS,
     PERCENT_DIGITS,
     RATE_DIGITS,
     Formula,
-    Masses,
-    Quotient,
     decimal_text,
-    rate_of,
+    exact_grams,
 )
-from service.indicator.rules import Evidence, Recorded
-from service.indicator.words import Gap, Reason, contradiction_reason, missing_reason
-from service.periods import Period, last_day_of
+from service.indicator.kinds import KINDS, CountedAt
+from service.indicator.targets import target_rate
+from service.periods import TO_DATE, Period
 
-DEFAULT_FORMULA = "cn.cleared_plus_recovered"
+
+def choose_way(formula: Formula, counted_at: CountedAt | None) -> CountedAt:
+    """The usual way of counting where none is asked for. Raises ValidationFailed for one that the formula has not."""
+    if counted_at is None:
+        return formula.ways[0]
+    if counted_at not in formula.ways:
+        detail = f"{formula.id} counts recyclables at {' or '.join(formula.ways)}, not at {counted_at}."
+        raise ValidationFailed(detail, errors=[{"pointer": "/counted_at", "code": "not_of_formula", "detail": detail}])
+    return counted_at
 
 
 async def recycling_rate(
-    connection: AsyncConnection, *, area_id: str, period: Period, formula_id: str, today: date
+    connection: AsyncConnection,
+    *,
+    area_id: str,
+    asked: str,
+    formula_id: str,
+    counted_at: CountedAt | None,
+    today: date,
 ) -> RecyclingRate:
-    """The answer as of the connection's snapshot; `today` is the business day. Raises AreaUnknown."""
-    found = await queries.read_area(connection, area_id)
-    if found is None:
-        raise AreaUnknown(f"There is no area {area_id}.")
+    """The answer as of the connection's snapshot. `asked` is a period, or a year with `-ytd`; `today` is the business
+    day. Raises AreaUnknown, and ValidationFailed for a way of counting that the formula has not."""
     formula = FORMULAS[formula_id]
-    parents = await queries.read_subtree(connection, area_id)
-    evidence = Evidence.of(period.year, parents, await queries.latest_inputs(connection, period.year, list(parents)))
-    months = rules.months_counted(evidence, area_id, period, today, formula.needs)
-    first_day, last_day = date(period.year, months[0], 1), last_day_of(period.year, months[-1])
-    bins = await queries.bin_volume(connection, list(parents), first_day, last_day)
-    inputs = _inputs(evidence, area_id, months, _bins_mass(area_id, period, first_day, last_day, bins.grams))
-    covered = _coverage(evidence, area_id, period, months, today)
-    quotient, rate, reason = _divide(formula, area_id, period, inputs, covered)
+    way = choose_way(formula, counted_at)
+    year = int(asked[:4])
+    basis = await read_basis(connection, area_id, [year], today)
+    if asked.endswith(TO_DATE):
+        period = year_to_date(basis.evidence, formula, area_id, year, way, today)
+    else:
+        period = Period.parse(asked)
+    return await described(connection, basis, figure_of(basis.evidence, formula, area_id, period, way), today)
+
+
+async def described(connection: AsyncConnection, basis: Basis, figure: Figure, today: date) -> RecyclingRate:
+    """A figure with its inputs, its coverage and its target."""
+    period, quotient = figure.period, figure.quotient
+    sites = await queries.bin_sites(connection, basis.subtree, period.first_day, period.last_day)
     return RecyclingRate(
-        area=area_id,
-        area_name=found.name,
-        area_name_en=found.name_en,
+        area=basis.area.id,
+        area_name=basis.area.name,
+        area_name_en=basis.area.name_en,
         period=str(period),
-        formula=RateFormula(
-            id=formula.id,
-            definition_zh=formula.definition_zh,
-            definition_en=formula.definition_en,
-            source=formula.source,
-        ),
-        rate=None if rate is None else decimal_text(rate, RATE_DIGITS),
-        rate_percent=None if rate is None else decimal_text(rate * 100, PERCENT_DIGITS),
-        numerator_grams=None if quotient is None else quotient.numerator_grams,
-        denominator_grams=None if quotient is None else quotient.denominator_grams,
-        inputs=inputs,
-        coverage=Coverage(
-            first_day=first_day,
-            last_day=last_day,
-            inputs=covered,
-            days=max(0, (min(last_day, today) - first_day).days + 1),
-            days_with_bin_volume=bins.days,
-            sites=bins.sites,
-            sites_with_bin_volume=bins.sites_with_volume,
-            bin_held_grams=bins.held_grams,
-        ),
-        target=_target(await queries.targets_upwards(connection, area_id), period.year),
-        missing=[entry.kind for entry in covered if entry.areas_missing],
-        reason_code=None if reason is None else reason.code,
-        reason_zh=None if reason is None else reason.zh,
-        reason_en=None if reason is None else reason.en,
+        first_day=period.first_day,
+        last_day=period.last_day,
+        formula=formula_answer(figure.formula),
+        counted_at=figure.counted_at,
+        rate=None if figure.rate is None else decimal_text(figure.rate, RATE_DIGITS),
+        rate_percent=None if figure.rate is None else decimal_text(figure.rate * 100, PERCENT_DIGITS),
+        numerator_grams=None if quotient is None else exact_grams(quotient.numerator_grams),
+        denominator_grams=None if quotient is None else exact_grams(quotient.denominator_grams),
+        quantities=[quantity_answer(each) for each in figure.sums],
+        not_counted=not_counted(basis.evidence, figure),
+        coverage=coverage_of(basis, figure, sites, today),
+        target=target_of(await queries.targets_upwards(connection, basis.area.id), period.year),
+        missing=list(dict.fromkeys(line.kind for line in figure.missing)),
+        reason_code=None if figure.reason is None else figure.reason.code,
+        reason_zh=None if figure.reason is None else figure.reason.zh,
+        reason_en=None if figure.reason is None else figure.reason.en,
     )
 
 
-def _inputs(evidence: Evidence, area_id: str, months: tuple[int, ...], bins: SourceMass) -> RateInputs:
-    recyclables = rules.recovered(evidence, area_id, months)
-    kitchen_treated = rules.counted(evidence, area_id, "kitchen_treated", months)
-    cleared = rules.counted(evidence, area_id, "cleared", months)
-    return RateInputs(
-        recovered_grams=bins.grams + sum(each.grams for each in recyclables),
-        recovered_sources=[bins, *(_source_mass(each) for each in recyclables)],
-        kitchen_treated_grams=_grams(kitchen_treated),
-        kitchen_treated_sources=[_source_mass(each) for each in kitchen_treated or ()],
-        cleared_grams=_grams(cleared),
-        cleared_sources=[_source_mass(each) for each in cleared or ()],
+def formula_answer(formula: Formula) -> RateFormula:
+    return RateFormula(
+        id=formula.id,
+        version=formula.version,
+        definition_zh=formula.definition_zh,
+        definition_en=formula.definition_en,
+        source=formula.source,
+        standing_zh=formula.standing_zh,
+        standing_en=formula.standing_en,
+        needs=list(formula.needs),
+        counted_at=list(formula.ways),
+        valid_from=formula.valid_from,
     )
 
 
-def _divide(
-    formula: Formula, area_id: str, period: Period, inputs: RateInputs, covered: Sequence[InputCoverage]
-) -> tuple[Quotient | None, Fraction | None, Reason | None]:
-    """What is divided by what, and the rate or why there is none."""
-    if inputs.kitchen_treated_grams is None or inputs.cleared_grams is None:
-        gaps = [
-            Gap(entry.kind, area_id, entry.areas_missing, entry.months_present, entry.months_missing)
-            for entry in covered
-            if entry.areas_missing
-        ]
-        return None, None, missing_reason(period, gaps)
-    quotient = formula.quotient(Masses(inputs.recovered_grams, inputs.kitchen_treated_grams, inputs.cleared_grams))
-    rate = rate_of(quotient)
-    return quotient, rate, contradiction_reason(period, quotient) if rate is None else None
+def quantity_answer(each: Sum) -> RateQuantity:
+    return RateQuantity(
+        id=each.quantity.id,
+        symbol=each.quantity.symbol,
+        name_zh=each.quantity.name_zh,
+        name_en=each.quantity.name_en,
+        stands_in_for=each.stands_in_for,
+        grams=exact_grams(each.grams) if each.is_whole else None,
+        recorded_grams=exact_grams(each.grams),
+        inputs=[_used_input(used) for used in each.used],
+    )
 
 
-def _coverage(
-    evidence: Evidence, area_id: str, period: Period, months: tuple[int, ...], today: date
-) -> list[InputCoverage]:
-    """What is recorded of each kind, and of the recyclables of each source."""
-
-    def entry(kind: rules.Kind, source: str | None, present: frozenset[int], areas: list[str]) -> InputCoverage:
-        begun = [month for month in period.months if date(period.year, month, 1) <= today]
-        return InputCoverage(
-            kind=kind,
-            source=source,
-            months_present=[str(Period(period.year, month)) for month in sorted(present)],
-            months_missing=[str(Period(period.year, month)) for month in begun if month not in present],
-            areas_missing=areas,
-        )
-
-    kinds: tuple[rules.Kind, ...] = ("cleared", "kitchen_treated")
-    covered = [
-        entry(
-            kind,
-            None,
-            rules.months_present(evidence, area_id, kind, period),
-            rules.areas_missing(evidence, area_id, kind, months),
-        )
-        for kind in kinds
-    ]
-    for source, present in rules.sources_present(evidence, area_id, period).items():
-        covered.append(entry("recyclables", source, present, []))
-    return covered
-
-
-def _grams(records: list[Recorded] | None) -> int | None:
-    return None if records is None else sum(each.grams for each in records)
-
-
-def _source_mass(each: Recorded) -> SourceMass:
-    return SourceMass(
+def _used_input(used: Used) -> UsedInput:
+    each = used.input
+    return UsedInput(
+        id=each.id,
         kind=each.kind,
-        source=each.source,
+        counting_point=KINDS[each.kind].point,
         area=each.area_id,
         period=str(each.period),
-        grams=each.grams,
-        version=each.version,
-        document=each.document,
+        source=each.source,
+        material=each.material,
+        grams=each.amount,
+        share=None if used.share is None else _used_share(used.share),
+        version=None if each.id is None else each.version,
+        document=None if each.document is None else document_answer(each.document),
         recorded_at=each.recorded_at,
     )
 
 
-def _bins_mass(area_id: str, period: Period, first_day: date, last_day: date, grams: int) -> SourceMass:
-    whole = (first_day, last_day) == (period.first_day, period.last_day)
-    return SourceMass(
-        kind="bins",
-        source="bins",
-        area=area_id,
-        period=str(period) if whole else f"{first_day}/{last_day}",
-        grams=grams,
-        version=None,
-        document=None,
-        recorded_at=None,
+def _used_share(share: Recorded) -> UsedShare:
+    # Only what bins weighed has neither id nor document, and that is no share.
+    assert share.id is not None  # noqa: S101
+    assert share.document is not None  # noqa: S101
+    return UsedShare(
+        id=share.id,
+        kind=share.kind,
+        area=share.area_id,
+        period=str(share.period),
+        source=share.source,
+        ppm=share.amount,
+        version=share.version,
+        document=document_answer(share.document),
     )
 
 
-def _target(rows: Sequence[sa.Row[Any]], year: int) -> Target | None:
+def document_answer(document: Document) -> RecordedDocument:
+    return RecordedDocument(name=document.name, date=document.day, sha256=document.sha256)
+
+
+def target_of(rows: Sequence[sa.Row[Any]], year: int) -> Target | None:
     """The nearest area's, going up from the area asked for; `rows` are nearest first."""
     by_area: dict[str, dict[int, int]] = {}
     for row in rows:
         by_area.setdefault(row.area_id, {})[row.year] = row.rate_per_mille
     for area_id, per_mille_by_year in by_area.items():
-        rate = rules.target_rate(per_mille_by_year, year)
+        rate = target_rate(per_mille_by_year, year)
         if rate is not None:
             return Target(
                 year=year,
@@ -195,34 +173,22 @@ def _target(rows: Sequence[sa.Row[Any]], year: int) -> Target | None:
     return None
 
 
-async def district_rates(connection: AsyncConnection, today: date) -> list[tuple[str, Fraction]]:
+async def district_rates(connection: AsyncConnection, formula_id: str, today: date) -> list[tuple[str, Fraction]]:
     """The rate so far of each district that has one, for the business year of `today`; in three queries."""
     areas = await queries.read_areas(connection)
-    formula = FORMULAS[DEFAULT_FORMULA]
-    period = Period(today.year)
-    evidence = Evidence.of(
-        today.year,
-        {row.id: row.parent_id for row in areas},
-        await queries.latest_inputs(connection, today.year, None),
-    )
-    bins: dict[str, dict[int, int]] = {}
-    for area_id, month, grams in await queries.bin_volume_by_area_and_month(connection, today.year):
-        bins.setdefault(area_id, {})[month] = grams
+    tree = Tree({row.id: row.parent_id for row in areas})
+    formula, year = FORMULAS[formula_id], today.year
+    records = await queries.counting_inputs(connection, date(year, 1, 1), date(year, 12, 31), None)
+    weighed = [
+        bins_of_month(area_id, Period.of_month(year, month), grams)
+        for area_id, month, grams in await queries.bin_volume_by_area_and_month(connection, year)
+    ]
+    evidence = Evidence(tree, [*records, *weighed])
     rates: list[tuple[str, Fraction]] = []
     for district_id in sorted(row.id for row in areas if row.kind == "district"):
-        months = rules.months_counted(evidence, district_id, period, today, formula.needs)
-        cleared = _grams(rules.counted(evidence, district_id, "cleared", months))
-        kitchen_treated = _grams(rules.counted(evidence, district_id, "kitchen_treated", months))
-        if cleared is None or kitchen_treated is None:
-            continue
-        weighed = sum(
-            grams
-            for each in evidence.subtree(district_id)
-            for month, grams in bins.get(each, {}).items()
-            if month in months
-        )
-        recyclables = sum(each.grams for each in rules.recovered(evidence, district_id, months))
-        rate = rate_of(formula.quotient(Masses(weighed + recyclables, kitchen_treated, cleared)))
-        if rate is not None:
-            rates.append((district_id, rate))
+        way = formula.ways[0]
+        period = year_to_date(evidence, formula, district_id, year, way, today)
+        figure = figure_of(evidence, formula, district_id, period, way)
+        if figure.rate is not None:
+            rates.append((district_id, figure.rate))
     return rates

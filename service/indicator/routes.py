@@ -5,7 +5,16 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from schemas.indicator import IndicatorInput, InputsQuery, RateQuery, RecordedInput, RecordedInputs, RecyclingRate
+from schemas.indicator import Formulas, RateQuery, RecyclingRate
+from schemas.indicator_inputs import (
+    IndicatorInput,
+    InputsQuery,
+    KindOfInput,
+    KindsOfInputs,
+    RecordedInput,
+    RecordedInputs,
+    WayOfCounting,
+)
 from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
 from service.db import snapshot, transaction
 from service.errors import (
@@ -13,14 +22,17 @@ from service.errors import (
     DatabaseUnavailable,
     Forbidden,
     InputOverlaps,
+    MaterialUnknown,
+    NothingToWithdraw,
     TokenInvalid,
     ValidationFailed,
 )
 from service.idempotency import KEYED_WRITE, answer_once, read_keyed
+from service.indicator.formulas import FORMULAS
 from service.indicator.inputs import read_inputs, record_input
-from service.indicator.rate import recycling_rate
+from service.indicator.kinds import KINDS, WAYS_OF_COUNTING
+from service.indicator.rate import formula_answer, recycling_rate
 from service.keys import ENGINE, SETTINGS
-from service.periods import Period
 from service.routing import Routes, json_response, read_model, read_query
 from service.settings import Settings
 
@@ -44,9 +56,10 @@ def business_day(settings: Settings) -> date:
     problems=READ_PROBLEMS,
 )
 async def get_recycling_rate(request: web.Request) -> web.Response:
-    """Of a year or a month and any area of the tree, with the masses it is made of, where they come from, and what is
-    missing. An area's own inputs count, or else what all of its child areas add up to. Where something that the formula
-    needs is not recorded, the rate is null and the answer says what; nothing is estimated."""
+    """Of a year, a year to date, a quarter or a month and any area of the tree, with the masses it is made of, where on
+    the way they were weighed, where they come from, and what is missing. All inputs of the area and below add up. Where
+    something that the formula needs is not recorded, the rate is null and the answer says what; nothing is
+    estimated."""
     app = request.app
     settings = app[SETTINGS]
     token = bearer_token(request)
@@ -56,29 +69,77 @@ async def get_recycling_rate(request: web.Request) -> web.Response:
         rate = await recycling_rate(
             connection,
             area_id=query.area,
-            period=Period.parse(query.period),
-            formula_id=query.formula,
+            asked=query.period,
+            formula_id=query.formula or settings.indicator_formula,
+            counted_at=query.counted_at,
             today=business_day(settings),
         )
     return json_response(rate)
 
 
 @routes.route(
+    "GET",
+    "/v1/indicator/formulas",
+    summary="The formulas that a rate can be computed by",
+    caller="operator",
+    answers={200: Formulas},
+    problems=(TokenInvalid, Forbidden, DatabaseUnavailable),
+)
+async def get_formulas(request: web.Request) -> web.Response:
+    """Each with its definition in Chinese and English, its source, and what it needs."""
+    async with snapshot(request.app[ENGINE]) as connection:
+        await authenticate_operator(connection, bearer_token(request), OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    return json_response(Formulas(formulas=[formula_answer(each) for each in FORMULAS.values()]))
+
+
+@routes.route(
+    "GET",
+    "/v1/indicator/kinds",
+    summary="The kinds of inputs",
+    caller="operator",
+    answers={200: KindsOfInputs},
+    problems=(TokenInvalid, Forbidden, DatabaseUnavailable),
+)
+async def get_kinds(request: web.Request) -> web.Response:
+    """What may be recorded, in which unit, and where on the way it is weighed; and which kinds each way of counting
+    recyclables takes, so that no mass is counted twice."""
+    async with snapshot(request.app[ENGINE]) as connection:
+        await authenticate_operator(connection, bearer_token(request), OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    kinds = [
+        KindOfInput(
+            id=each.id,
+            unit=each.unit,
+            counting_point=each.point,
+            recorded=each.recorded,
+            takes_material=each.takes_material,
+            name_zh=each.name_zh,
+            name_en=each.name_en,
+            definition_zh=each.definition_zh,
+            definition_en=each.definition_en,
+        )
+        for each in KINDS.values()
+    ]
+    ways = [WayOfCounting(id=way, kinds=list(kinds)) for way, kinds in WAYS_OF_COUNTING.items()]
+    return json_response(KindsOfInputs(kinds=kinds, ways_of_counting=ways))
+
+
+@routes.route(
     "POST",
     "/v1/indicator/inputs",
-    summary="Record a mass for the indicator",
+    summary="Record an input of the indicator",
     caller="operator",
     takes=IndicatorInput,
     answers={201: RecordedInput},
-    problems=(*KEYED_WRITE, Forbidden, AreaUnknown, InputOverlaps),
+    problems=(*KEYED_WRITE, Forbidden, AreaUnknown, MaterialUnknown, InputOverlaps, NothingToWithdraw),
     idempotent=True,
 )
 async def post_input(request: web.Request) -> web.Response:
-    """The same area, period, kind and source again is a correction: it gets the next version and supersedes the one
-    before. Sources of one kind add up. Of waste cleared and kitchen waste, a source that reports some months must
-    report all months that a rate is asked for: record 0 where there was nothing. Recyclables of a month that was not
-    reported are not counted, and the rate's coverage says so. A year and a month of it cannot both be recorded. Needs
-    the role operator or admin."""
+    """The same area, period, kind, source and material again is a correction: it gets the next version and supersedes
+    the one before; with `withdraw` nothing counts there any more. Sources of one kind add up, and so do an area's own
+    inputs and those of the areas in it: what a source reports for a district it cannot report again for a part of it.
+    Of waste cleared and kitchen waste, a source that reports some months must report all months that a rate is asked
+    for: record 0 where there was nothing. Recyclables of a month that was not reported are not counted, and the rate's
+    coverage says so. A year and a month of it cannot both be recorded. Needs the role operator or admin."""
     app = request.app
     settings = app[SETTINGS]
     token = bearer_token(request)
@@ -111,11 +172,4 @@ async def get_inputs(request: web.Request) -> web.Response:
     query = read_query(request, InputsQuery)
     async with snapshot(app[ENGINE]) as connection:
         await authenticate_operator(connection, token, OPERATOR_ROLES, demo=app[SETTINGS].demo)
-        page = await read_inputs(
-            connection,
-            area_id=query.area,
-            period=None if query.period is None else Period.parse(query.period),
-            before_id=query.cursor,
-            limit=query.limit,
-        )
-    return json_response(page)
+        return json_response(await read_inputs(connection, query))

@@ -1,85 +1,100 @@
 """Why there is no rate, in words for people, Chinese and English."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import groupby
+from typing import Literal, TypeVar
 
-from service.indicator.formulas import Quotient
+from service.indicator.evidence import Line
+from service.indicator.formulas import Quotient, exact_grams
+from service.indicator.kinds import KINDS
 from service.periods import Period
 
-# Of areas and months, as many as a person reads.
+Thing = TypeVar("Thing")
+# Of areas, sources and months, as many as a person reads.
 NAMED_MAX = 5
-NAMES = {
-    "cleared": ("生活垃圾清运量 C", "waste cleared (C)"),
-    "kitchen_treated": ("厨余垃圾处理量 K", "kitchen waste treated (K)"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A kind of input that is not recorded for all of a period; `months_missing` as they are written, `2025-03`."""
-
-    kind: str
-    area_id: str
-    areas_missing: Sequence[str]
-    months_present: Sequence[str]
-    months_missing: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why the rate is null; `code` is stable."""
 
-    code: Literal["input_missing", "contradictory", "nothing_arose"]
+    code: Literal["input_missing", "contradictory", "nothing_arose", "not_valid"]
     zh: str
     en: str
 
 
-def missing_reason(period: Period, gaps: Sequence[Gap]) -> Reason:
+def missing_reason(period: Period, lines: Sequence[Line]) -> Reason:
     """What has to be recorded before there is a rate."""
+    by_kind = [(kind, list(of_kind)) for kind, of_kind in groupby(lines, key=lambda line: line.kind)]
+    zh = "；".join(
+        f"{KINDS[kind].name_zh}缺 {_some(of_kind, period, _line_zh, '、', '等')}" for kind, of_kind in by_kind
+    )
+    en = "; ".join(
+        f"{KINDS[kind].name_en} is not recorded for {_some(of_kind, period, _line_en, ', ', ' and others')}"
+        for kind, of_kind in by_kind
+    )
     return Reason(
         "input_missing",
-        f"{period} 无法计算：" + "；".join(_gap_zh(gap) for gap in gaps) + "。补录后即可计算，缺数不以零代替。",
-        f"No rate for {period}: "
-        + "; ".join(_gap_en(gap) for gap in gaps)
-        + ". Record it with POST /v1/indicator/inputs; what is not recorded is not taken for 0.",
+        f"{period} 无法计算：{zh}。补录后即可计算，缺数不以零代替。",
+        f"No rate for {period}: {en}. Record it with POST /v1/indicator/inputs; what is not recorded is not taken"
+        " for 0.",
     )
 
 
 def contradiction_reason(period: Period, quotient: Quotient) -> Reason:
     """The masses cannot all be right, or there are none."""
-    if quotient.denominator_grams == 0:
+    numerator, denominator = exact_grams(quotient.numerator_grams), exact_grams(quotient.denominator_grams)
+    if quotient.numerator_grams == 0 and quotient.denominator_grams == 0:
         return Reason(
             "nothing_arose",
-            f"{period} 清运量与回收量均为零，比率无意义。",
-            f"Nothing was cleared or recovered in {period}: there is nothing a rate could be a share of.",
+            f"{period} 产生量为零，比率无意义。",
+            f"Nothing arose in {period}: there is nothing a rate could be a share of.",
         )
     return Reason(
         "contradictory",
-        f"{period} 数据矛盾：分子 {quotient.numerator_grams} 克大于分母 {quotient.denominator_grams} 克，"
-        "请核对 K 与 C。",
-        f"The inputs of {period} contradict each other: {quotient.numerator_grams} g recycled of"
-        f" {quotient.denominator_grams} g that arose. Check K against C.",
+        f"{period} 数据矛盾：分子 {numerator} 克，分母 {denominator} 克，分子应在零与分母之间，请核对录入数据。",
+        f"The inputs of {period} contradict each other: {numerator} g recycled of {denominator} g that arose. Check the"
+        " inputs.",
     )
 
 
-def _gap_zh(gap: Gap) -> str:
-    name = NAMES[gap.kind][0]
-    if list(gap.areas_missing) != [gap.area_id]:
-        return f"{name}缺以下区域：{_some(gap.areas_missing, '、', '等')}"
-    if gap.months_present and gap.months_missing:
-        return f"{name}缺以下月份：{_some(gap.months_missing, '、', '等')}"
-    return f"区域 {gap.area_id} 未录入该期间的{name}"
+def invalid_year_reason(formula_id: str, valid_from: int, period: Period) -> Reason:
+    """The formula is not defined for so early a year."""
+    return Reason(
+        "not_valid",
+        f"公式 {formula_id} 自 {valid_from} 年起适用，不适用于 {period}。",
+        f"The formula {formula_id} is defined from {valid_from} on, and not for {period}.",
+    )
 
 
-def _gap_en(gap: Gap) -> str:
-    name = NAMES[gap.kind][1]
-    if list(gap.areas_missing) != [gap.area_id]:
-        return f"{name} is not recorded for {_some(gap.areas_missing, ', ', ' and others')}, parts of {gap.area_id}"
-    if gap.months_present and gap.months_missing:
-        return f"{name} is missing for {_some(gap.months_missing, ', ', ' and others')}"
-    return f"no {name} is recorded for {gap.area_id} in just this period"
+def _line_zh(line: Line, period: Period) -> str:
+    where = line.area_id if line.source is None else f"{line.area_id}（{line.source}）"
+    if line.coarser:
+        return f"{where}：仅有 {'、'.join(map(str, line.coarser))} 的合计"
+    if not line.months_present:
+        return where
+    return f"{where} {_some(_months(line, period), period, _month, '、', '等')}"
 
 
-def _some(names: Sequence[str], separator: str, more: str) -> str:
-    return separator.join(names[:NAMED_MAX]) + (more if len(names) > NAMED_MAX else "")
+def _line_en(line: Line, period: Period) -> str:
+    where = line.area_id if line.source is None else f"{line.area_id} by “{line.source}”"
+    if line.coarser:
+        return f"{where} but for {', '.join(map(str, line.coarser))} as a whole"
+    if not line.months_present:
+        return where
+    return f"{where} in {_some(_months(line, period), period, _month, ', ', ' and others')}"
+
+
+def _months(line: Line, period: Period) -> list[Period]:
+    return [month for month in period.months if month not in line.months_present]
+
+
+def _month(month: Period, _period: Period) -> str:
+    return str(month)
+
+
+def _some(
+    things: Sequence[Thing], period: Period, told: Callable[[Thing, Period], str], separator: str, more: str
+) -> str:
+    return separator.join(told(each, period) for each in things[:NAMED_MAX]) + more * (len(things) > NAMED_MAX)

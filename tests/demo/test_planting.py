@@ -136,7 +136,7 @@ async def test_the_rate_has_a_value_and_a_target(demo_client: Client, planted: C
     rate = await response.json()
     assert 0.2 < float(rate["rate"]) < 0.4
     assert rate["target"]["rate_percent"] == "35.00"
-    assert "sample data" in rate["inputs"]["cleared_sources"][0]["document"]
+    assert "sample data" in rate["quantities"][2]["inputs"][0]["document"]["name"]
 
 
 async def test_another_service_refuses_a_demo_bins_signature(client: Client, planted: Credentials) -> None:

@@ -113,7 +113,7 @@ def test_a_month_is_recorded_the_same_however_many_months_are_drawn() -> None:
 
 def test_inputs_are_recorded_of_everything_the_rate_needs() -> None:
     kinds = Counter(each.kind for each in draw_inputs(1, 2025, 12))
-    assert kinds == {"cleared": 12, "kitchen_treated": 12, "recyclables": 24}
+    assert kinds == {"cleared": 12, "kitchen_treated": 12, "pickup_recyclables": 12, "scrap_station_recyclables": 12}
 
 
 def test_every_carbon_factor_names_what_it_stands_for_and_electronics_have_none() -> None:

@@ -12,6 +12,10 @@ RATE = "/v1/indicator/recycling-rate"
 TONNE = 1_000_000
 
 
+def a_document(**changes: str) -> dict[str, str]:
+    return {"name": "清运量统计表 2025", "date": "2026-01-15", "sha256": "5e" * 32} | changes
+
+
 def an_input(**changes: Any) -> dict[str, Any]:
     """600 t cleared in Nankai in 2025; `changes` replace its fields."""
     document = {
@@ -20,7 +24,7 @@ def an_input(**changes: Any) -> dict[str, Any]:
         "kind": "cleared",
         "source": "sanitation department",
         "grams": 600 * TONNE,
-        "document": "清运量统计表 2025",
+        "document": a_document(),
     }
     return document | changes
 

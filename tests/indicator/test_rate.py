@@ -9,19 +9,25 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.indicator import IndicatorInput, RecyclingRate
-from service.errors import AreaUnknown
+from schemas.indicator import KindCoverage, RateQuantity, RecyclingRate
+from schemas.indicator_inputs import IndicatorInput
+from service.errors import AreaUnknown, ValidationFailed
 from service.indicator.inputs import record_input
+from service.indicator.kinds import CountedAt
 from service.indicator.rate import district_rates, recycling_rate
 from service.periods import Period
-from service.tables import volume
-from tests.indicator.calls import TONNE, an_input
+from service.tables import scrap_station, volume
+from tests.indicator.calls import TONNE, a_document, an_input
 
 TODAY = date(2026, 11, 20)
+DEFAULT = "cn.cleared_plus_recovered"
+QUANTITIES = ("recovered", "kitchen_treated", "cleared")
 
 
 async def record(connection: AsyncConnection, **changes: Any) -> None:
-    wanted = IndicatorInput.model_validate(an_input(**changes))
+    # Each from a document of its own: a correction, and not the same once more.
+    document = a_document(sha256=uuid4().hex * 2)
+    wanted = IndicatorInput.model_validate(an_input(**{"document": document} | changes))
     await record_input(connection, wanted, recorded_by=uuid4(), today=TODAY)
 
 
@@ -32,15 +38,28 @@ async def weigh(connection: AsyncConnection, day: date, grams: int, site: str = 
 
 
 async def rate(
-    connection: AsyncConnection, area: str = "nankai", period: str = "2025", today: date = TODAY
+    connection: AsyncConnection,
+    area: str = "nankai",
+    period: str = "2025",
+    today: date = TODAY,
+    formula: str = DEFAULT,
+    counted_at: CountedAt | None = None,
 ) -> RecyclingRate:
     return await recycling_rate(
-        connection,
-        area_id=area,
-        period=Period.parse(period),
-        formula_id="cn.cleared_plus_recovered",
-        today=today,
+        connection, area_id=area, asked=period, formula_id=formula, counted_at=counted_at, today=today
     )
+
+
+def quantity(found: RecyclingRate, quantity_id: str) -> RateQuantity:
+    return next(each for each in found.quantities if each.id == quantity_id)
+
+
+def grams(found: RecyclingRate, quantity_id: str) -> int:
+    return int(quantity(found, quantity_id).recorded_grams)
+
+
+def covered(found: RecyclingRate, kind: str) -> KindCoverage:
+    return next(each for each in found.coverage.kinds if each.kind == kind)
 
 
 async def test_a_year_by_hand(connection: AsyncConnection) -> None:
@@ -49,41 +68,104 @@ async def test_a_year_by_hand(connection: AsyncConnection) -> None:
     await weigh(connection, date(2025, 3, 1), 2 * TONNE)
     await weigh(connection, date(2024, 12, 31), 1)
     await weigh(connection, date(2026, 1, 1), 1)
-    await record(connection, kind="recyclables", source="pickup", grams=58 * TONNE)
-    await record(connection, kind="recyclables", source="stations", grams=100 * TONNE)
+    await record(connection, kind="pickup_recyclables", source="pickup", grams=58 * TONNE)
+    await record(connection, kind="scrap_station_recyclables", source="stations", grams=100 * TONNE)
     await record(connection, kind="kitchen_treated", grams=90 * TONNE)
-    await record(connection, grams=490 * TONNE)
+    await record(connection, grams=490 * TONNE, document=a_document())
     found = await rate(connection)
     assert (found.rate, found.rate_percent) == ("0.384615", "38.46")
-    assert (found.numerator_grams, found.denominator_grams) == (250 * TONNE, 650 * TONNE)
+    assert (found.numerator_grams, found.denominator_grams) == (str(250 * TONNE), str(650 * TONNE))
     assert (found.missing, found.reason_code, found.reason_zh, found.reason_en) == ([], None, None, None)
-    inputs = found.inputs
-    assert inputs.recovered_grams == 160 * TONNE
-    assert [(each.kind, each.source, each.grams) for each in inputs.recovered_sources] == [
-        ("bins", "bins", 2 * TONNE),
-        ("recyclables", "pickup", 58 * TONNE),
-        ("recyclables", "stations", 100 * TONNE),
+    assert [(each.id, each.symbol, each.grams) for each in found.quantities] == [
+        ("recovered", "R", str(160 * TONNE)),
+        ("kitchen_treated", "K", str(90 * TONNE)),
+        ("cleared", "C", str(490 * TONNE)),
     ]
-    assert (inputs.kitchen_treated_grams, inputs.cleared_grams) == (90 * TONNE, 490 * TONNE)
-    [source] = inputs.cleared_sources
-    assert (source.area, source.period, source.version, source.document) == ("nankai", "2025", 1, "清运量统计表 2025")
-    assert found.formula.id == "cn.cleared_plus_recovered"
+    assert [
+        (each.kind, each.counting_point, each.source, each.period, each.grams)
+        for each in quantity(found, "recovered").inputs
+    ] == [
+        ("bin_recyclables", "bin", "bins", "2025-03", 2 * TONNE),
+        ("pickup_recyclables", "door", "pickup", "2025", 58 * TONNE),
+        ("scrap_station_recyclables", "station", "stations", "2025", 100 * TONNE),
+    ]
+    [source] = quantity(found, "cleared").inputs
+    assert (source.area, source.period, source.version) == ("nankai", "2025", 1)
+    assert source.document is not None
+    assert source.document.model_dump(mode="json") == a_document()
+    assert (found.formula.id, found.formula.version, found.counted_at) == (DEFAULT, 1, "origin")
     assert found.target is not None
     assert (found.target.rate, found.target.rate_percent, found.target.interpolated) == ("0.350000", "35.00", False)
-    assert (found.coverage.first_day, found.coverage.last_day) == (date(2025, 1, 1), date(2025, 12, 31))
-    assert (found.coverage.days, found.coverage.days_with_bin_volume) == (365, 1)
-    assert (found.coverage.sites, found.coverage.sites_with_bin_volume) == (3, 1)
-    assert found.coverage.bin_held_grams == 0
+    assert (found.first_day, found.last_day) == (date(2025, 1, 1), date(2025, 12, 31))
+    bins = found.coverage.bins
+    assert (bins.sites, bins.sites_with_volume, bins.months_with_volume, bins.held_grams) == (3, 1, ["2025-03"], 0)
+    assert found.coverage.share == "1.000000"
+
+
+async def test_the_same_material_at_bin_station_and_yard_is_counted_once(connection: AsyncConnection) -> None:
+    await weigh(connection, date(2025, 3, 1), 60)
+    for kind, mass in (
+        ("pickup_recyclables", 15),
+        ("scrap_station_recyclables", 20),
+        ("station_recyclables", 74),
+        ("yard_recyclables", 93),
+        ("plant_recyclables", 90),
+        ("generated", 400),
+        ("cleared", 305),
+        ("kitchen_treated", 5),
+    ):
+        await record(connection, kind=kind, grams=mass)
+    found = await rate(connection)
+    assert (found.numerator_grams, found.denominator_grams) == ("100", "400")
+    assert [(each.kind, each.counting_point, each.grams) for each in found.not_counted] == [
+        ("station_recyclables", "station", 74),
+        ("yard_recyclables", "yard", 93),
+        ("plant_recyclables", "plant", 90),
+    ]
+    assert found.not_counted[0].same_as == ["bin_recyclables", "pickup_recyclables"]
+    at_yard = await rate(connection, counted_at="yard")
+    assert (at_yard.numerator_grams, at_yard.counted_at) == ("98", "yard")
+    assert [each.kind for each in at_yard.not_counted] == [
+        "bin_recyclables",
+        "pickup_recyclables",
+        "scrap_station_recyclables",
+        "station_recyclables",
+        "plant_recyclables",
+    ]
+    european = await rate(connection, formula="eu.2019_1004")
+    assert (european.numerator_grams, european.denominator_grams) == ("90", "400")
+    # At the yard, only with what was rejected later.
+    unknown = await rate(connection, formula="eu.2019_1004", counted_at="yard")
+    assert (unknown.rate, unknown.missing) == (None, ["yard_rejects"])
+    await record(connection, kind="yard_rejects", grams=3)
+    assert (await rate(connection, formula="eu.2019_1004", counted_at="yard")).numerator_grams == "90"
+    with pytest.raises(ValidationFailed, match="plant or yard, not at origin"):
+        await rate(connection, formula="eu.2019_1004", counted_at="origin")
+
+
+async def test_residue_is_deducted_to_the_last_digit(connection: AsyncConnection) -> None:
+    await record(connection, grams=1000)
+    await record(connection, kind="kitchen_treated", area="xuefu", grams=101)
+    await record(connection, kind="kitchen_treated", area="gulou", grams=103)
+    await record(connection, kind="residue_share", grams=None, ppm=123_456)
+    await record(connection, kind="residue_share", area="gulou", grams=None, ppm=500_000)
+    found = await rate(connection, formula="cn.net_residue")
+    assert quantity(found, "kitchen_residue").grams == "63.969056"
+    assert (found.numerator_grams, found.denominator_grams) == ("140.030944", "1000")
+    assert found.rate == "0.140031"
+    shares = [each.share for each in quantity(found, "kitchen_residue").inputs]
+    assert [(each.area, each.ppm) for each in shares if each is not None] == [("gulou", 500_000), ("nankai", 123_456)]
 
 
 async def test_what_is_held_is_among_no_mass_and_told_beside_them(connection: AsyncConnection) -> None:
     await weigh(connection, date(2025, 3, 1), 7)
     held = {"grams": 0, "drops": 0, "held_grams": 5, "held_drops": 1}
-    day = {"day": date(2025, 3, 2), "site_id": "site-2", "material_id": "paper", "source": "bin"}
+    day = {"day": date(2025, 4, 2), "site_id": "site-2", "material_id": "paper", "source": "bin"}
     await connection.execute(sa.insert(volume).values(**day, **held))
     found = await rate(connection)
-    assert (found.inputs.recovered_grams, found.coverage.bin_held_grams) == (7, 5)
-    assert (found.coverage.days_with_bin_volume, found.coverage.sites_with_bin_volume) == (1, 1)
+    assert (grams(found, "recovered"), found.coverage.bins.held_grams) == (7, 5)
+    assert (found.coverage.bins.months_with_volume, found.coverage.bins.sites_with_volume) == (["2025-03"], 1)
+    assert (await rate(connection, period="2025-Q1")).coverage.bins.held_grams == 0
 
 
 async def test_with_no_c_the_rate_is_null_and_says_why(connection: AsyncConnection) -> None:
@@ -92,12 +174,12 @@ async def test_with_no_c_the_rate_is_null_and_says_why(connection: AsyncConnecti
     found = await rate(connection)
     assert (found.rate, found.rate_percent, found.numerator_grams, found.denominator_grams) == (None,) * 4
     assert (found.missing, found.reason_code) == (["cleared"], "input_missing")
-    assert (found.inputs.cleared_grams, found.inputs.cleared_sources) == (None, [])
-    assert found.inputs.recovered_grams == 7
+    assert (quantity(found, "cleared").grams, quantity(found, "cleared").inputs) == (None, [])
+    assert grams(found, "recovered") == 7
     assert found.reason_zh is not None
     assert found.reason_en is not None
-    assert "清运量 C" in found.reason_zh
-    assert "no waste cleared (C) is recorded for nankai" in found.reason_en
+    assert "生活垃圾清运量 C缺 nankai" in found.reason_zh
+    assert "waste cleared (C) is not recorded for nankai" in found.reason_en
 
 
 async def test_with_no_k_the_rate_is_null_and_0_must_be_recorded(connection: AsyncConnection) -> None:
@@ -114,7 +196,7 @@ async def test_more_kitchen_waste_than_was_cleared_is_contradictory(connection: 
     await record(connection, kind="kitchen_treated", grams=11)
     found = await rate(connection)
     assert (found.rate, found.reason_code, found.missing) == (None, "contradictory", [])
-    assert (found.numerator_grams, found.denominator_grams) == (11, 10)
+    assert (found.numerator_grams, found.denominator_grams) == ("11", "10")
 
 
 async def test_a_rate_of_nothing_is_null(connection: AsyncConnection) -> None:
@@ -123,22 +205,25 @@ async def test_a_rate_of_nothing_is_null(connection: AsyncConnection) -> None:
     assert (await rate(connection)).reason_code == "nothing_arose"
 
 
-async def test_twelve_months_add_up_to_the_year_exactly(connection: AsyncConnection) -> None:
+async def test_twelve_months_and_four_quarters_add_up_to_the_year_exactly(connection: AsyncConnection) -> None:
     for month in range(1, 13):
         period = f"2025-{month:02}"
         await record(connection, period=period, grams=1000 + month)
         await record(connection, period=period, kind="kitchen_treated", grams=100 + month)
-        await record(connection, period=period, kind="recyclables", grams=10 + month)
+        await record(connection, period=period, kind="pickup_recyclables", grams=10 + month)
         await weigh(connection, Period.parse(period).first_day, month)
         await weigh(connection, Period.parse(period).last_day, 1)
     year = await rate(connection)
-    months = [await rate(connection, period=f"2025-{month:02}") for month in range(1, 13)]
-    for name in ("recovered_grams", "kitchen_treated_grams", "cleared_grams"):
-        assert getattr(year.inputs, name) == sum(getattr(month.inputs, name) for month in months)
-    assert year.numerator_grams == sum(month.numerator_grams or 0 for month in months)
-    assert year.denominator_grams == sum(month.denominator_grams or 0 for month in months)
-    assert year.inputs.recovered_grams == 78 + 12 + 120 + 78
-    assert all(entry.months_missing == [] for entry in year.coverage.inputs)
+    for parts in (
+        [await rate(connection, period=f"2025-{month:02}") for month in range(1, 13)],
+        [await rate(connection, period=f"2025-Q{quarter}") for quarter in range(1, 5)],
+    ):
+        for name in QUANTITIES:
+            assert grams(year, name) == sum(grams(part, name) for part in parts)
+        assert year.numerator_grams == str(sum(int(part.numerator_grams or 0) for part in parts))
+        assert year.denominator_grams == str(sum(int(part.denominator_grams or 0) for part in parts))
+    assert grams(year, "recovered") == 78 + 12 + 120 + 78
+    assert all(entry.missing == [] for entry in year.coverage.kinds)
 
 
 async def test_missing_months_are_named(connection: AsyncConnection) -> None:
@@ -146,63 +231,88 @@ async def test_missing_months_are_named(connection: AsyncConnection) -> None:
         await record(connection, period=f"2025-{month:02}")
     await record(connection, kind="kitchen_treated")
     found = await rate(connection)
-    cleared = next(entry for entry in found.coverage.inputs if entry.kind == "cleared")
+    cleared = covered(found, "cleared")
     assert cleared.months_present == ["2025-01", "2025-02", "2025-04"]
-    assert cleared.months_missing == ["2025-03", *(f"2025-{month:02}" for month in range(5, 13))]
+    [line] = cleared.missing
+    assert (line.area, line.source) == ("nankai", "sanitation department")
+    assert line.months == ["2025-03", *(f"2025-{month:02}" for month in range(5, 13))]
+    assert (cleared.share, covered(found, "kitchen_treated").share) == ("0.250000", "1.000000")
+    assert found.coverage.share == "0.625000"
     assert found.reason_en is not None
-    assert "missing for 2025-03, 2025-05" in found.reason_en
+    assert "in 2025-03, 2025-05" in found.reason_en
 
 
 async def test_a_month_of_which_only_the_year_is_known_has_no_rate(connection: AsyncConnection) -> None:
     await record(connection)
     await record(connection, kind="kitchen_treated", grams=1)
     found = await rate(connection, period="2025-03")
-    assert found.missing == ["cleared", "kitchen_treated"]
-    assert found.coverage.inputs[0].months_missing == ["2025-03"]
+    assert found.missing == ["kitchen_treated", "cleared"]
+    assert [line.months for line in covered(found, "cleared").missing] == [["2025-03"]]
+    assert found.reason_en is not None
+    assert "but for 2025 as a whole" in found.reason_en
 
 
-async def test_of_the_current_year_all_masses_are_of_the_same_months(connection: AsyncConnection) -> None:
+async def test_of_the_year_to_date_all_masses_are_of_the_same_months(connection: AsyncConnection) -> None:
     for month in range(1, 11):
         await record(connection, period=f"2026-{month:02}", grams=100)
         await record(connection, period=f"2026-{month:02}", kind="kitchen_treated", grams=10)
-    await record(connection, period="2026-11", kind="recyclables", grams=1_000_000)
+    await record(connection, period="2026-11", kind="pickup_recyclables", grams=1_000_000)
     await weigh(connection, date(2026, 10, 31), 20)
     await weigh(connection, date(2026, 11, 1), 1_000_000)
-    found = await rate(connection, period="2026")
-    assert (found.numerator_grams, found.denominator_grams) == (120, 1020)
-    assert (found.coverage.first_day, found.coverage.last_day) == (date(2026, 1, 1), date(2026, 10, 31))
-    assert found.inputs.recovered_sources[0].period == "2026-01-01/2026-10-31"
-    assert found.coverage.inputs[0].months_missing == ["2026-11"]
+    found = await rate(connection, period="2026-ytd")
+    assert (found.numerator_grams, found.denominator_grams) == ("120", "1020")
+    assert (found.period, found.first_day, found.last_day) == (
+        "2026-01/2026-10",
+        date(2026, 1, 1),
+        date(2026, 10, 31),
+    )
     assert found.target is not None
     assert (found.target.rate, found.target.interpolated) == ("0.367500", True)
-    # November, recorded before it is over, makes the year go up to today.
+    # The year as a whole is not known before it is over.
+    whole = await rate(connection, period="2026")
+    assert (whole.rate, whole.missing) == (None, ["kitchen_treated", "cleared"])
+    # Of months that have not begun nothing is missed.
+    assert [line.months for line in covered(whole, "cleared").missing] == [["2026-11"]]
+    # November, recorded before it is over, is the last month that counts.
     await record(connection, period="2026-11", grams=100)
     await record(connection, period="2026-11", kind="kitchen_treated", grams=10)
-    found = await rate(connection, period="2026")
-    assert found.inputs.recovered_grams == 2_000_020
-    assert (found.coverage.last_day, found.coverage.days) == (date(2026, 11, 30), 324)
+    found = await rate(connection, period="2026-ytd")
+    assert (grams(found, "recovered"), found.last_day) == (2_000_020, date(2026, 11, 30))
 
 
 async def test_the_tree_adds_up(connection: AsyncConnection) -> None:
     for area, number in (("xuefu", 1), ("gulou", 2)):
         await record(connection, area=area, grams=1000 * number)
         await record(connection, area=area, kind="kitchen_treated", grams=100 * number)
-        await record(connection, area=area, kind="recyclables", source="pickup", grams=10 * number)
+        await record(connection, area=area, kind="pickup_recyclables", source="pickup", grams=10 * number)
     await weigh(connection, date(2025, 6, 1), 1, "site-1")
     await weigh(connection, date(2025, 6, 1), 20, "site-2")
     await weigh(connection, date(2025, 6, 2), 300, "site-3")
     whole, *parts = [await rate(connection, area=area) for area in ("nankai", "xuefu", "gulou")]
-    for name in ("recovered_grams", "kitchen_treated_grams", "cleared_grams"):
-        assert getattr(whole.inputs, name) == sum(getattr(part.inputs, name) for part in parts)
-    assert (whole.numerator_grams, whole.denominator_grams) == (651, 3351)
-    assert [each.area for each in whole.inputs.cleared_sources] == ["gulou", "xuefu"]
-    assert (whole.coverage.days_with_bin_volume, whole.coverage.sites_with_bin_volume) == (2, 3)
+    for name in QUANTITIES:
+        assert grams(whole, name) == sum(grams(part, name) for part in parts)
+    assert (whole.numerator_grams, whole.denominator_grams) == ("651", "3351")
+    assert [each.area for each in quantity(whole, "cleared").inputs] == ["nankai", "gulou", "xuefu"][1:]
+    assert whole.coverage.bins.sites_with_volume == 3
     city = await rate(connection, area="tianjin")
     assert (city.rate, city.target) == (whole.rate, None)
     community = await rate(connection, area="gulou-2")
-    assert (community.rate, community.inputs.recovered_grams) == (None, 300)
+    assert (community.rate, grams(community, "recovered")) == (None, 300)
     assert community.target is not None
     assert community.target.area == "nankai"
+
+
+async def test_where_c_is_known_only_for_the_district_a_subdistrict_has_volumes_and_no_rate(
+    connection: AsyncConnection,
+) -> None:
+    await record(connection, grams=1000)
+    await record(connection, kind="kitchen_treated", grams=100)
+    await record(connection, area="xuefu", kind="pickup_recyclables", grams=10)
+    await weigh(connection, date(2025, 6, 1), 5, "site-1")
+    assert (await rate(connection)).rate is not None
+    found = await rate(connection, area="xuefu")
+    assert (found.rate, found.missing) == (None, ["kitchen_treated", "cleared"])
+    assert quantity(found, "recovered").grams == "15"
 
 
 async def test_a_child_that_reported_nothing_makes_the_sum_unknown(connection: AsyncConnection) -> None:
@@ -210,17 +320,30 @@ async def test_a_child_that_reported_nothing_makes_the_sum_unknown(connection: A
     await record(connection, kind="kitchen_treated", grams=1)
     found = await rate(connection)
     assert found.missing == ["cleared"]
-    assert found.coverage.inputs[0].areas_missing == ["gulou"]
+    assert [(line.area, line.source) for line in covered(found, "cleared").missing] == [("gulou", None)]
+    assert quantity(found, "cleared").recorded_grams == str(600 * TONNE)
     assert found.reason_en is not None
-    assert "is not recorded for gulou, parts of nankai" in found.reason_en
+    assert "is not recorded for gulou" in found.reason_en
 
 
 async def test_only_the_latest_version_counts(connection: AsyncConnection) -> None:
     await record(connection, kind="kitchen_treated", grams=1)
-    for grams in (50, 40, 10):
-        await record(connection, grams=grams)
+    for mass in (50, 40, 10):
+        await record(connection, grams=mass)
     found = await rate(connection)
-    assert (found.rate, found.inputs.cleared_sources[0].version) == ("0.100000", 3)
+    assert (found.rate, quantity(found, "cleared").inputs[0].version) == ("0.100000", 3)
+
+
+async def test_a_scrap_station_that_does_not_report_is_missed_and_named(connection: AsyncConnection) -> None:
+    await connection.execute(
+        sa.insert(scrap_station).values(
+            id="ST-1", area_id="xuefu-1", name="站", name_en="Station", reports_from=date(2025, 11, 1)
+        )
+    )
+    await record(connection, area="xuefu-1", period="2025-11", kind="scrap_station_recyclables", source="ST-1", grams=1)
+    found = covered(await rate(connection), "scrap_station_recyclables")
+    assert (found.needed, found.share) == (False, "0.500000")
+    assert [(line.area, line.source, line.months) for line in found.missing] == [("xuefu-1", "ST-1", ["2025-12"])]
 
 
 async def test_an_unknown_area_has_no_rate(connection: AsyncConnection) -> None:
@@ -229,17 +352,17 @@ async def test_an_unknown_area_has_no_rate(connection: AsyncConnection) -> None:
 
 
 async def test_districts_with_a_rate_are_those_of_their_answers(connection: AsyncConnection) -> None:
-    assert await district_rates(connection, TODAY) == []
+    assert await district_rates(connection, DEFAULT, TODAY) == []
     for month in range(1, 11):
         await record(connection, area="xuefu", period=f"2026-{month:02}", grams=100)
         await record(connection, area="gulou", period=f"2026-{month:02}", grams=200)
         await record(connection, period=f"2026-{month:02}", kind="kitchen_treated", grams=10)
-    await record(connection, area="gulou", period="2026-05", kind="recyclables", grams=5)
+    await record(connection, area="gulou", period="2026-05", kind="pickup_recyclables", grams=5)
     await weigh(connection, date(2026, 10, 31), 20, "site-2")
     await weigh(connection, date(2026, 11, 1), 999)
-    found = await rate(connection, period="2026")
-    assert (found.numerator_grams, found.denominator_grams) == (125, 3025)
-    assert await district_rates(connection, TODAY) == [("nankai", Fraction(125, 3025))]
+    found = await rate(connection, period="2026-ytd")
+    assert (found.numerator_grams, found.denominator_grams) == ("125", "3025")
+    assert await district_rates(connection, DEFAULT, TODAY) == [("nankai", Fraction(125, 3025))]
 
 
 async def test_an_input_is_never_changed(connection: AsyncConnection, engine: AsyncEngine) -> None:

@@ -1,7 +1,7 @@
 import asyncio
 import uuid
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,11 +9,14 @@ import sqlalchemy as sa
 from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.indicator_inputs import InputKind
 from service.api_keys import create_api_key
 from service.db import transaction
+from service.indicator.formulas import FORMULAS
+from service.indicator.kinds import KINDS, WAYS_OF_COUNTING
 from service.redemption.merchants import add_merchant
 from service.tables import indicator_input
-from tests.indicator.calls import INPUTS, RATE, Caller, an_input
+from tests.indicator.calls import INPUTS, RATE, Caller, a_document, an_input
 from tests.world import World, post, weigh_event
 
 Client = TestClient[Any, Any]
@@ -38,21 +41,22 @@ async def test_a_drop_moves_the_rate(world: World, client: Client, operator: Cal
     await operator.record(period=period, grams=1000)
     await operator.record(period=period, kind="kitchen_treated", grams=100)
     before = await operator.rate(period=period)
-    assert (before["rate"], before["inputs"]["recovered_grams"]) == ("0.100000", 0)
+    assert (before["rate"], before["quantities"][0]["grams"]) == ("0.100000", "0")
     await post(client, world.ed25519, weigh_event("NK-0001", weight_grams=1250))
     while True:
         after = await operator.rate(period=period)
-        if after["inputs"]["recovered_grams"]:
+        if after["quantities"][0]["grams"] != "0":
             break
         await asyncio.sleep(0.05)
     assert (after["rate"], after["rate_percent"]) == ("0.600000", "60.00")
-    assert (after["numerator_grams"], after["denominator_grams"]) == (1350, 2250)
+    assert (after["numerator_grams"], after["denominator_grams"]) == ("1350", "2250")
 
 
 async def test_an_input_is_recorded_with_its_version(operator: Caller) -> None:
     first = await operator.record()
     assert {name: first[name] for name in an_input()} == an_input()
-    assert (first["version"], first["superseded"]) == (1, False)
+    assert (first["version"], first["superseded"], first["withdrawn"]) == (1, False, False)
+    assert (first["material"], first["ppm"], first["import_id"], first["recorded_by"]) == (None, None, None, "operator")
     second = await operator.record(grams=7)
     assert (second["version"], second["grams"]) == (2, 7)
     assert second["id"] != first["id"]
@@ -62,7 +66,7 @@ async def test_the_list_shows_every_version_newest_first_and_what_is_superseded(
     await operator.record(grams=1)
     await operator.record(kind="kitchen_treated", grams=2)
     await operator.record(grams=3)
-    await operator.record(area="xuefu", period="2025-03", grams=4)
+    await operator.record(area="xuefu", period="2025-03", source="xuefu", grams=4)
     response = await operator.get(INPUTS)
     assert response.status == 200
     page = await response.json()
@@ -81,6 +85,7 @@ async def test_the_list_shows_every_version_newest_first_and_what_is_superseded(
     assert await grams(area="xuefu", period="2025") == [4]
     assert await grams(period="2025-03") == [4]
     assert await grams(period="2025-04") == []
+    assert await grams(kind="kitchen_treated") == [2]
 
 
 async def test_pages_follow_each_other_without_a_gap(operator: Caller) -> None:
@@ -105,15 +110,99 @@ async def test_a_year_and_a_month_of_it_cannot_both_be_recorded(recorded: str, s
     # Of another source, kind, area or year it is another mass.
     for change in (
         {"source": "river"},
-        {"kind": "recyclables"},
-        {"area": "xuefu"},
+        {"kind": "other_recyclables"},
         {"period": sent.replace("5", "4", 1)},
     ):
         await operator.record(**{"period": sent, **change})
 
 
+async def test_what_a_source_reports_of_an_area_it_cannot_report_again_of_a_part_of_it(operator: Caller) -> None:
+    await operator.record(area="xuefu")
+    await operator.record(area="gulou")
+    for area in ("tianjin", "nankai", "xuefu-1"):
+        response = await operator.post(an_input(area=area))
+        assert await problem(response) == (409, "input_overlaps", [])
+    await operator.record(area="nankai", source="river")
+
+
+async def test_an_input_is_withdrawn_by_a_version_of_its_own(operator: Caller) -> None:
+    withdrawal = {"grams": None, "withdraw": True, "document": a_document(name="更正函")}
+    nothing = await operator.post(an_input(**withdrawal))
+    assert await problem(nothing) == (409, "nothing_to_withdraw", [])
+    await operator.record()
+    await operator.record(kind="kitchen_treated", grams=1)
+    assert (await operator.rate())["rate"] is not None
+    withdrawn = await operator.record(**withdrawal)
+    assert (withdrawn["version"], withdrawn["withdrawn"], withdrawn["grams"]) == (2, True, None)
+    assert (await operator.rate())["missing"] == ["cleared"]
+    # It no longer stands in the way of the same mass, recorded by the month.
+    await operator.record(period="2025-03")
+    assert await problem(await operator.post(an_input(period="2025"))) == (409, "input_overlaps", [])
+
+
+async def test_the_same_amount_from_the_same_document_is_the_version_that_there_is(operator: Caller) -> None:
+    first = await operator.record()
+    again = await operator.record()
+    assert (again["id"], again["version"]) == (first["id"], 1)
+    other = await operator.record(document=a_document(sha256="5f" * 32))
+    assert other["version"] == 2
+
+
+async def test_a_share_is_recorded_in_parts_per_million(operator: Caller) -> None:
+    share = await operator.record(kind="residue_share", grams=None, ppm=125_000)
+    assert (share["ppm"], share["grams"], share["withdrawn"]) == (125_000, None, False)
+    for amounts, pointer in (
+        ({"kind": "residue_share", "grams": 5, "ppm": None}, "/ppm"),
+        ({"kind": "cleared", "grams": None, "ppm": 5}, "/grams"),
+        ({"kind": "residue_share", "grams": None, "ppm": 1_000_001}, "/ppm"),
+        ({"kind": "residue_share", "grams": None, "ppm": -1}, "/ppm"),
+    ):
+        assert await problem(await operator.post(an_input(**amounts))) == (422, "validation_failed", [pointer])
+    # Whoever reports it: an area has one share for a month.
+    other = await operator.post(an_input(kind="residue_share", grams=None, ppm=1, source="river"))
+    assert await problem(other) == (409, "input_overlaps", [])
+    await operator.record(kind="residue_share", grams=None, ppm=1, area="xuefu")
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        {"grams": None},
+        {"grams": 5, "withdraw": True},
+        {"grams": 5, "ppm": 5},
+    ],
+)
+async def test_an_input_has_exactly_one_amount(amounts: dict[str, Any], operator: Caller) -> None:
+    response = await operator.post(an_input(**amounts))
+    assert await problem(response) == (422, "validation_failed", [""])
+
+
+async def test_recyclables_may_be_reported_by_material_and_nothing_else_may(operator: Caller) -> None:
+    paper = await operator.record(kind="scrap_station_recyclables", material="paper", grams=5)
+    assert paper["material"] == "paper"
+    await operator.record(kind="scrap_station_recyclables", material="plastic", grams=6)
+    whole = await operator.post(an_input(kind="scrap_station_recyclables"))
+    assert await problem(whole) == (409, "input_overlaps", [])
+    unknown = await operator.post(an_input(kind="scrap_station_recyclables", material="stone"))
+    assert await problem(unknown) == (404, "material_unknown", [])
+    waste = await operator.post(an_input(material="paper"))
+    assert await problem(waste) == (422, "validation_failed", ["/material"])
+
+
+async def test_the_registries_can_be_read(operator: Caller) -> None:
+    formulas = (await (await operator.get("/v1/indicator/formulas")).json())["formulas"]
+    assert [each["id"] for each in formulas] == list(FORMULAS)
+    kinds = await (await operator.get("/v1/indicator/kinds")).json()
+    assert [each["id"] for each in kinds["kinds"]] == list(KINDS)
+    assert {each["id"]: tuple(each["kinds"]) for each in kinds["ways_of_counting"]} == dict(WAYS_OF_COUNTING)
+    recorded = [each["id"] for each in kinds["kinds"] if each["recorded"]]
+    assert list(get_args(get_args(InputKind)[0])) == recorded
+
+
 async def test_of_a_year_and_its_months_sent_at_once_one_side_wins(operator: Caller, engine: AsyncEngine) -> None:
-    sent = [an_input(period=period) for period in ("2025", "2025-01", "2025-02", "2025", "2025-12", "2025-01") * 2]
+    periods = ("2025", "2025-01", "2025-02", "2025", "2025-12", "2025-01") * 2
+    # Each from a document of its own: a correction, and not the same once more.
+    sent = [an_input(period=each, document=a_document(sha256=f"{n:064x}")) for n, each in enumerate(periods)]
     statuses = [response.status for response in await asyncio.gather(*(operator.post(each) for each in sent))]
     assert set(statuses) == {201, 409}
     async with transaction(engine) as connection:
@@ -152,6 +241,9 @@ BAD = [
     ("period", "2025-13"),
     ("period", "2025-3"),
     ("period", "2025-01-01"),
+    ("period", "2025-ytd"),
+    ("period", "2025-Q5"),
+    ("period", "2025-01/2025-06"),
     ("period", 2025),
     ("period", "2099"),
     ("kind", "burnt"),
@@ -164,10 +256,8 @@ BAD = [
     ("grams", 1.5),
     ("grams", "5"),
     ("grams", True),
-    ("grams", None),
     ("grams", 10**15 + 1),
-    ("document", ""),
-    ("document", "x" * 301),
+    ("document", "report"),
     ("unit", "t"),
 ]
 
@@ -179,7 +269,23 @@ async def test_a_bad_field_is_pointed_at(name: str, value: object, operator: Cal
     assert await stored(engine) == 0
 
 
-@pytest.mark.parametrize("name", list(an_input()))
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("name", ""),
+        ("name", "x" * 301),
+        ("date", "yesterday"),
+        ("date", "2025-02-30"),
+        ("sha256", "abc"),
+        ("page", "7"),
+    ],
+)
+async def test_a_bad_field_of_a_document_is_pointed_at(name: str, value: str, operator: Caller) -> None:
+    response = await operator.post(an_input(document=a_document(**{name: value})))
+    assert await problem(response) == (422, "validation_failed", [f"/document/{name}"])
+
+
+@pytest.mark.parametrize("name", [name for name in an_input() if name != "grams"])
 async def test_a_missing_field_is_pointed_at(name: str, operator: Caller) -> None:
     document = an_input()
     del document[name]
@@ -202,7 +308,10 @@ async def test_an_area_that_does_not_exist_is_unknown(operator: Caller) -> None:
         ({"area": "nankai", "period": "2025\n"}, "/period"),
         ({"area": "nan\x00kai", "period": "2025"}, "/area"),
         ({"area": "\ud7ff", "period": "2025"}, "/area"),
-        ({"area": "nankai", "period": "2025", "formula": "us.epa1997"}, "/formula"),
+        ({"area": "nankai", "period": "2025", "formula": "us.epa"}, "/formula"),
+        ({"area": "nankai", "period": "2025", "counted_at": "home"}, "/counted_at"),
+        ({"area": "nankai", "period": "2025", "formula": "eu.2019_1004", "counted_at": "origin"}, "/counted_at"),
+        ({"area": "nankai", "period": "2025-YTD"}, "/period"),
         ({"area": "nankai", "period": "2025", "colour": "red"}, "/colour"),
     ],
 )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.indicator import IndicatorInput
+from schemas.indicator_inputs import IndicatorInput, SourceDocument
 from service import keys
 from service.app import build_app
 from service.db import create_engine, transaction
@@ -113,7 +113,12 @@ async def prepare(engine: AsyncEngine) -> int:
         factor = {"set_id": "a", "material_id": "paper", "grams_co2e_per_kg": 820, "stands_for": "cardboard"}
         await connection.execute(sa.insert(carbon_factor).values(factor))
         cleared = IndicatorInput(
-            area="nankai", period=str(now.year), kind="cleared", source="a", grams=10**9, document="report"
+            area="nankai",
+            period=str(now.year),
+            kind="cleared",
+            source="a",
+            grams=10**9,
+            document=SourceDocument(name="report", date=now.date(), sha256="0" * 64),
         )
         await record_input(connection, cleared, recorded_by=uuid.uuid4(), today=now.date())
         return await register_resident(connection)

@@ -95,6 +95,7 @@ async def test_a_sound_city_has_no_breach(city: City, engine: AsyncEngine, setti
 # Issue 4 puts them there; this set must be empty when it is done.
 NOT_YET_IN_THE_CITY = {
     *("bin_change", "bin_claim", "firmware_notice", "plausibility_rule"),
+    *("indicator_import", "scrap_station", "publication"),
 }
 
 

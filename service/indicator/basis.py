@@ -1,0 +1,72 @@
+"""What a rate is made of, as the database has it at one moment: the evidence of some years, and what bins weighed."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.errors import AreaUnknown
+from service.indicator import queries
+from service.indicator.evidence import BINS, Evidence, Recorded, Tree
+from service.periods import Period
+
+# The source of what bins weighed, as it stands among the inputs' sources.
+BINS_SOURCE = "bins"
+STATIONS = "scrap_station_recyclables"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """One area with all below it. `subtree` is the area and all below it; the tree has all areas."""
+
+    area: sa.Row[Any]
+    subtree: Collection[str]
+    evidence: Evidence
+    held_grams: Mapping[Period, int]
+
+
+async def read_basis(connection: AsyncConnection, area_id: str, years: Collection[int], today: date) -> Basis:
+    """The evidence of these years and what lies between them, and of the year before, by which it is told who stopped
+    reporting. Raises AreaUnknown."""
+    found = await queries.read_area(connection, area_id)
+    if found is None:
+        raise AreaUnknown(f"There is no area {area_id}.")
+    tree = Tree({row.id: row.parent_id for row in await queries.read_areas(connection)})
+    subtree = await queries.read_subtree(connection, area_id)
+    first_day, last_day = date(min(years), 1, 1), date(max(years), 12, 31)
+    records = await queries.counting_inputs(
+        connection, date(min(years) - 1, 1, 1), last_day, {*subtree, *tree.upwards(area_id)}
+    )
+    months = await queries.bin_months(connection, subtree, first_day, last_day)
+    bins = [bins_of_month(area_id, Period.of_month(row.month.year, row.month.month), row.grams) for row in months]
+    stations = [row for row in await queries.scrap_stations(connection) if row.area_id in set(subtree)]
+    return Basis(
+        area=found,
+        subtree=subtree,
+        evidence=Evidence(tree, [*records, *bins], duties(stations, years, today)),
+        held_grams={Period.of_month(row.month.year, row.month.month): row.held_grams for row in months},
+    )
+
+
+def bins_of_month(area_id: str, month: Period, grams: int) -> Recorded:
+    """What the bins of an area and below weighed in a month, as evidence."""
+    return Recorded(None, area_id, month, BINS, BINS_SOURCE, None, 0, grams)
+
+
+def duties(
+    stations: Collection[sa.Row[Any]], years: Collection[int], today: date
+) -> dict[tuple[str, str, str], frozenset[Period]]:
+    """The months for which each scrap station is to report, by its line."""
+    months = [month for year in sorted(years) for month in Period(year).begun(today)]
+    return {
+        (STATIONS, row.area_id, row.id): frozenset(
+            month
+            for month in months
+            if month.first_day >= row.reports_from
+            and (row.reports_until is None or month.last_day <= row.reports_until)
+        )
+        for row in stations
+    }

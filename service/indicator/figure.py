@@ -1,0 +1,61 @@
+"""The rate that evidence gives by a formula, or why it gives none: pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from service.indicator.evidence import Evidence, Line, Sum, sums_of
+from service.indicator.formulas import Formula, Quotient, rate_of
+from service.indicator.kinds import CountedAt
+from service.indicator.words import Reason, contradiction_reason, invalid_year_reason, missing_reason
+from service.periods import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A rate with all that it is made of; `rate` and `quotient` are None where something is missing, and `rate` where
+    the masses contradict each other."""
+
+    area_id: str
+    period: Period
+    formula: Formula
+    counted_at: CountedAt
+    sums: Sequence[Sum]
+    quotient: Quotient | None
+    rate: Fraction | None
+    reason: Reason | None
+
+    @property
+    def missing(self) -> list[Line]:
+        return list(dict.fromkeys(line for each in self.sums for line in each.missing))
+
+    def grams(self, quantity_id: str) -> Fraction:
+        """What is recorded of a quantity; of one that another stands in for, of that one. 0 for one it has not."""
+        for each in self.sums:
+            if quantity_id in (each.quantity.id, each.stands_in_for):
+                return each.grams
+        return Fraction(0)
+
+
+def figure_of(evidence: Evidence, formula: Formula, area_id: str, period: Period, counted_at: CountedAt) -> Figure:
+    """Exactly; nothing is estimated."""
+    sums = sums_of(evidence, formula, area_id, period, counted_at)
+    return figure_of_sums(formula, area_id, period, counted_at, sums)
+
+
+def figure_of_sums(
+    formula: Formula, area_id: str, period: Period, counted_at: CountedAt, sums: Sequence[Sum]
+) -> Figure:
+    """The same from sums that were made before, as those of a publication."""
+    quotient: Quotient | None = None
+    rate: Fraction | None = None
+    if formula.valid_from is not None and period.year < formula.valid_from:
+        reason: Reason | None = invalid_year_reason(formula.id, formula.valid_from, period)
+    elif any(not each.is_whole for each in sums):
+        lines = dict.fromkeys(line for each in sums for line in each.missing)
+        reason = missing_reason(period, list(lines))
+    else:
+        quotient = formula.quotient({each.stands_in_for or each.quantity.id: each.grams for each in sums})
+        rate = rate_of(quotient)
+        reason = contradiction_reason(period, quotient) if rate is None else None
+    return Figure(area_id, period, formula, counted_at, sums, quotient, rate, reason)

@@ -1,0 +1,181 @@
+"""What recording an input comes to, given what is recorded: no I/O, no web, no database.
+
+An input is told by its area, period, kind, source and material. The same again is a correction. What shares a month
+with it at the same area, in it or around it, by the same source, would be the same mass a second time, and is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal, TypeAlias
+
+from service.indicator.evidence import Document, Tree
+from service.indicator.kinds import KINDS
+from service.periods import Period
+
+Identity: TypeAlias = tuple[str, Period, str, str, str | None]
+EffectKind = Literal["new", "correction", "unchanged", "withdrawal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What somebody wants recorded; `amount` in the unit of the kind, None to withdraw what is recorded."""
+
+    area_id: str
+    period: Period
+    kind: str
+    source: str
+    material: str | None
+    amount: int | None
+    document: Document
+    entered: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        return self.area_id, self.period, self.kind, self.source, self.material
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The latest version of an input; its amount is None where it was withdrawn."""
+
+    version: int
+    amount: int | None
+    document_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an entry does: `before` is the amount that counted until now."""
+
+    entry: Entry
+    kind: EffectKind
+    version: int
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an entry cannot be recorded; `field` is what is wrong in it, `code` is stable."""
+
+    field: Literal["area", "period", "kind", "source", "material", "amount"]
+    code: str
+    zh: str
+    en: str
+
+
+class Book:
+    """What is recorded of some kinds and sources, entry after entry."""
+
+    def __init__(
+        self, tree: Tree, materials: frozenset[str], latest: Mapping[Identity, Latest], *, today: date
+    ) -> None:
+        self._tree = tree
+        self._materials = materials
+        self._today = today
+        self._latest = dict(latest)
+        self._counting: dict[tuple[str, str], set[Identity]] = {}
+        for identity, each in latest.items():
+            self._keep(identity, each.amount)
+
+    def enter(self, entry: Entry) -> Effect | Refusal:
+        """What the entry comes to; it counts for the next one."""
+        refusal = self._unfit(entry) or self._twice(entry)
+        if refusal is not None:
+            return refusal
+        latest = self._latest.get(entry.identity)
+        before = None if latest is None else latest.amount
+        if entry.amount is None and before is None:
+            return Refusal(
+                "amount",
+                "nothing_to_withdraw",
+                f"{_told(entry.identity)}没有录入，无可撤回。",
+                f"Nothing is recorded as {_told(entry.identity)}, so there is nothing to withdraw.",
+            )
+        if latest is not None and (latest.amount, latest.document_sha256) == (entry.amount, entry.document.sha256):
+            return Effect(entry, "unchanged", latest.version, before)
+        version = 1 if latest is None else latest.version + 1
+        self._latest[entry.identity] = Latest(version, entry.amount, entry.document.sha256)
+        self._keep(entry.identity, entry.amount)
+        if entry.amount is None:
+            return Effect(entry, "withdrawal", version, before)
+        return Effect(entry, "new" if before is None else "correction", version, before)
+
+    def _keep(self, identity: Identity, amount: int | None) -> None:
+        counting = self._counting.setdefault(_rivals(identity), set())
+        if amount is None:
+            counting.discard(identity)
+        else:
+            counting.add(identity)
+
+    def _unfit(self, entry: Entry) -> Refusal | None:
+        kind = KINDS.get(entry.kind)
+        if entry.area_id not in self._tree.parents:
+            return Refusal("area", "area_unknown", f"没有区域 {entry.area_id}。", f"There is no area {entry.area_id}.")
+        if kind is None or not kind.recorded:
+            return Refusal(
+                "kind",
+                "kind_unknown",
+                f"没有可录入的类别 {entry.kind}。",
+                f"{entry.kind} is no kind of input that is recorded.",
+            )
+        if entry.material is not None and not kind.takes_material:
+            return Refusal(
+                "material",
+                "material_not_taken",
+                f"{kind.name_zh}不分材料，请留空。",
+                f"{kind.name_en} is not recorded by material: leave it out.",
+            )
+        if entry.material is not None and entry.material not in self._materials:
+            return Refusal(
+                "material",
+                "material_unknown",
+                f"没有材料 {entry.material}。",
+                f"There is no material {entry.material}.",
+            )
+        if entry.period.first_day > self._today:
+            return Refusal(
+                "period",
+                "not_begun",
+                f"{entry.period} 尚未开始，不能录入。",
+                f"{entry.period} has not begun; what was not weighed yet cannot be recorded.",
+            )
+        return None
+
+    def _twice(self, entry: Entry) -> Refusal | None:
+        if entry.amount is None:
+            return None
+        for other in sorted(self._counting.get(_rivals(entry.identity), ()), key=_told):
+            if other != entry.identity and self._clashes(entry.identity, other):
+                return Refusal(
+                    "period",
+                    "input_overlaps",
+                    f"已录入{_told(other)}，与 {_told(entry.identity)} 重叠，同一重量会计两次。请更正或先撤回前者。",
+                    f"{_told(other)} is recorded already, and {_told(entry.identity)} would count the same again."
+                    " Correct that one, or withdraw it first.",
+                )
+        return None
+
+    def _clashes(self, identity: Identity, other: Identity) -> bool:
+        area_id, period, kind, _, material = identity
+        other_area_id, other_period, _, _, other_material = other
+        if not period.overlaps(other_period):
+            return False
+        if KINDS[kind].unit == "ppm":
+            # The share nearest to a mass is taken, so each area may have its own.
+            return area_id == other_area_id
+        if material is not None and other_material is not None and material != other_material:
+            return False
+        return self._tree.on_one_line(area_id, other_area_id)
+
+
+def _rivals(identity: Identity) -> tuple[str, str]:
+    """Only inputs of one kind and source can be the same mass; shares do not add up, whoever reports them."""
+    _, _, kind, source, _ = identity
+    known = KINDS.get(kind)
+    return kind, "" if known is not None and known.unit == "ppm" else source
+
+
+def _told(identity: Identity) -> str:
+    area_id, period, kind, source, material = identity
+    return " ".join(str(each) for each in (kind, area_id, period, f"“{source}”", material) if each is not None)
