@@ -61,13 +61,16 @@ _KNOWN_OF_A_HEADER: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Where each column is (from 0), what its header cell says, and the unit of the amounts."""
+    """Where each column is (from 0), what its header cell says, and the unit of the amounts.
+
+    `width`: up to the last cell of the header that is not empty.
+    """
 
     row: int
     places: Mapping[ColumnId, int]
     names: Mapping[int, str]
     unit: Unit
-    width: int | None
+    width: int
 
     def error(self, code: str, row: int, column: ColumnId | int, **values: object) -> SheetError:
         """An error at a column of a row; of a column that the sheet has not, at the row."""
@@ -92,7 +95,8 @@ def header_missing() -> SheetRefused:
 
 def read_header(row: RawRow, limits: Limits) -> Header:
     """Raises SheetRefused with all that is wrong in it."""
-    if (row.width or 0) > limits.columns or max(row.cells) >= limits.columns:
+    last = max(row.cells)
+    if last >= limits.columns:
         raise SheetRefused(SheetError.of("too_many_columns", row=row.number, limit=limits.columns))
     places: dict[ColumnId, int] = {}
     names: dict[int, str] = {}
@@ -122,7 +126,7 @@ def read_header(row: RawRow, limits: Limits) -> Header:
     ]
     if errors or unit is None:
         raise SheetRefused(*errors[: limits.errors])
-    return Header(row.number, places, names, unit, row.width)
+    return Header(row.number, places, names, unit, last + 1)
 
 
 def _text(cell: object) -> str:

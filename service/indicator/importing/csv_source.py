@@ -3,7 +3,7 @@
 import codecs
 import csv
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain, count
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
@@ -37,11 +37,14 @@ class CsvSource:
         self._bytes = path.stat().st_size
         self._separator = self._best_separator()
 
-    def rows(self) -> Iterator[RawRow]:
-        """Every row that is not empty, numbered as a spreadsheet shows it. Raises SheetRefused where it breaks off."""
+    def rows(self, last: int | None = None) -> Iterator[RawRow]:
+        """Every row that is not empty, numbered as a spreadsheet shows it, up to the `last`.
+
+        Raises SheetRefused where it breaks off.
+        """
         with self._path.open(encoding=self.encoding, newline="") as file:
             self._file = file
-            yield from self._rows(file, self._separator)
+            yield from self._rows(file, self._separator, last)
 
     @property
     def share_read(self) -> float:
@@ -56,19 +59,17 @@ class CsvSource:
         def known(separator: str) -> int:
             with self._path.open(encoding=self.encoding, newline="") as file:
                 try:
-                    header = find_header(islice(self._rows(file, separator), HEADER_AMONG_ROWS))
+                    header = find_header(self._rows(file, separator, HEADER_AMONG_ROWS))
                 except SheetRefused:
                     return 0
             return 0 if header is None else known_columns(header)
 
         return max(SEPARATORS, key=known)
 
-    def _rows(self, file: TextIO, separator: str) -> Iterator[RawRow]:
+    def _rows(self, file: TextIO, separator: str, last: int | None = None) -> Iterator[RawRow]:
         lines = _Lines(file)
-        number = 0
         reader = csv.reader(iter(lines), delimiter=separator, strict=True)
-        while True:
-            number += 1
+        for number in count(1) if last is None else range(1, last + 1):
             try:
                 cells = next(reader, None)
             except csv.Error:

@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 from xml.parsers import expat
@@ -105,7 +106,8 @@ class Package:
                     raise broken(posixpath.basename(name))
                 yield done
             parser.Parse(b"", True)
-        except expat.ExpatError:
+        # The last two are of an encoding that it names and Python does not know, or cannot use here.
+        except (expat.ExpatError, ValueError, LookupError):
             raise broken(posixpath.basename(name)) from None
         if done != size:
             raise broken(posixpath.basename(name))
@@ -146,6 +148,8 @@ class Package:
         return found
 
 
+# There are millions of elements and some dozens of names; a hostile file may have thousands.
+@lru_cache(maxsize=256)
 def local_name(name: str) -> str:
     """Of an element of a spreadsheet; empty of any other's."""
     namespace, _, local = name.rpartition(" ")

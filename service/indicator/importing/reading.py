@@ -7,7 +7,7 @@ other, because leaving them out would lose a mass without a word; a notice says 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -131,7 +131,7 @@ def read_sheet(
         source = _CsvTable(CsvSource(path, limits))
     else:
         source = _XlsxTable.found(XlsxSource(path, limits), sheet_name)
-    head = find_header(islice(source.all_rows(), HEADER_AMONG_ROWS))
+    head = find_header(source.first_rows())
     if head is None:
         raise header_missing()
     header = read_header(head, limits)
@@ -167,8 +167,8 @@ class _CsvTable:
     def share_read(self) -> float:
         return self._source.share_read
 
-    def all_rows(self) -> Iterator[RawRow]:
-        return self._source.rows()
+    def first_rows(self) -> Iterator[RawRow]:
+        return self._source.rows(HEADER_AMONG_ROWS)
 
     def look(self, header: Header) -> None:
         """Nothing in a text is merged or hidden."""
@@ -200,7 +200,7 @@ class _XlsxTable:
         """The first sheet with the header. Raises SheetRefused."""
         for part in header_sheets(source, sheet_name):
             table = cls(source.sheet(part))
-            if find_header(islice(table.all_rows(), HEADER_AMONG_ROWS)) is not None:
+            if find_header(table.first_rows()) is not None:
                 return table
         raise header_missing()
 
@@ -208,8 +208,8 @@ class _XlsxTable:
     def share_read(self) -> float:
         return self._sheet.share_read
 
-    def all_rows(self) -> Iterator[RawRow]:
-        return (row.raw for row in self._sheet.rows())
+    def first_rows(self) -> Iterator[RawRow]:
+        return takewhile(lambda raw: raw.number <= HEADER_AMONG_ROWS, (row.raw for row in self._sheet.rows()))
 
     def look(self, header: Header) -> None:
         """Raises SheetRefused where the header is merged, or the sheet is not whole."""
@@ -218,7 +218,7 @@ class _XlsxTable:
         self._begin(header)
 
     def _begin(self, header: Header) -> None:
-        self._merged = MergedRows(self._areas, header.row, max(header.names) + 1)
+        self._merged = MergedRows(self._areas, header.row, header.width)
         self._hidden_rows = 0
 
     def rows(self, header: Header) -> Iterator[RawRow]:

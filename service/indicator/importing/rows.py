@@ -78,7 +78,7 @@ def read_row(
     raw: RawRow, header: Header, known: Known, document: FileDocument, limits: Limits
 ) -> SheetRow | list[SheetError]:
     """The row's input, or its errors in the order of its columns."""
-    if raw.width is not None and header.width is not None and raw.width < header.width:
+    if raw.width is not None and raw.width < header.width:
         return [header.error("cells_missing", raw.number, raw.width, found=raw.width, wanted=header.width)]
     reading = _Reading(raw, header, limits)
     area = reading.cell("area", lambda cell: _named(cell, known.areas, "area_unknown", AREA_CHARACTERS))

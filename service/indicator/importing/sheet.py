@@ -147,12 +147,13 @@ class Names:
 
 def narrowed(text: str) -> str:
     """With full-width letters, digits and signs as ASCII. Nothing else: ² must not become 2, as NFKC would have it."""
-    return text.translate(_FULL_WIDTH)
+    return text if text.isascii() else text.translate(_FULL_WIDTH)
 
 
 def cleaned(text: str) -> str:
     """Without space around it or characters nobody sees; space within it is one space."""
-    return " ".join(text.translate(_UNSEEN).split())
+    # Most cells are one word, and there are millions.
+    return text if text.isalnum() else " ".join(text.translate(_UNSEEN).split())
 
 
 def folded(text: str) -> str:

@@ -19,6 +19,7 @@ from service.indicator.importing.sheet import (
     Unreadable,
     cleaned,
     column_letter,
+    shown,
 )
 from service.indicator.importing.workbook_parts import SheetPart, TextCollector, WorkbookParts, read_parts
 
@@ -317,6 +318,6 @@ def header_sheets(source: XlsxSource, wanted: str | None) -> list[SheetPart]:
         return [sheet for sheet in source.sheets if not sheet.hidden]
     found = [sheet for sheet in source.sheets if sheet.name == wanted]
     if not found:
-        names = "、".join(sheet.name for sheet in source.sheets[:20])
-        raise refused("sheet_unknown", name=wanted[:40], names=names)
+        names = "、".join(shown(sheet.name) for sheet in source.sheets[:20])
+        raise refused("sheet_unknown", name=shown(wanted), names=names)
     return found

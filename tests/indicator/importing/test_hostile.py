@@ -115,10 +115,16 @@ def test_a_zip_bomb_is_refused_by_what_it_says_and_gives_no_more_than_that(tmp_p
         "".join(f'<n a{number}=""/>' for number in range(6_000)),
         f'<row r="2" spans="{"x" * 3_000_000}"/>',
     ],
-    ids=["names", "attributes", "token"],
+    ids=["elements", "attributes", "token"],
 )
 def test_xml_that_fills_the_parser_is_refused(tmp_path: Path, data: str) -> None:
     assert codes(packed(tmp_path / "a.xlsx", parts(GOOD + data))) == ["workbook_broken"]
+
+
+@pytest.mark.parametrize("encoding", ["gb2312", "nothing", "base64", "undefined", "rot13", "utf-7", "idna", "utf-16"])
+def test_an_encoding_of_xml_that_cannot_be_used_is_refused(tmp_path: Path, encoding: str) -> None:
+    prolog = f'<?xml version="1.0" encoding="{encoding}"?>'
+    assert codes(packed(tmp_path / "a.xlsx", parts(GOOD, prolog=prolog))) == ["workbook_broken"]
 
 
 def test_a_zip_of_too_many_entries_is_not_listed(tmp_path: Path) -> None:
