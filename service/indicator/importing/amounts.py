@@ -7,12 +7,11 @@ from datetime import date
 from fractions import Fraction
 from typing import Final
 
+from schemas.indicator_inputs import GRAMS_MAX
 from service.indicator.importing.sheet import Cell, CellWrong, Number, Unreadable, cleaned, folded, narrowed, shown
 from service.indicator.kinds import WHOLE_PPM
 from service.indicator.kinds import Unit as Measure
 
-# As in schemas/indicator.py: a billion tonnes.
-GRAMS_MAX: Final = 10**15
 WITHDRAWALS: Final = frozenset({"撤回", "withdraw"})
 # Enough for a billion tonnes with every decimal a person would write.
 CHARACTERS_MAX: Final = 60

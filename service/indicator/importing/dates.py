@@ -5,12 +5,12 @@ from datetime import date
 from typing import Final
 
 from service.indicator.importing.sheet import Cell, CellWrong, Number, Unreadable, cleaned, narrowed, shown
+from service.periods import YEAR_MONTHS, Period
 
 _YEAR: Final = r"((?:19|20)[0-9]{2})"
 _YEAR_ALONE: Final = re.compile(rf"{_YEAR}(?:年(?:度|全年)?)?")
 _MONTH: Final = re.compile(rf"{_YEAR}(?:[-/]([0-9]{{1,2}})|年([0-9]{{1,2}})月份?|([0-9]{{2}}))")
 _QUARTER: Final = re.compile(rf"{_YEAR}(?:-?Q([1-4])|年Q([1-4])|年第?([1-4一二三四])季度?)", re.IGNORECASE)
-_SPAN: Final = re.compile(rf"{_YEAR}-([0-9]{{2}})/\1-([0-9]{{2}})")
 _DAY: Final = re.compile(
     rf"{_YEAR}(?:-([0-9]{{1,2}})-([0-9]{{1,2}})|/([0-9]{{1,2}})/([0-9]{{1,2}})|\.([0-9]{{1,2}})\.([0-9]{{1,2}})"
     r"|年([0-9]{1,2})月([0-9]{1,2})[日号]|([0-9]{2})([0-9]{2}))"
@@ -19,8 +19,8 @@ _LIKE_NUMBER: Final = re.compile(rf"{_YEAR}\.[0-9]{{1,2}}")
 _QUARTERS: Final = {"一": 1, "二": 2, "三": 3, "四": 4}
 
 
-def read_period(cell: Cell) -> str:
-    """As it is written everywhere: 2025, 2025-Q1, 2025-03, 2025-01/2025-05. Raises CellWrong."""
+def read_period(cell: Cell) -> Period:
+    """A year, a quarter or a month. Raises CellWrong."""
     if isinstance(cell, Unreadable):
         raise CellWrong(cell.code, value=shown(cell.text))
     if isinstance(cell, date):
@@ -28,15 +28,15 @@ def read_period(cell: Cell) -> str:
     written = cell.text if isinstance(cell, Number) else cell
     text = "".join(narrowed(cleaned(written)).split())
     if found := _YEAR_ALONE.fullmatch(text):
-        return found[1]
+        return Period(int(found[1]))
     if found := _QUARTER.fullmatch(text):
         quarter = found[2] or found[3] or found[4]
-        return f"{found[1]}-Q{_QUARTERS.get(quarter) or quarter}"
+        return Period.of_quarter(int(found[1]), _QUARTERS.get(quarter) or int(quarter))
     if found := _MONTH.fullmatch(text):
         month = int(found[2] or found[3] or found[4])
-        return _written(found[1], month, month, written)
-    if found := _SPAN.fullmatch(text):
-        return _written(found[1], int(found[2]), int(found[3]), written)
+        if not 1 <= month <= YEAR_MONTHS:
+            raise CellWrong("period_wrong", value=shown(written))
+        return Period.of_month(int(found[1]), month)
     day = _day(text)
     if day is not None:
         return _month_of_first(day, written)
@@ -68,21 +68,9 @@ def _day(text: str) -> date | None:
         return None
 
 
-def _month_of_first(day: date, written: str) -> str:
+def _month_of_first(day: date, written: str) -> Period:
     """A spreadsheet turns a month that is typed into its first day, and shows it as a month."""
-    month = f"{day.year:04}-{day.month:02}"
+    month = Period.of_month(day.year, day.month)
     if day.day != 1:
         raise CellWrong("period_is_day", value=shown(written), month=month)
     return month
-
-
-def _written(year: str, first: int, last: int, written: str) -> str:
-    if not 1 <= first <= last <= 12:
-        raise CellWrong("period_wrong", value=shown(written))
-    if (first, last) == (1, 12):
-        return year
-    if first == last:
-        return f"{year}-{first:02}"
-    if last - first == 2 and last % 3 == 0:
-        return f"{year}-Q{last // 3}"
-    return f"{year}-{first:02}/{year}-{last:02}"

@@ -24,7 +24,7 @@ from service.indicator.importing.sheet import (
 )
 from service.indicator.kinds import Kind
 
-# As schemas/indicator.py has them.
+# As schemas/indicator_inputs.py has them.
 AREA_CHARACTERS: Final = 64
 SOURCE_CHARACTERS: Final = 100
 DOCUMENT_CHARACTERS: Final = 300

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from service.indicator.importing.words import in_words
+from service.periods import Period
 
 # Rows above the header may hold a title.
 HEADER_AMONG_ROWS: Final = 20
@@ -33,14 +34,14 @@ class Limits:
 class SheetRow:
     """One input as its row says it; `number` is the row's, as a spreadsheet shows it.
 
-    `period` is 2025, 2025-Q1, 2025-03 or 2025-01/2025-05; `kind` an id. `amount` is in grams, or in parts per million
+    `period` is a year, a quarter or a month; `kind` an id. `amount` is in grams, or in parts per million
     of a share; None withdraws the input. `entered` is the amount as written, with its unit. `document_sha256` is hex.
     Where no document is named, it is the file itself.
     """
 
     number: int
     area: str
-    period: str
+    period: Period
     kind: str
     source: str
     material: str | None

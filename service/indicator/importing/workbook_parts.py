@@ -13,7 +13,8 @@ from service.indicator.importing.sheet import Limits
 # Numbers of formats that every program has: days, and times with a day; the second half is East Asian.
 BUILT_IN_DATES: Final = frozenset((*range(14, 18), 22, *range(27, 32), 36, *range(50, 55), 57, 58))
 BUILT_IN_PERCENTS: Final = frozenset((9, 10))
-_LITERALS: Final = re.compile(r'"[^"]*"?|\\.|_.|\*.|\[[^\]]*\]')
+# Not a duration, [h]:mm.
+_LITERALS: Final = re.compile(r'"[^"]*"?|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
 FORMATS_MAX: Final = 100_000
 SHEETS_MAX: Final = 1_000
 SHARED_TEXT_BYTES_MAX: Final = 64 * 2**20

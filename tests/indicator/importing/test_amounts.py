@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.indicator.importing.amounts import GRAMS_MAX, UNIT_BY_SPELLING, UNITS, Unit, read_amount
+from schemas.indicator_inputs import GRAMS_MAX
+from service.indicator.importing.amounts import UNIT_BY_SPELLING, UNITS, Unit, read_amount
 from service.indicator.importing.sheet import Cell, CellWrong, Number, Unreadable
 from service.indicator.importing.xlsx_source import number_of
 

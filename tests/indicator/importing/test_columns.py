@@ -24,7 +24,7 @@ BOTH = (
 @pytest.mark.parametrize("titles", [TITLES, ENGLISH, BOTH, tuple(f"*{title}" for title in TITLES)])
 def test_columns_are_known_by_either_name_or_both(tmp_path: Path, titles: tuple[str, ...]) -> None:
     (found,) = rows_of(csv_file(tmp_path / "a.csv", [ROW], titles=titles))
-    assert (found.area, found.period, found.kind, found.source) == ("nankai", "2025-03", "cleared", "区城管委")
+    assert (found.area, str(found.period), found.kind, found.source) == ("nankai", "2025-03", "cleared", "区城管委")
     assert (found.amount, found.entered, found.document_name) == (12_500_000, "12.5 t", "三月台账")
     assert found.document_sha256 == "ab" * 32
 

@@ -184,6 +184,18 @@ def test_a_digest_belongs_to_a_document(tmp_path: Path) -> None:
     assert places(errors_of(path)) == [(2, "I", "document_missing")]
 
 
+def test_space_and_characters_nobody_sees_are_no_part_of_a_value(tmp_path: Path) -> None:
+    unseen = {
+        "area": "\u200bnankai\ufeff",
+        "source": "\u3000区\xa0 城管委\t",
+        "amount": " 12.5\u200b",
+        "kind": "cleared\u2060",
+    }
+    (found,) = rows_of(csv_file(tmp_path / "a.csv", [row(**unseen)]))
+    assert (found.area, found.source, found.kind) == ("nankai", "区 城管委", "cleared")
+    assert (found.amount, found.entered) == (12_500_000, "12.5 t")
+
+
 def test_a_withdrawal_has_no_amount(tmp_path: Path) -> None:
     (found,) = rows_of(csv_file(tmp_path / "a.csv", [row(amount="撤回")]))
     assert (found.amount, found.entered) == (None, "撤回")

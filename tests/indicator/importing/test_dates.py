@@ -22,7 +22,6 @@ def code_of(read: object, cell: Cell) -> str:
         ("2025年", "2025"),
         ("２０２５年度", "2025"),
         (Number("2025"), "2025"),
-        ("2025-01/2025-12", "2025"),
         ("2025-03", "2025-03"),
         ("2025-3", "2025-03"),
         ("2025/03", "2025-03"),
@@ -32,7 +31,6 @@ def code_of(read: object, cell: Cell) -> str:
         ("202512", "2025-12"),
         (date(2025, 3, 1), "2025-03"),
         ("2025/3/1", "2025-03"),
-        ("2025-03/2025-03", "2025-03"),
         ("2025-Q1", "2025-Q1"),
         ("2025Q4", "2025-Q4"),
         ("2025-q2", "2025-Q2"),
@@ -40,12 +38,10 @@ def code_of(read: object, cell: Cell) -> str:
         ("2025年第一季度", "2025-Q1"),
         ("2025年四季度", "2025-Q4"),
         ("2025年Q3", "2025-Q3"),
-        ("2025-04/2025-06", "2025-Q2"),
-        ("2025-01/2025-05", "2025-01/2025-05"),
     ],
 )
 def test_a_period_is_written_one_way_however_it_came(cell: Cell, period: str) -> None:
-    assert read_period(cell) == period
+    assert str(read_period(cell)) == period
 
 
 @pytest.mark.parametrize(
@@ -57,7 +53,7 @@ def test_a_period_is_written_one_way_however_it_came(cell: Cell, period: str) ->
         ("25-03", "period_wrong"),
         ("Mar-25", "period_wrong"),
         ("3月", "period_wrong"),
-        ("2025-05/2025-03", "period_wrong"),
+        ("2025-01/2025-03", "period_wrong"),
         ("2024-12/2025-01", "period_wrong"),
         ("2025-02-30", "period_wrong"),
         ("9999", "period_wrong"),

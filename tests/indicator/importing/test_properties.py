@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.indicator.importing.amounts import GRAMS_MAX
+from schemas.indicator_inputs import GRAMS_MAX
 from service.indicator.importing.sheet import SheetError, SheetRefused, SheetRow
 from service.indicator.importing.words import WORDS
 from service.indicator.kinds import KINDS
+from service.periods import Period
 from tests.indicator.importing.sheets import (
     MAIN,
     ROW,
@@ -42,9 +43,9 @@ TEXTS: Final = st.text(CHARACTERS | st.sampled_from(" ,;\"'，"), min_size=1, ma
 NAMES: Final = TEXTS.filter(lambda text: bool(text) and "_x" not in text and text not in {"�"})
 IDS: Final = st.text(string.ascii_lowercase + string.digits + "-", min_size=1, max_size=20)
 PERIODS: Final = st.one_of(
-    st.integers(1990, 2099).map(str),
-    st.builds("{}-{:02}".format, st.integers(1990, 2099), st.integers(1, 12)),
-    st.builds("{}-Q{}".format, st.integers(1990, 2099), st.integers(1, 4)),
+    st.builds(Period, st.integers(1990, 2099)),
+    st.builds(Period.of_month, st.integers(1990, 2099), st.integers(1, 12)),
+    st.builds(Period.of_quarter, st.integers(1990, 2099), st.integers(1, 4)),
 )
 
 
@@ -70,7 +71,7 @@ def sheet_rows(draw: st.DrawFn, number: int = 2) -> SheetRow:
 def written(each: SheetRow) -> list[str]:
     return [
         each.area,
-        each.period,
+        str(each.period),
         each.kind,
         each.source,
         each.material or "",

@@ -87,7 +87,7 @@ def test_the_example_of_the_notes_is_a_row_that_is_read(tmp_path: Path) -> None:
     with path.open("a", encoding="utf-8", newline="") as file:
         csv.writer(file).writerow([NOTES[column.id][2] for column in COLUMNS])
     (found,) = rows_of(path)
-    assert (found.area, found.period, found.kind, found.amount) == ("nankai", "2025-03", "cleared", 12_345_678_000)
+    assert (found.area, str(found.period), found.kind, found.amount) == ("nankai", "2025-03", "cleared", 12_345_678_000)
 
 
 def test_excel_knows_the_encoding_of_the_csv_template(tmp_path: Path) -> None:

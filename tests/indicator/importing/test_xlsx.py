@@ -8,6 +8,7 @@ import pytest
 
 from service.indicator.importing.reading import read_sheet
 from service.indicator.importing.sheet import SheetRow
+from service.periods import Period
 from tests.indicator.importing.sheets import (
     ROW,
     STRICT,
@@ -56,13 +57,13 @@ def test_texts_numbers_and_dates_are_read_as_they_are_shown(tmp_path: Path) -> N
         sheet.write_number(2, 5, 1234.5678)
 
     first, second, third = rows_of(changed(tmp_path / "a.xlsx", change))
-    assert (first.period, first.amount, first.document_date) == ("2025-03", 300_000, date(2025, 3, 31))
+    assert (str(first.period), first.amount, first.document_date) == ("2025-03", 300_000, date(2025, 3, 31))
     assert first.entered == "0.3 t"
-    assert (second.period, second.source, second.amount) == ("2025", "12", 1_234_567_800)
+    assert (str(second.period), second.source, second.amount) == ("2025", "12", 1_234_567_800)
     assert third == SheetRow(
         4,
         "nankai",
-        "2025-03",
+        Period.of_month(2025, 3),
         "cleared",
         "区城管委",
         None,
@@ -72,6 +73,32 @@ def test_texts_numbers_and_dates_are_read_as_they_are_shown(tmp_path: Path) -> N
         date(2025, 3, 31),
         "ab" * 32,
     )
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"),
+    [
+        ("mmm", "2025-03"),
+        ('m"月"', "2025-03"),
+        ('[$-804]yyyy"年"m"月";@', "2025-03"),
+        (17, "2025-03"),
+        (57, "2025-03"),
+        ("mm:ss", None),
+        ("[h]:mm", None),
+        ('0"day"', None),
+        ("[Red]0", None),
+        ("0.00E+00", None),
+        ("@", None),
+        (49, None),
+    ],
+)
+def test_the_format_of_a_cell_tells_whether_its_number_is_a_day(
+    tmp_path: Path, form: str | int, shown: str | None
+) -> None:
+    def change(book: Any, sheet: Any) -> None:
+        sheet.write_number(1, 1, 45717 if shown else 2025, book.add_format({"num_format": form}))
+
+    assert str(rows_of(changed(tmp_path / "a.xlsx", change))[0].period) == (shown or "2025")
 
 
 def test_days_are_counted_from_1904_where_the_workbook_says_so(tmp_path: Path) -> None:
