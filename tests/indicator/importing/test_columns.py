@@ -5,7 +5,20 @@ from pathlib import Path
 import pytest
 
 from service.indicator.importing.reading import read_sheet
-from tests.indicator.importing.sheets import ROW, TITLES, csv_file, places, refusal, row, rows_of
+from tests.indicator.importing.sheets import (
+    ROW,
+    TITLES,
+    csv_file,
+    csv_text,
+    header_xml,
+    packed,
+    parts,
+    places,
+    refusal,
+    row,
+    row_xml,
+    rows_of,
+)
 
 ENGLISH = ("Area", "period", "kind", "source", "material", "amount (t)", "document", "document date", "sha-256")
 BOTH = (
@@ -105,6 +118,18 @@ def test_a_file_without_a_header_is_told_which_columns_there_are(tmp_path: Path)
     (error,) = refusal(path)
     assert error.code == "header_missing"
     assert "期间 period" in error.zh
+
+
+def test_the_header_is_looked_for_in_the_first_rows_only(tmp_path: Path) -> None:
+    for above, wanted in ((19, []), (20, ["header_missing"])):
+        path = tmp_path / "a.csv"
+        path.write_text("\n" * above + csv_text([ROW]), encoding="utf-8", newline="")
+        assert [error.code for error in (refusal(path) if wanted else [])] == wanted
+        rows = header_xml(above + 1) + row_xml(above + 2)
+        book = packed(tmp_path / "a.xlsx", parts(rows))
+        assert [error.code for error in (refusal(book) if wanted else [])] == wanted
+        if not wanted:
+            assert [each.number for each in rows_of(path) + rows_of(book)] == [above + 2, above + 2]
 
 
 def test_an_empty_column_is_none_until_something_stands_in_it(tmp_path: Path) -> None:
