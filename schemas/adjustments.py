@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from schemas.common import Answer, Coins, Request
+from schemas.common import Answer, Coins, OperatorName, Request
 from schemas.cursors import MomentCursor, NextMomentCursor
 from schemas.patterns import one_line
 
@@ -47,13 +47,6 @@ class AdjustmentsQuery(Request):
     state: AdjustmentState | None = None
     limit: Annotated[int, Field(ge=1, le=ADJUSTMENTS_LIMIT_MAX)] = ADJUSTMENTS_LIMIT_DEFAULT
     cursor: MomentCursor | None = None
-
-
-class OperatorName(Answer):
-    """An operator by their API key."""
-
-    key_id: UUID
-    name: str
 
 
 class Adjustment(Answer):

@@ -1,6 +1,7 @@
 """Pieces that several parts of the contract share."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -27,6 +28,13 @@ class Answer(BaseModel):
 
 class MerchantName(Answer):
     id: MerchantId
+    name: str
+
+
+class OperatorName(Answer):
+    """An operator by their API key."""
+
+    key_id: UUID
     name: str
 
 

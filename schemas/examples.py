@@ -146,6 +146,9 @@ EXAMPLES: dict[str, Any] = {
             "sha256": "3f0c1e7a9b52d4868e17c0aa5bd1f2936c4be8d70f15a2993ee1b0d44c8a7f61",
         },
     },
+    "PublicationProposal": {"area": "nankai", "period": "2025"},
+    "PublishRequest": {},
+    "RejectPublicationRequest": {"reason": "清运量有误 The waste cleared is wrong"},
     "NewBin": {
         "id": "NK-0099",
         "site_id": "site-1",

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.adjustments import OperatorName, Words
-from schemas.common import Answer, Request
+from schemas.adjustments import Words
+from schemas.common import Answer, OperatorName, Request
 from schemas.cursors import Cursor, NextCursor
 from schemas.patterns import BIN_ID, KEYID, SHA256, one_line, visible
 from schemas.signatures import Algorithm

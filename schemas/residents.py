@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from schemas.adjustments import OperatorName, RowId, Words
-from schemas.common import Answer, Coins, MaterialId, MerchantName, OfferId, Request
+from schemas.adjustments import RowId, Words
+from schemas.common import Answer, Coins, MaterialId, MerchantName, OfferId, OperatorName, Request
 from schemas.cursors import Cursor, MomentCursor, NextCursor, NextMomentCursor
 from schemas.patterns import visible
 from schemas.redemptions import RedemptionState

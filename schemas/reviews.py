@@ -6,8 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from schemas.adjustments import OperatorName
-from schemas.common import Answer, MaterialId, Request
+from schemas.common import Answer, MaterialId, OperatorName, Request
 from schemas.cursors import MomentCursor, NextMomentCursor
 from schemas.outcome_codes import OutcomeCode
 from schemas.patterns import one_line, some_lines, visible

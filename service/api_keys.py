@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import violated_constraint
-from service.errors import ApiKeyUnknown, MerchantUnknown, ValidationFailed
-from service.operator_names import NAME_CHARACTERS_MAX, is_readable, plain_name
+from service.errors import ApiKeyUnknown, MerchantUnknown, RequesterRevoked, TanbiError, ValidationFailed
+from service.operator_names import NAME_CHARACTERS_MAX, is_readable, is_same_operator, plain_name
 from service.secrets import new_token, token_hash
 from service.tables import api_key
 
@@ -86,3 +86,31 @@ async def revoke_api_key(connection: AsyncConnection, key_id: UUID) -> datetime 
     if row.revoked_at is None:
         await connection.execute(sa.update(api_key).where(api_key.c.id == key_id).values(revoked_at=sa.func.now()))
     return cast("datetime | None", row.revoked_at)
+
+
+async def require_second_operator(
+    connection: AsyncConnection, key_id: UUID, first_key_id: UUID, *, own: type[TanbiError]
+) -> None:
+    """Two keys, two people: whoever decides is another one than who asked, and that one's key still counts.
+
+    Neither is revoked until the transaction ends. Raises `own`, or RequesterRevoked.
+    """
+    keys = await _lock_operator_keys(connection, [key_id, first_key_id])
+    first = keys[first_key_id]
+    if is_same_operator(key_id, keys[key_id].plain_name, first.id, first.plain_name):
+        raise own
+    if first.revoked_at is not None:
+        raise RequesterRevoked
+
+
+async def _lock_operator_keys(connection: AsyncConnection, key_ids: Sequence[UUID]) -> dict[UUID, sa.Row[Any]]:
+    """Their plain_name and revoked_at; nobody revokes one until the transaction ends."""
+    rows: Sequence[Any] = (
+        await connection.execute(
+            sa.select(api_key.c.id, api_key.c.plain_name, api_key.c.revoked_at)
+            .where(api_key.c.id.in_(key_ids))
+            .order_by(api_key.c.id)
+            .with_for_update(read=True)
+        )
+    ).all()
+    return {row.id: row for row in rows}

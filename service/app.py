@@ -26,6 +26,7 @@ from service.fleet.telemetry_retention import forget_forever
 from service.fleet.telemetry_rules import Told
 from service.folding.worker import fold_forever
 from service.groupcommit import GroupCommit, Limits
+from service.indicator import publication_routes
 from service.indicator import routes as indicator
 from service.ledger.expiring import expire_forever
 from service.metrics import Metrics
@@ -70,6 +71,7 @@ ROUTES = (
     offer_routes.routes,
     settlement.routes,
     indicator.routes,
+    publication_routes.routes,
     adjustments.routes,
     review.routes,
     kind_routes.routes,

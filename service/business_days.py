@@ -9,6 +9,11 @@ def business_day(at: datetime, zone: str) -> date:
     return at.astimezone(ZoneInfo(zone)).date()
 
 
+def business_today(zone: str) -> date:
+    """The day that it is now in `zone`."""
+    return business_day(datetime.now(UTC), zone)
+
+
 def day_begins_at(day: date, zone: str) -> datetime:
     """The first moment of `day` in `zone`, in UTC."""
     return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)

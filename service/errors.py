@@ -176,6 +176,14 @@ class OwnAdjustment(Forbidden):
     title_zh = "不能批准自己的调账申请"
 
 
+class OwnPublication(Forbidden):
+    """Nobody publishes what they proposed, also not with a second key of the same name. Ask another operator."""
+
+    code = "own_publication"
+    title = "Your own proposal"
+    title_zh = "不能发布自己提出的数值"
+
+
 class OwnRejection(Forbidden):
     """Who has rejected a drop does not decide on the appeal against it, also not with a second key of the same name.
     Ask another operator."""
@@ -331,6 +339,14 @@ class AdjustmentUnknown(NotFound):
     code = "adjustment_unknown"
     title = "Adjustment not known"
     title_zh = "调账申请不存在"
+
+
+class PublicationUnknown(NotFound):
+    """No publication has this id or number."""
+
+    code = "publication_unknown"
+    title = "Publication not known"
+    title_zh = "发布记录不存在"
 
 
 class ReviewUnknown(NotFound):
@@ -764,7 +780,7 @@ class NothingToAppeal(Conflict):
 
 
 class RequesterRevoked(Conflict):
-    """The key that requested this adjustment was revoked since. Reject it; whoever still wants it requests it anew."""
+    """The key that asked for this was revoked since. Reject it; whoever still wants it asks for it anew."""
 
     code = "requester_revoked"
     title = "Requester's key revoked"
@@ -785,6 +801,54 @@ class InputOverlaps(Conflict):
     code = "input_overlaps"
     title = "Counted twice"
     title_zh = "同一重量重复录入"
+
+
+class RateNotKnown(Conflict):
+    """There is no rate to publish: something is missing, or the inputs contradict each other."""
+
+    code = "rate_not_known"
+    title = "No rate to publish"
+    title_zh = "没有可发布的数值"
+
+
+class PeriodNotOver(Conflict):
+    """A figure is published of a period that is over."""
+
+    code = "period_not_over"
+    title = "Period not over"
+    title_zh = "统计期间尚未结束"
+
+
+class AlreadyPublished(Conflict):
+    """This figure is published; a later one restates it, with its number and the reason."""
+
+    code = "already_published"
+    title = "Already published"
+    title_zh = "该数值已发布"
+
+
+class RestatementRefused(Conflict):
+    """What is restated is the latest publication of the same area and period, and the figure differs from it."""
+
+    code = "restatement_refused"
+    title = "Cannot be restated"
+    title_zh = "不能更正该发布"
+
+
+class PublicationDecided(Conflict):
+    """This proposal was published or rejected already, and stays so. For another figure, propose a new one."""
+
+    code = "publication_decided"
+    title = "Already decided"
+    title_zh = "该发布申请已处理"
+
+
+class ProposalOutdated(Conflict):
+    """The inputs have changed since this figure was proposed. Reject it, and propose the figure anew."""
+
+    code = "proposal_outdated"
+    title = "Proposal outdated"
+    title_zh = "提出后数据已变更"
 
 
 class NothingToWithdraw(Conflict):

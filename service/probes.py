@@ -12,9 +12,9 @@ from prometheus_client import Metric
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.common import Check, Health
+from service.business_days import business_today
 from service.figures import read_figures
 from service.fleet.states import limits_of
-from service.indicator.routes import business_day
 from service.keys import ENGINE, METRICS, SETTINGS
 from service.migrating import current_revision
 from service.routing import Routes, json_response
@@ -109,7 +109,7 @@ async def _figures(app: web.Application) -> Iterable[Metric]:
             figures = await read_figures(
                 app[ENGINE],
                 instance=settings.instance,
-                today=business_day(settings),
+                today=business_today(settings.business_timezone),
                 formula_id=settings.indicator_formula,
                 bin_limits=limits_of(settings),
                 demo=settings.demo,

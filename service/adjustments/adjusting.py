@@ -8,23 +8,23 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.adjustments import Adjustment, AdjustmentRequest, Adjustments, AdjustmentsQuery, OperatorName
+from schemas.adjustments import Adjustment, AdjustmentRequest, Adjustments, AdjustmentsQuery
+from schemas.common import OperatorName
 from schemas.cursors import encode_moment_cursor
 from service.adjustments import queries
+from service.api_keys import require_second_operator
 from service.auth import Operator
 from service.errors import (
     AdjustmentDecided,
     AdjustmentUnknown,
     HoldsDue,
     OwnAdjustment,
-    RequesterRevoked,
     ResidentUnknown,
     TransferUnknown,
 )
 from service.ledger.adjusting import post_adjustment
 from service.ledger.queries import read_transfer
 from service.moments import in_utc
-from service.operator_names import is_same_operator
 
 Result = TypeVar("Result")
 # Writes down which holds of a resident are over; how many.
@@ -75,12 +75,7 @@ async def approve_adjustment(connection: AsyncConnection, operator: Operator, ad
     CorrectionExceeds or InsufficientCoins. HoldsDue: see `after_release`.
     """
     row = await _lock_waiting(connection, adjustment_id)
-    keys = await queries.lock_operator_keys(connection, [operator.key_id, row.requested_by])
-    requester = keys[row.requested_by]
-    if is_same_operator(operator.key_id, keys[operator.key_id].plain_name, requester.id, requester.plain_name):
-        raise OwnAdjustment
-    if requester.revoked_at is not None:
-        raise RequesterRevoked
+    await require_second_operator(connection, operator.key_id, row.requested_by, own=OwnAdjustment)
     await post_adjustment(
         connection,
         owner_id=row.owner_id,

@@ -70,19 +70,6 @@ async def resident_exists(connection: AsyncConnection, resident_id: int, *, demo
     return bool((await connection.execute(sa.select(found))).scalar_one())
 
 
-async def lock_operator_keys(connection: AsyncConnection, key_ids: Sequence[UUID]) -> dict[UUID, sa.Row[Any]]:
-    """Their plain_name and revoked_at; nobody revokes one until the transaction ends."""
-    rows: Sequence[Any] = (
-        await connection.execute(
-            sa.select(api_key.c.id, api_key.c.plain_name, api_key.c.revoked_at)
-            .where(api_key.c.id.in_(key_ids))
-            .order_by(api_key.c.id)
-            .with_for_update(read=True)
-        )
-    ).all()
-    return {row.id: row for row in rows}
-
-
 async def insert_adjustment(connection: AsyncConnection, **values: Any) -> None:
     await connection.execute(sa.insert(adjustment).values(**values))
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.adjustments import OperatorName
+from schemas.common import OperatorName
 from schemas.cursors import encode_cursor
 from schemas.fleet import BinChange, BinHistory, ChangeKind, HistoryQuery
 from service.errors import BinUnknown

@@ -1,6 +1,6 @@
 """What a rate is made of, as the database has it at one moment: the evidence of some years, and what bins weighed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -28,9 +28,16 @@ class Basis:
     held_grams: Mapping[Period, int]
 
 
-async def read_basis(connection: AsyncConnection, area_id: str, years: Collection[int], today: date) -> Basis:
+async def read_basis(
+    connection: AsyncConnection,
+    area_id: str,
+    years: Collection[int],
+    today: date,
+    *,
+    bins_by_child: bool = False,
+) -> Basis:
     """The evidence of these years and what lies between them, and of the year before, by which it is told who stopped
-    reporting. Raises AreaUnknown."""
+    reporting; what bins weighed of the area as a whole, or of each of its child areas. Raises AreaUnknown."""
     found = await queries.read_area(connection, area_id)
     if found is None:
         raise AreaUnknown(f"There is no area {area_id}.")
@@ -40,15 +47,24 @@ async def read_basis(connection: AsyncConnection, area_id: str, years: Collectio
     records = await queries.counting_inputs(
         connection, date(min(years) - 1, 1, 1), last_day, {*subtree, *tree.upwards(area_id)}
     )
-    months = await queries.bin_months(connection, subtree, first_day, last_day)
-    bins = [bins_of_month(area_id, Period.of_month(row.month.year, row.month.month), row.grams) for row in months]
+    months = await queries.bin_months(connection, area_id, first_day, last_day, by_child=bins_by_child)
+    bins = [bins_of_month(row.area_id, Period.of_month(row.month.year, row.month.month), row.grams) for row in months]
     stations = [row for row in await queries.scrap_stations(connection) if row.area_id in set(subtree)]
     return Basis(
         area=found,
         subtree=subtree,
         evidence=Evidence(tree, [*records, *bins], duties(stations, years, today)),
-        held_grams={Period.of_month(row.month.year, row.month.month): row.held_grams for row in months},
+        held_grams=_held_by_month(months),
     )
+
+
+def _held_by_month(months: Iterable[sa.Row[Any]]) -> dict[Period, int]:
+    """Held grams by month."""
+    held: dict[Period, int] = {}
+    for row in months:
+        month = Period.of_month(row.month.year, row.month.month)
+        held[month] = held.get(month, 0) + row.held_grams
+    return held
 
 
 def bins_of_month(area_id: str, month: Period, grams: int) -> Recorded:

@@ -238,6 +238,16 @@ FORMULAS: Final = MappingProxyType(
 )
 
 
+# Former versions of formulas, of which something was published: none yet.
+FORMER: Final[tuple[Formula, ...]] = ()
+_BY_VERSION: Final = {(each.id, each.version): each for each in (*FORMULAS.values(), *FORMER)}
+
+
+def formula_of_version(formula_id: str, version: int) -> Formula:
+    """As it was published by, for ever. Raises KeyError where there was none."""
+    return _BY_VERSION[formula_id, version]
+
+
 def rate_of(quotient: Quotient) -> Fraction | None:
     """The exact rate; None where the masses contradict each other: more recycled than arose, or nothing arose."""
     if not 0 <= quotient.numerator_grams <= quotient.denominator_grams or quotient.denominator_grams == 0:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +16,8 @@ from service.indicator.kinds import KINDS
 from service.indicator.recording import Book, Effect, Entry, Refusal
 from service.periods import Period
 
+# The roles that record inputs, and propose and publish what they come to.
+RECORDERS: Final = frozenset({"operator", "admin"})
 # What a refusal is over HTTP; any other is a mistake in the field that it names.
 REFUSED_AS: dict[str, type[TanbiError]] = {
     "area_unknown": AreaUnknown,

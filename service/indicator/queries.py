@@ -38,13 +38,20 @@ ORDER BY distance, target.year
 """)
 
 BIN_MONTHS = sa.text("""
-SELECT date_trunc('month', volume.day)::date AS month, sum(volume.grams)::bigint AS grams,
-       sum(volume.drops)::bigint AS drops, sum(volume.held_grams)::bigint AS held_grams
+WITH RECURSIVE below (id, told_as) AS (
+    SELECT id, id FROM area WHERE id = :area_id
+    UNION ALL
+    SELECT area.id, CASE WHEN :by_child AND below.id = :area_id THEN area.id ELSE below.told_as END
+    FROM area JOIN below ON area.parent_id = below.id
+)
+SELECT below.told_as AS area_id, date_trunc('month', volume.day)::date AS month, sum(volume.grams)::bigint AS grams,
+       sum(volume.held_grams)::bigint AS held_grams
 FROM volume
 JOIN site ON site.id = volume.site_id
-WHERE site.area_id = ANY (:area_ids) AND volume.day BETWEEN :first_day AND :last_day AND volume.source = 'bin'
-GROUP BY 1
-ORDER BY 1
+JOIN below ON below.id = site.area_id
+WHERE volume.day BETWEEN :first_day AND :last_day AND volume.source = 'bin'
+GROUP BY 1, 2
+ORDER BY 1, 2
 """)
 
 BIN_SITES = sa.text("""
@@ -132,11 +139,14 @@ def document_of(row: Any) -> Document:
 
 
 async def bin_months(
-    connection: AsyncConnection, area_ids: Collection[str], first_day: date, last_day: date
+    connection: AsyncConnection, area_id: str, first_day: date, last_day: date, *, by_child: bool
 ) -> Sequence[sa.Row[Any]]:
-    """What bins in these areas weighed, by month: month (its first day), grams, drops, held_grams."""
-    days = {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day}
-    return (await connection.execute(BIN_MONTHS, days)).all()
+    """What bins in the area and below weighed, by month: area_id, month (its first day), grams, held_grams.
+
+    `by_child`: of each child area with all below it, and of the area for sites of its own; else of the area alone.
+    """
+    wanted = {"area_id": area_id, "first_day": first_day, "last_day": last_day, "by_child": by_child}
+    return (await connection.execute(BIN_MONTHS, wanted)).all()
 
 
 async def bin_sites(

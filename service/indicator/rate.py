@@ -47,13 +47,17 @@ async def recycling_rate(
     formula_id: str,
     counted_at: CountedAt | None,
     today: date,
+    bins_by_child: bool = False,
 ) -> RecyclingRate:
     """The answer as of the connection's snapshot. `asked` is a period, or a year with `-ytd`; `today` is the business
-    day. Raises AreaUnknown, and ValidationFailed for a way of counting that the formula has not."""
+    day; with `bins_by_child` what bins weighed is told of each child area.
+
+    Raises AreaUnknown, and ValidationFailed for a way of counting that the formula has not.
+    """
     formula = FORMULAS[formula_id]
     way = choose_way(formula, counted_at)
     year = int(asked[:4])
-    basis = await read_basis(connection, area_id, [year], today)
+    basis = await read_basis(connection, area_id, [year], today, bins_by_child=bins_by_child)
     if asked.endswith(TO_DATE):
         period = year_to_date(basis.evidence, formula, area_id, year, way, today)
     else:

@@ -1,8 +1,5 @@
 """HTTP of the indicator."""
 
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
-
 from aiohttp import web
 
 from schemas.indicator import Formulas, RateQuery, RecyclingRate
@@ -16,6 +13,7 @@ from schemas.indicator_inputs import (
     WayOfCounting,
 )
 from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
+from service.business_days import business_today
 from service.db import snapshot, transaction
 from service.errors import (
     AreaUnknown,
@@ -29,21 +27,15 @@ from service.errors import (
 )
 from service.idempotency import KEYED_WRITE, answer_once, read_keyed
 from service.indicator.formulas import FORMULAS
-from service.indicator.inputs import read_inputs, record_input
+from service.indicator.inputs import RECORDERS, read_inputs, record_input
 from service.indicator.kinds import KINDS, WAYS_OF_COUNTING
 from service.indicator.rate import formula_answer, recycling_rate
 from service.keys import ENGINE, SETTINGS
 from service.routing import Routes, json_response, read_model, read_query
-from service.settings import Settings
 
-RECORDERS = frozenset({"operator", "admin"})
 READ_PROBLEMS = (TokenInvalid, Forbidden, AreaUnknown, ValidationFailed, DatabaseUnavailable)
 
 routes = Routes("indicator")
-
-
-def business_day(settings: Settings) -> date:
-    return datetime.now(ZoneInfo(settings.business_timezone)).date()
 
 
 @routes.route(
@@ -72,7 +64,7 @@ async def get_recycling_rate(request: web.Request) -> web.Response:
             asked=query.period,
             formula_id=query.formula or settings.indicator_formula,
             counted_at=query.counted_at,
-            today=business_day(settings),
+            today=business_today(settings.business_timezone),
         )
     return json_response(rate)
 
@@ -145,13 +137,14 @@ async def post_input(request: web.Request) -> web.Response:
     token = bearer_token(request)
     wanted = await read_model(request, IndicatorInput, settings)
     keyed = await read_keyed(request)
+    today = business_today(settings.business_timezone)
     async with transaction(app[ENGINE]) as connection:
         operator = await authenticate_operator(connection, token, RECORDERS, demo=settings.demo)
         answer = await answer_once(
             connection,
             actor=operator.actor,
             keyed=keyed,
-            work=lambda: record_input(connection, wanted, recorded_by=operator.key_id, today=business_day(settings)),
+            work=lambda: record_input(connection, wanted, recorded_by=operator.key_id, today=today),
         )
     return answer.response()
 

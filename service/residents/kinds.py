@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.adjustments import OperatorName
+from schemas.common import OperatorName
 from schemas.residents import KindRequest, ResidentKind
 from service.auth import Operator
 from service.errors import ResidentUnknown

@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.adjustments import OperatorName
+from schemas.common import OperatorName
 from schemas.cursors import encode_moment_cursor
 from schemas.reviews import (
     AccountDay,

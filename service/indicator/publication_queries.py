@@ -1,0 +1,129 @@
+"""SQL of publications, one function a statement."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.cursors import Moment
+from schemas.publications import PublicationState
+from service.periods import Period
+from service.tables import api_key, publication
+
+# The only number of an advisory lock that is taken to publish: numbers follow each other without a gap.
+PUBLISH_LOCK: Final = 0x5055424C
+LOCK = sa.text("SELECT pg_advisory_xact_lock(:lock)")
+
+_proposer = api_key.alias("proposer")
+_decider = api_key.alias("decider")
+_old = publication.alias("old")
+_new = publication.alias("new")
+_STATE = sa.func.coalesce(publication.c.decision, "waiting")
+_NAMED = (
+    sa.select(
+        publication,
+        _STATE.label("state"),
+        _proposer.c.name.label("proposer_name"),
+        _decider.c.name.label("decider_name"),
+        _old.c.record.label("old_record"),
+        _new.c.number.label("restated_by"),
+    )
+    .join(_proposer, _proposer.c.id == publication.c.proposed_by)
+    .outerjoin(_decider, _decider.c.id == publication.c.decided_by)
+    .outerjoin(_old, _old.c.number == publication.c.restates)
+    .outerjoin(_new, sa.and_(_new.c.restates == publication.c.number, _new.c.decision == "published"))
+)
+
+
+async def lock_publishing(connection: AsyncConnection) -> None:
+    """Until the transaction ends nobody else publishes."""
+    await connection.execute(LOCK, {"lock": PUBLISH_LOCK})
+
+
+async def insert_proposal(connection: AsyncConnection, **values: Any) -> None:
+    await connection.execute(sa.insert(publication).values(**values))
+
+
+async def lock_publication(connection: AsyncConnection, publication_id: UUID) -> None:
+    """Whoever decides on it too waits until the transaction ends. Nothing where there is none."""
+    await connection.execute(
+        sa.select(publication.c.id).where(publication.c.id == publication_id).with_for_update(key_share=True)
+    )
+
+
+async def find_publication(connection: AsyncConnection, publication_id: UUID) -> sa.Row[Any] | None:
+    return (await connection.execute(_NAMED.where(publication.c.id == publication_id))).one_or_none()
+
+
+async def find_number(connection: AsyncConnection, number: int) -> sa.Row[Any] | None:
+    """The publication of this number."""
+    return (await connection.execute(_NAMED.where(publication.c.number == number))).one_or_none()
+
+
+async def find_latest(connection: AsyncConnection, area_id: str, period: Period) -> Any:
+    """What is published of an area and period and not restated; None where nothing is."""
+    return (
+        await connection.execute(
+            _latest(area_id).where(
+                publication.c.first_day == period.first_day, publication.c.last_day == period.last_day
+            )
+        )
+    ).one_or_none()
+
+
+async def all_latest(connection: AsyncConnection, area_id: str) -> Sequence[Any]:
+    """All that is published of an area and not restated, in the order of time."""
+    found: Sequence[Any] = (
+        await connection.execute(_latest(area_id).order_by(publication.c.first_day, publication.c.last_day))
+    ).all()
+    return found
+
+
+def _latest(area_id: str) -> sa.Select[Any]:
+    return _NAMED.where(
+        publication.c.area_id == area_id, publication.c.decision == "published", _new.c.number.is_(None)
+    )
+
+
+async def next_number(connection: AsyncConnection) -> int:
+    """The lock is held."""
+    highest: int = (
+        await connection.execute(sa.select(sa.func.coalesce(sa.func.max(publication.c.number), 0)))
+    ).scalar_one()
+    return highest + 1
+
+
+async def decide(connection: AsyncConnection, publication_id: UUID, **values: Any) -> None:
+    """It is locked and was not decided before."""
+    await connection.execute(
+        sa.update(publication)
+        .where(publication.c.id == publication_id)
+        .values(decided_at=sa.func.clock_timestamp(), **values)
+    )
+
+
+async def page_of_publications(
+    connection: AsyncConnection,
+    *,
+    area_id: str | None,
+    period: Period | None,
+    state: PublicationState | None,
+    before: Moment | None,
+    limit: int,
+) -> Sequence[Any]:
+    """Newest first; of all areas, periods and states where none is named."""
+    query = _NAMED.order_by(publication.c.created_at.desc(), publication.c.id.desc()).limit(limit)
+    if area_id is not None:
+        query = query.where(publication.c.area_id == area_id)
+    if period is not None:
+        query = query.where(publication.c.first_day == period.first_day, publication.c.last_day == period.last_day)
+    if state == "waiting":
+        query = query.where(publication.c.decision.is_(None))
+    elif state is not None:
+        query = query.where(publication.c.decision == state)
+    if before is not None:
+        query = query.where(sa.tuple_(publication.c.created_at, publication.c.id) < sa.tuple_(before.at, before.id))
+    found: Sequence[Any] = (await connection.execute(query)).all()
+    return found

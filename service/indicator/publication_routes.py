@@ -1,0 +1,219 @@
+"""HTTP of publications."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.publications import (
+    Publication,
+    PublicationProposal,
+    Publications,
+    PublicationsQuery,
+    PublishRequest,
+    Recomputation,
+    RejectPublicationRequest,
+)
+from service.auth import OPERATOR_ROLES, Operator, authenticate_operator, bearer_token
+from service.business_days import business_today
+from service.db import snapshot, transaction
+from service.errors import (
+    AlreadyPublished,
+    AreaUnknown,
+    DatabaseUnavailable,
+    Forbidden,
+    OwnPublication,
+    PeriodNotOver,
+    ProposalOutdated,
+    PublicationDecided,
+    PublicationUnknown,
+    RateNotKnown,
+    RequesterRevoked,
+    RestatementRefused,
+    TokenInvalid,
+    ValidationFailed,
+)
+from service.idempotency import KEYED_WRITE, answer_once, read_keyed
+from service.indicator.inputs import RECORDERS
+from service.indicator.publishing import propose, publish, read_publication, read_publications, recompute, reject
+from service.keys import ENGINE, SETTINGS
+from service.routing import Routes, json_response, path_id, read_model, read_query
+
+READ = (TokenInvalid, Forbidden, PublicationUnknown, DatabaseUnavailable)
+
+routes = Routes("publications")
+
+
+@routes.route(
+    "POST",
+    "/v1/indicator/publications",
+    summary="Propose a figure for publication",
+    caller="operator",
+    takes=PublicationProposal,
+    answers={201: Publication},
+    problems=(
+        *KEYED_WRITE,
+        Forbidden,
+        AreaUnknown,
+        PublicationUnknown,
+        PeriodNotOver,
+        RateNotKnown,
+        AlreadyPublished,
+        RestatementRefused,
+    ),
+    idempotent=True,
+)
+async def post_proposal(request: web.Request) -> web.Response:
+    """The rate with its formula, inputs, coverage and the version of the code is frozen, and waits for another
+    operator. Of an area and period one figure is published; a later correction is a restatement, which names the
+    publication that it replaces and the reason. Needs the role operator or admin."""
+    settings = request.app[SETTINGS]
+    wanted = await read_model(request, PublicationProposal, settings)
+    return await _decide(
+        request,
+        lambda connection, operator: propose(
+            connection,
+            operator,
+            wanted,
+            formula_id=settings.indicator_formula,
+            today=business_today(settings.business_timezone),
+        ),
+        status=201,
+    )
+
+
+@routes.route(
+    "POST",
+    "/v1/indicator/publications/{id}/publish",
+    summary="Publish a figure that another operator proposed",
+    caller="operator",
+    takes=PublishRequest,
+    answers={200: Publication},
+    problems=(
+        *KEYED_WRITE,
+        OwnPublication,
+        Forbidden,
+        PublicationUnknown,
+        PublicationDecided,
+        RequesterRevoked,
+        ProposalOutdated,
+        AlreadyPublished,
+        RestatementRefused,
+    ),
+    idempotent=True,
+)
+async def post_publish(request: web.Request) -> web.Response:
+    """It gets its number, and is public. Nobody publishes what they proposed, nor what another key of that name has
+    proposed. Where inputs were recorded since that change the figure, it is not published: reject it, and propose it
+    anew. Needs the role operator or admin."""
+    await read_model(request, PublishRequest, request.app[SETTINGS])
+    publication_id = _publication_id(request)
+    today = business_today(request.app[SETTINGS].business_timezone)
+    return await _decide(
+        request, lambda connection, operator: publish(connection, operator, publication_id, today=today), status=200
+    )
+
+
+@routes.route(
+    "POST",
+    "/v1/indicator/publications/{id}/reject",
+    summary="Reject a proposed figure, or withdraw one's own",
+    caller="operator",
+    takes=RejectPublicationRequest,
+    answers={200: Publication},
+    problems=(*KEYED_WRITE, Forbidden, PublicationUnknown, PublicationDecided),
+    idempotent=True,
+)
+async def post_rejection(request: web.Request) -> web.Response:
+    """It cannot be published any more. Needs the role operator or admin."""
+    rejection = await read_model(request, RejectPublicationRequest, request.app[SETTINGS])
+    publication_id = _publication_id(request)
+    return await _decide(
+        request,
+        lambda connection, operator: reject(connection, operator, publication_id, rejection.reason),
+        status=200,
+    )
+
+
+@routes.route(
+    "GET",
+    "/v1/indicator/publications",
+    summary="Published and proposed figures, newest first",
+    caller="operator",
+    query=PublicationsQuery,
+    answers={200: Publications},
+    problems=(TokenInvalid, Forbidden, ValidationFailed, DatabaseUnavailable),
+)
+async def get_publications(request: web.Request) -> web.Response:
+    """With who proposed and who published, and for a restatement the figure it replaced and the difference."""
+    token = bearer_token(request)
+    query = read_query(request, PublicationsQuery)
+    async with snapshot(request.app[ENGINE]) as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+        return json_response(await read_publications(connection, query))
+
+
+@routes.route(
+    "GET",
+    "/v1/indicator/publications/{id}",
+    summary="A publication with all that it froze",
+    caller="operator",
+    answers={200: Publication},
+    problems=READ,
+)
+async def get_publication(request: web.Request) -> web.Response:
+    """Its record has the inputs with their documents, the coverage, and the version of the code; the digest is of the
+    bytes of `record_text`."""
+    token = bearer_token(request)
+    async with snapshot(request.app[ENGINE]) as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+        return json_response(await read_publication(connection, _publication_id(request)))
+
+
+@routes.route(
+    "GET",
+    "/v1/indicator/publications/{id}/recomputation",
+    summary="A published figure, computed again from the stored inputs",
+    caller="operator",
+    answers={200: Recomputation},
+    problems=READ,
+)
+async def get_recomputation(request: web.Request) -> web.Response:
+    """Every step beside what was published: the digest, each input as it is stored, each sum, the digits."""
+    token = bearer_token(request)
+    async with snapshot(request.app[ENGINE]) as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+        found = await read_publication(connection, _publication_id(request))
+        if found.number is None:
+            raise PublicationUnknown("This figure is not published.")
+        return json_response(await recompute(connection, found.number))
+
+
+async def _decide(
+    request: web.Request,
+    work: Callable[[AsyncConnection, Operator], Awaitable[Publication]],
+    *,
+    status: int,
+) -> web.Response:
+    settings = request.app[SETTINGS]
+    token = bearer_token(request)
+    keyed = await read_keyed(request)
+    async with transaction(request.app[ENGINE]) as connection:
+        operator = await authenticate_operator(connection, token, RECORDERS, demo=settings.demo)
+        answer = await answer_once(
+            connection,
+            actor=operator.actor,
+            keyed=keyed,
+            work=lambda: work(connection, operator),
+            status=status,
+        )
+    return answer.response()
+
+
+def _publication_id(request: web.Request) -> UUID:
+    """Raises PublicationUnknown."""
+    publication_id = path_id(request)
+    if publication_id is None:
+        raise PublicationUnknown
+    return publication_id

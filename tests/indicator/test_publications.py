@@ -1,0 +1,338 @@
+"""Publishing over HTTP: two people, a frozen figure, restatements, and the same digits again."""
+
+import asyncio
+import hashlib
+import json
+import uuid
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.api_keys import create_api_key, list_api_keys, revoke_api_key
+from service.db import transaction
+from service.tables import indicator_input, publication, volume
+from tests.indicator.calls import Caller, a_document
+from tests.indicator.test_routes import problem
+
+PUBLICATIONS = "/v1/indicator/publications"
+Client = TestClient[Any, Any]
+
+
+class Publisher(Caller):
+    """An operator who proposes and publishes."""
+
+    async def send(self, path: str, body: Any, *, key: str | None = None) -> ClientResponse:
+        headers = {**self.headers, "Idempotency-Key": key or str(uuid.uuid4())}
+        return await self.client.post(path, json=body, headers=headers)
+
+    async def propose(self, **changes: Any) -> ClientResponse:
+        return await self.send(PUBLICATIONS, {"area": "nankai", "period": "2025"} | changes)
+
+    async def proposed(self, **changes: Any) -> dict[str, Any]:
+        response = await self.propose(**changes)
+        assert response.status == 201, await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+    async def publish(self, proposal: dict[str, Any]) -> ClientResponse:
+        return await self.send(f"{PUBLICATIONS}/{proposal['id']}/publish", {})
+
+    async def published(self, proposal: dict[str, Any]) -> dict[str, Any]:
+        response = await self.publish(proposal)
+        assert response.status == 200, await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+    async def reject(self, proposal: dict[str, Any], reason: str = "no") -> ClientResponse:
+        return await self.send(f"{PUBLICATIONS}/{proposal['id']}/reject", {"reason": reason})
+
+    async def look(self, path: str = "", **parameters: str) -> dict[str, Any]:
+        response = await self.get(PUBLICATIONS + path, **parameters)
+        assert response.status == 200, await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+
+@pytest.fixture
+async def first(client: Client, keys: dict[str, str], engine: AsyncEngine) -> Publisher:
+    """Whoever proposes; of 2025 all is recorded, and bins weighed 1 kg in March: 191 ÷ 601 kg."""
+    found = Publisher(client, keys["operator"])
+    await found.record(grams=600_000)
+    await found.record(kind="kitchen_treated", grams=190_000)
+    async with transaction(engine) as connection:
+        for day, site, grams in ((date(2025, 3, 1), "site-1", 400), (date(2025, 3, 31), "site-3", 600)):
+            of_day = {"day": day, "site_id": site, "material_id": "paper", "source": "bin"}
+            await connection.execute(sa.insert(volume).values(**of_day, grams=grams, drops=1))
+    return found
+
+
+@pytest.fixture
+def second(client: Client, keys: dict[str, str]) -> Publisher:
+    return Publisher(client, keys["admin"])
+
+
+async def test_one_proposes_and_another_publishes(first: Publisher, second: Publisher) -> None:
+    proposal = await first.proposed()
+    assert (proposal["state"], proposal["number"], proposal["decided_by"]) == ("waiting", None, None)
+    assert (proposal["rate"], proposal["numerator_grams"], proposal["denominator_grams"]) == (
+        "0.317804",
+        "191000",
+        "601000",
+    )
+    published = await second.published(proposal)
+    assert (published["state"], published["number"]) == ("published", 1)
+    assert (published["proposed_by"]["name"], published["decided_by"]["name"]) == ("operator", "admin")
+    assert await first.look(f"/{proposal['id']}") == published
+    listed = await first.look(state="published", area="nankai", period="2025")
+    assert listed["publications"] == [
+        {name: value for name, value in published.items() if name not in ("record", "record_text")}
+    ]
+    assert (await first.look(state="waiting"))["publications"] == []
+
+
+async def test_the_record_holds_all_that_the_figure_is_made_of_under_its_digest(
+    first: Publisher, second: Publisher
+) -> None:
+    published = await second.published(await first.proposed())
+    text = published["record_text"]
+    assert published["digest"] == hashlib.sha256(text.encode()).hexdigest()
+    record = json.loads(text)
+    assert record == published["record"]
+    assert text == json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert record["code_version"] == published["code_version"]
+    figure = record["figure"]
+    assert figure["formula"]["definition_zh"].startswith("（可回收物回收量 R")
+    recovered, kitchen, cleared = figure["quantities"]
+    # What bins weighed is there by subdistrict and month: no later drop changes it.
+    assert [(each["area"], each["period"], each["grams"]) for each in recovered["inputs"]] == [
+        ("gulou", "2025-03", 600),
+        ("xuefu", "2025-03", 400),
+    ]
+    assert kitchen["inputs"][0]["document"] == a_document()
+    assert cleared["inputs"][0]["version"] == 1
+    assert figure["coverage"]["bins"]["sites_with_volume"] == 2
+
+
+async def test_nobody_publishes_their_own_proposal(
+    first: Publisher, second: Publisher, client: Client, engine: AsyncEngine
+) -> None:
+    proposal = await first.proposed()
+    assert await problem(await first.publish(proposal)) == (403, "own_publication", [])
+    async with transaction(engine) as connection:
+        again = await create_api_key(connection, role="admin", name="Operator")
+    assert await problem(await Publisher(client, again).publish(proposal)) == (403, "own_publication", [])
+    assert (await second.publish(proposal)).status == 200
+
+
+async def test_a_proposal_of_a_revoked_key_is_not_published(
+    first: Publisher, second: Publisher, engine: AsyncEngine
+) -> None:
+    proposal = await first.proposed()
+    async with transaction(engine) as connection:
+        [key] = [each for each in await list_api_keys(connection) if each.name == "operator"]
+        await revoke_api_key(connection, key.id)
+    assert await problem(await second.publish(proposal)) == (409, "requester_revoked", [])
+
+
+@pytest.mark.parametrize("role", ["viewer", "auditor"])
+async def test_who_only_reads_neither_proposes_nor_publishes(
+    role: str, first: Publisher, client: Client, keys: dict[str, str]
+) -> None:
+    reader = Publisher(client, keys[role])
+    proposal = await first.proposed()
+    for response in (await reader.propose(), await reader.publish(proposal), await reader.reject(proposal)):
+        assert await problem(response) == (403, "forbidden", [])
+    assert (await reader.look())["publications"] != []
+
+
+async def test_what_was_decided_stays_so(first: Publisher, second: Publisher) -> None:
+    rejected, published = await first.proposed(), await first.proposed()
+    answer = await (await first.reject(rejected, "错了 wrong")).json()
+    assert (answer["state"], answer["decision_reason"], answer["number"]) == ("rejected", "错了 wrong", None)
+    await second.published(published)
+    for decided in (rejected, published):
+        assert await problem(await second.publish(decided)) == (409, "publication_decided", [])
+        assert await problem(await second.reject(decided)) == (409, "publication_decided", [])
+
+
+async def test_of_an_area_and_period_one_figure_is_published(first: Publisher, second: Publisher) -> None:
+    one, other = await first.proposed(), await first.proposed()
+    await second.published(one)
+    assert await problem(await second.publish(other)) == (409, "already_published", [])
+    response = await first.propose()
+    document = await response.json()
+    assert (response.status, document["code"]) == (409, "already_published")
+    assert "publication 1" in document["detail"]
+
+
+async def test_two_who_publish_at_once_get_numbers_one_after_the_other(first: Publisher, second: Publisher) -> None:
+    for area in ("xuefu", "gulou"):
+        for kind in ("cleared", "kitchen_treated"):
+            await first.record(area=area, kind=kind, grams=10_000, source=f"{area} office")
+    proposals = [await first.proposed(area=area) for area in ("nankai", "xuefu", "gulou", "tianjin", "nankai")]
+    answers = await asyncio.gather(*(second.publish(each) for each in proposals))
+    statuses = sorted(answer.status for answer in answers)
+    assert statuses == [200, 200, 200, 200, 409]
+    numbers = [(await answer.json())["number"] for answer in answers if answer.status == 200]
+    assert sorted(numbers) == [1, 2, 3, 4]
+
+
+async def test_a_correction_is_a_restatement_that_names_the_old_figure_and_the_difference(
+    first: Publisher, second: Publisher
+) -> None:
+    await second.published(await first.proposed())
+    unchanged = await first.propose(restates=1, reason="again")
+    assert await problem(unchanged) == (409, "restatement_refused", [])
+    await first.record(grams=700_000, document=a_document(name="更正", sha256="7a" * 32))
+    restated = await second.published(await first.proposed(restates=1, reason="清运量更正"))
+    assert restated["number"] == 2
+    # 191 ÷ 701 − 191 ÷ 601 = 27.2468 % − 31.7804 %
+    assert restated["restates"] == {
+        "number": 1,
+        "rate_percent": "31.78",
+        "difference_percentage_points": "-4.5336",
+        "reason": "清运量更正",
+    }
+    old = (await first.look(period="2025"))["publications"][-1]
+    assert (old["number"], old["restated_by"], old["rate_percent"]) == (1, 2, "31.78")
+    # A figure is restated once: the next one restates the restatement.
+    await first.record(grams=500_000, document=a_document(name="再更正", sha256="7b" * 32))
+    assert await problem(await first.propose(restates=1, reason="x")) == (409, "restatement_refused", [])
+    assert (await second.published(await first.proposed(restates=2, reason="x")))["number"] == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"restates": 1}, (422, "validation_failed", ["/reason"])),
+        ({"reason": "why"}, (422, "validation_failed", ["/restates"])),
+        ({"restates": 9, "reason": "why"}, (404, "publication_unknown", [])),
+        ({"restates": 0, "reason": "why"}, (422, "validation_failed", ["/restates"])),
+        ({"period": "2025-ytd"}, (422, "validation_failed", ["/period"])),
+        ({"period": "2024"}, (409, "rate_not_known", [])),
+        ({"area": "xuefu"}, (409, "rate_not_known", [])),
+        ({"area": "atlantis"}, (404, "area_unknown", [])),
+        ({"formula": "cn.burnt"}, (422, "validation_failed", ["/formula"])),
+        ({"formula": "eu.2019_1004", "counted_at": "origin"}, (422, "validation_failed", ["/counted_at"])),
+        ({"rate": "0.99"}, (422, "validation_failed", ["/rate"])),
+    ],
+)
+async def test_what_cannot_be_published_is_refused(
+    changes: dict[str, Any], expected: tuple[int, str, list[str]], first: Publisher, engine: AsyncEngine
+) -> None:
+    assert await problem(await first.propose(**changes)) == expected
+    async with transaction(engine) as connection:
+        assert (await connection.execute(sa.select(publication))).all() == []
+
+
+async def test_a_year_that_is_not_over_is_not_published(first: Publisher) -> None:
+    year = str(datetime.now(ZoneInfo("Asia/Shanghai")).year)
+    await first.record(period=year)
+    await first.record(period=year, kind="kitchen_treated", grams=1)
+    assert await problem(await first.propose(period=year)) == (409, "period_not_over", [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"grams": 610_000, "document": a_document(sha256="7c" * 32)},
+        {"grams": None, "withdraw": True, "document": a_document(sha256="7d" * 32)},
+        {"kind": "pickup_recyclables", "grams": 1},
+    ],
+)
+async def test_what_is_recorded_after_the_proposal_must_be_proposed_anew(
+    change: dict[str, Any], first: Publisher, second: Publisher
+) -> None:
+    proposal = await first.proposed()
+    await first.record(**change)
+    assert await problem(await second.publish(proposal)) == (409, "proposal_outdated", [])
+    assert (await first.look(f"/{proposal['id']}"))["state"] == "waiting"
+
+
+async def test_what_is_recorded_after_publication_changes_no_published_digit(
+    first: Publisher, second: Publisher, engine: AsyncEngine
+) -> None:
+    published = await second.published(await first.proposed())
+    await first.record(grams=1, document=a_document(sha256="7e" * 32))
+    async with transaction(engine) as connection:
+        await connection.execute(sa.text("UPDATE volume SET grams = grams + 5000"))
+    assert await first.look(f"/{published['id']}") == published
+    again = await first.look(f"/{published['id']}/recomputation")
+    assert again["equal"] is True
+    steps = {step["what"]: step["recomputed"] for step in again["steps"]}
+    assert (steps["numerator_grams"], steps["denominator_grams"], steps["rate"]) == ("191000", "601000", "0.317804")
+    assert steps["digest"] == published["digest"]
+
+
+async def test_a_stored_input_that_was_tampered_with_is_named(
+    first: Publisher, second: Publisher, admin_engine: AsyncEngine
+) -> None:
+    published = await second.published(await first.proposed())
+    async with transaction(admin_engine) as connection:
+        await connection.execute(
+            sa.update(indicator_input).where(indicator_input.c.kind == "cleared").values(grams=600_001)
+        )
+    again = await first.look(f"/{published['id']}/recomputation")
+    wrong = {step["what"] for step in again["steps"] if not step["equal"]}
+    ids = {each["id"] for each in published["record"]["figure"]["quantities"][2]["inputs"]}
+    assert wrong == {*(f"input {each}" for each in ids), "cleared", "denominator_grams", "rate"}
+    assert again["equal"] is False
+
+
+async def test_a_record_that_was_tampered_with_no_longer_has_its_digest(
+    first: Publisher, second: Publisher, admin_engine: AsyncEngine
+) -> None:
+    published = await second.published(await first.proposed())
+    async with transaction(admin_engine) as connection:
+        await connection.execute(
+            sa.update(publication).values(record=published["record_text"].replace('"31.78"', '"41.78"'))
+        )
+    again = await first.look(f"/{published['id']}/recomputation")
+    assert {step["what"] for step in again["steps"] if not step["equal"]} == {"digest", "rate_percent"}
+
+
+async def test_what_is_only_proposed_or_not_there_has_no_recomputation(first: Publisher) -> None:
+    proposal = await first.proposed()
+    for path in (proposal["id"], str(uuid.uuid4()), "1"):
+        response = await first.get(f"{PUBLICATIONS}/{path}/recomputation")
+        assert await problem(response) == (404, "publication_unknown", [])
+
+
+async def test_the_same_key_proposes_and_publishes_once(
+    first: Publisher, second: Publisher, engine: AsyncEngine
+) -> None:
+    body = {"area": "nankai", "period": "2025"}
+    one, other = [await (await first.send(PUBLICATIONS, body, key="k")).json() for _ in range(2)]
+    assert one == other
+    path = f"{PUBLICATIONS}/{one['id']}/publish"
+    assert [(await second.send(path, {}, key="p")).status for _ in range(2)] == [200, 200]
+    async with transaction(engine) as connection:
+        assert len((await connection.execute(sa.select(publication))).all()) == 1
+
+
+async def test_pages_follow_each_other(first: Publisher) -> None:
+    made = [(await first.proposed())["id"] for _ in range(3)]
+    page = await first.look(limit="2")
+    rest = await first.look(limit="2", cursor=page["next_cursor"])
+    assert [each["id"] for each in (*page["publications"], *rest["publications"])] == made[::-1]
+    assert rest["next_cursor"] is None
+
+
+async def test_the_service_cannot_change_what_was_published(
+    first: Publisher, second: Publisher, engine: AsyncEngine
+) -> None:
+    await second.published(await first.proposed())
+    for statement in (
+        "UPDATE publication SET record = ''",
+        "UPDATE publication SET digest = ''",
+        "DELETE FROM publication",
+    ):
+        with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+            async with transaction(engine) as connection:
+                await connection.execute(sa.text(statement))
