@@ -31,6 +31,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "residents", "description": "The mini-program 小程序"},
     {"name": "redemption", "description": "Coins spent at merchants and machines 兑换"},
     {"name": "indicator", "description": "The recycling rate 城市生活垃圾回收利用率"},
+    {"name": "publications", "description": "Published figures, by two operators 数据发布"},
     {"name": "adjustments", "description": "Corrections of wallets, by two operators 调账"},
     {"name": "review", "description": "Held drops: released or rejected 投放审核"},
     {"name": "settlement", "description": "Statements of merchants, and coins outstanding 商户结算"},

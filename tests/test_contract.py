@@ -115,6 +115,8 @@ def of_this_world(body: Any, live: Live) -> Any:
         known = {"pay_code": live.pay_code()}
     elif {"id", "unit"} <= body.keys():
         known = {"id": f"o-{uuid.uuid4()}"}
+    elif body.keys() & {"restates", "counted_at"} or body.keys() == {"area", "period"}:
+        known |= {"period": live.recorded_month()}
     elif "resident_id" in body:
         known = dict(zip(("resident_id", "corrects_id"), live.resident_and_transfer(), strict=True))
     return {name: known.get(name, value) for name, value in body.items()}
@@ -138,6 +140,8 @@ def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) ->
         return live.bins.made_for(path)
     if path.startswith("/v1/redemptions/"):
         return {"id": live.redemption_id(caller, capture=not path.endswith(("/capture", "/void")))}
+    if path.startswith("/v1/indicator/publications/"):
+        return {"id": live.publication_id(published=path.endswith("/recomputation"))}
     if "{bin_id}" in path:
         return {"bin_id": "NK-0001"}
     if "{number}" in path:

@@ -64,7 +64,7 @@ routes = Routes("publications")
     ),
     idempotent=True,
 )
-async def post_proposal(request: web.Request) -> web.Response:
+async def post_publication(request: web.Request) -> web.Response:
     """The rate with its formula, inputs, coverage and the version of the code is frozen, and waits for another
     operator. Of an area and period one figure is published; a later correction is a restatement, which names the
     publication that it replaces and the reason. Needs the role operator or admin."""
@@ -103,7 +103,7 @@ async def post_proposal(request: web.Request) -> web.Response:
     ),
     idempotent=True,
 )
-async def post_publish(request: web.Request) -> web.Response:
+async def post_publication_publish(request: web.Request) -> web.Response:
     """It gets its number, and is public. Nobody publishes what they proposed, nor what another key of that name has
     proposed. Where inputs were recorded since that change the figure, it is not published: reject it, and propose it
     anew. Needs the role operator or admin."""
@@ -125,7 +125,7 @@ async def post_publish(request: web.Request) -> web.Response:
     problems=(*KEYED_WRITE, Forbidden, PublicationUnknown, PublicationDecided),
     idempotent=True,
 )
-async def post_rejection(request: web.Request) -> web.Response:
+async def post_publication_rejection(request: web.Request) -> web.Response:
     """It cannot be published any more. Needs the role operator or admin."""
     rejection = await read_model(request, RejectPublicationRequest, request.app[SETTINGS])
     publication_id = _publication_id(request)
