@@ -149,6 +149,16 @@ EXAMPLES: dict[str, Any] = {
     "PublicationProposal": {"area": "nankai", "period": "2025"},
     "PublishRequest": {},
     "RejectPublicationRequest": {"reason": "清运量有误 The waste cleared is wrong"},
+    "FactorSetRequest": {
+        "id": "cn.example.2026",
+        "name": "示例因子集（2026）",
+        "name_en": "Example set, 2026",
+        "source": "示例 An example: no method's figures",
+        "factors": [
+            {"material": "paper", "milligrams_co2e_per_kg": 250000, "stands_for": "废纸 waste paper"},
+            {"material": "plastic", "milligrams_co2e_per_kg": 1475500, "stands_for": "废塑料 waste plastic"},
+        ],
+    },
     "NewBin": {
         "id": "NK-0099",
         "site_id": "site-1",

@@ -20,6 +20,7 @@ def visible(least: int, most: int) -> str:
 
 MATERIAL_ID: Final = r"^[a-z][a-z0-9_]{0,31}$"
 PARTNER_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,62}$"
+FACTOR_SET_ID: Final = r"^[a-z0-9][a-z0-9._\-]{0,62}$"
 # A merchant's id and a month: NK-M-01-202611.
 STATEMENT_NUMBER: Final = PARTNER_ID.removesuffix("$") + r"-[0-9]{6}$"
 BIN_SOURCE: Final = r"^/bins/[\x21-\x7e]{1,64}$"
@@ -43,6 +44,7 @@ RFC_3339: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.
 EXPECTED: Final = {
     MATERIAL_ID: "1 to 32 small letters, digits and _, the first a letter, such as paper",
     PARTNER_ID: "1 to 63 letters, digits, dots, hyphens and underscores, the first a letter or digit, such as NK-M-01",
+    FACTOR_SET_ID: "1 to 63 small letters, digits, dots, hyphens and underscores, such as uk.desnz.2025",
     BIN_SOURCE: "/bins/ with the bin's id, such as /bins/NK-0001",
     BIN_ID: "1 to 63 letters, digits, dots, hyphens and underscores, the first a letter or digit, such as NK-0001",
     COLLECTOR: "the id of a staff card or vehicle, with a digit, of letters, digits and . _ : -, such as V-07",

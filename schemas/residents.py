@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from schemas.adjustments import RowId, Words
+from schemas.carbon import FactorSetId, MaterialsWithoutFactor, ShownKg
 from schemas.common import Answer, Coins, MaterialId, MerchantName, OfferId, OperatorName, Request
 from schemas.cursors import Cursor, MomentCursor, NextCursor, NextMomentCursor
 from schemas.patterns import visible
@@ -41,14 +42,29 @@ class MaterialWeight(Answer):
     weight_grams: int
 
 
+class SetCo2e(Answer):
+    """What counts by one factor set: all that was dropped on the days on which it is in force."""
+
+    id: FactorSetId
+    name: str
+    name_en: str
+    kg: ShownKg
+
+
 class Co2e(Answer):
-    """Emissions that the resident's recycling avoided, by one named set of factors."""
+    """Emissions that the resident's recycling avoided. Each drop counts for ever by the factor set that is in force on
+    its business day: where another is chosen later, nothing that was told before changes."""
 
     grams: int = Field(
-        description="CO2e, grams: the sum over materials of grams x factor / 1000, rounded down once, to whole grams"
+        description="CO2e: the sum over all that was brought of weight x factor, rounded down once, to whole grams"
     )
-    factor_set: str
-    materials_without_factor: list[MaterialId] = Field(description="Weighed, but not counted: the set has no factor")
+    kg: ShownKg = Field(description="The same in kilograms, such as 12.345")
+    factor_set: FactorSetId | None = Field(description="The set by which drops of today count; null where none does")
+    sets: list[SetCo2e] = Field(
+        description="The set of today and every other by which drops of the resident count. Each part is rounded down"
+        " by itself"
+    )
+    materials_without_factor: MaterialsWithoutFactor
 
 
 class Expiring(Answer):

@@ -14,6 +14,7 @@ from aiohttp import ClientSession, DummyCookieJar, web
 from service import keys, probes
 from service.adjustments import routes as adjustments
 from service.answering import add_endpoints
+from service.carbon import routes as carbon
 from service.db import Writers, create_engine, engine_use, is_poison, is_retryable
 from service.docs import routes as documents
 from service.fleet import operator_routes, states_routes, telemetry_routes
@@ -72,6 +73,7 @@ ROUTES = (
     settlement.routes,
     indicator.routes,
     publication_routes.routes,
+    carbon.routes,
     adjustments.routes,
     review.routes,
     kind_routes.routes,

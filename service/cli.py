@@ -19,6 +19,7 @@ from service.managing import (
     bin_states,
     bins,
     bridge,
+    carbon,
     city,
     clearances,
     ledger,
@@ -71,6 +72,7 @@ for name, commands in (
     ("review", review.review_app),
     ("resident", residents.resident_app),
     ("volumes", ledger.volumes_app),
+    ("carbon", carbon.carbon_app),
     ("webhook", webhooks.webhook_app),
 ):
     app.add_typer(commands, name=name)

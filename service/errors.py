@@ -229,6 +229,14 @@ class MaterialUnknown(NotFound):
     title_zh = "品类不存在"
 
 
+class FactorSetUnknown(NotFound):
+    """No carbon factor set has this id."""
+
+    code = "factor_set_unknown"
+    title = "Factor set not known"
+    title_zh = "碳减排因子集不存在"
+
+
 class RuleUnknown(NotFound):
     """There is no rule of plausibility of this name."""
 
@@ -430,6 +438,24 @@ class MaterialExists(Conflict):
     code = "material_exists"
     title = "Material exists"
     title_zh = "品类已存在"
+
+
+class FactorSetDiffers(Conflict):
+    """A carbon factor set has this id already, with another content, and a set never changes. Give the other one an id
+    of its own, such as with its edition or a number, and choose it from a day that is still to come."""
+
+    code = "factor_set_differs"
+    title = "Another factor set has this id"
+    title_zh = "同一标识已有内容不同的因子集"
+
+
+class CarbonChoiceTooEarly(Conflict):
+    """A factor set takes effect with a business day that is still to come: what was avoided on a day that has begun is
+    told already, and is not recalculated."""
+
+    code = "carbon_choice_too_early"
+    title = "Factor set chosen for a day that has begun"
+    title_zh = "因子集的生效日期必须晚于今天"
 
 
 class TariffInThePast(Conflict):

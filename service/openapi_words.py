@@ -32,6 +32,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "redemption", "description": "Coins spent at merchants and machines 兑换"},
     {"name": "indicator", "description": "The recycling rate 城市生活垃圾回收利用率"},
     {"name": "publications", "description": "Published figures, by two operators 数据发布"},
+    {"name": "carbon", "description": "Emissions that recycling avoided, by named factor sets 碳减排核算"},
     {"name": "adjustments", "description": "Corrections of wallets, by two operators 调账"},
     {"name": "review", "description": "Held drops: released or rejected 投放审核"},
     {"name": "settlement", "description": "Statements of merchants, and coins outstanding 商户结算"},

@@ -180,9 +180,6 @@ class Settings(BaseSettings):
     indicator_formula: FormulaId = Field(
         "cn.cleared_plus_recovered", description="Formula of the recycling rate where a caller names none"
     )
-    co2e_factor_set: str = Field(
-        "uk.desnz.2025", description="Factors by which residents are told the CO2e they avoided"
-    )
     demo: bool = Field(False, description="Accept what `tanbi demo` made; set by that command only")
 
     @field_validator("database_url", "migration_database_url")

@@ -1,8 +1,7 @@
 """Nankai District as the demo shows it.
 
 The twelve subdistricts are real (南开政发〔2024〕3号). Communities, sites and merchants only sound like the district's,
-and stand about where their subdistrict is; tariffs and masses are samples; carbon factors are those of FACTS.md, mapped
-to the six materials.
+and stand about where their subdistrict is; tariffs and masses are samples.
 """
 
 from datetime import UTC, datetime
@@ -184,20 +183,6 @@ PAPER_COINS_PER_KG_BEFORE: Final = 80
 
 # Year and per mille, of the district's plan.
 TARGETS: Final = ((2025, 350), (2027, 385), (2035, 500))
-
-# Set, material, grams CO2e avoided a kilogram, and the row of the set that stands for the material. Where two rows
-# could, the lower: a saving that is claimed must not be too high.
-CARBON_FACTORS: Final = (
-    ("uk.desnz.2025", "paper", 220, "mixed paper"),
-    ("uk.desnz.2025", "plastic", 1600, "plastic, average"),
-    ("uk.desnz.2025", "metal", 1040, "steel cans (lower than aluminium cans)"),
-    ("uk.desnz.2025", "glass", 580, "glass"),
-    ("uk.desnz.2025", "textile", 22160, "clothing (reuse)"),
-    ("us.epa.warm.v16", "paper", 3910, "mixed paper"),
-    ("us.epa.warm.v16", "plastic", 840, "HDPE (lower than PET)"),
-    ("us.epa.warm.v16", "metal", 2020, "steel cans (lower than aluminium cans)"),
-    ("us.epa.warm.v16", "glass", 310, "glass"),
-)
 
 # What is recorded of each month: kind, source, kilograms a day. Of the 20 000 residents whom 47 bins serve (FACTS.md,
 # reported practice) and not of the whole district, so that the demo's own drops are seen to move the rate.

@@ -16,6 +16,9 @@ from schemas.fleet import ScaleChange
 from schemas.signatures import ED25519_KEY_BYTES, Algorithm, SigningKey
 from service.api_keys import create_api_key
 from service.business_days import day_begins_at
+from service.carbon.choosing import choose_set
+from service.carbon.factor_sets import add_set
+from service.carbon.shipped import SHIPPED
 from service.db import database_now
 from service.demo import nankai, queries
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine, DemoMerchant, DemoResident
@@ -100,6 +103,9 @@ async def _plant(connection: AsyncConnection, keyring: Keyring, size: Size, toda
     sample = draw_sample(size.seed, bins=size.bins, residents=size.residents, today=today)
     await queries.insert_places(connection, sample.areas, sample.sites)
     await queries.insert_materials(connection)
+    for factors in SHIPPED:
+        await add_set(connection, factors)
+    await choose_set(connection, SHIPPED[0].id, effective_from=None, zone=zone)
     await queries.insert_targets(connection)
     bins = []
     for each in sample.bins:

@@ -24,7 +24,6 @@ from service.tables import (
     bin_,
     bin_claim,
     bin_key,
-    carbon_factor,
     credential,
     indicator_input,
     machine,
@@ -111,7 +110,7 @@ async def insert_places(connection: AsyncConnection, areas: Sequence[Area], site
 
 
 async def insert_materials(connection: AsyncConnection) -> None:
-    """Materials with their tariffs, an earlier tariff of paper that was superseded, and the carbon factors."""
+    """Materials with their tariffs, and an earlier tariff of paper that was superseded."""
     await connection.execute(
         sa.insert(material),
         [{"id": each[0], "name": each[1], "name_en": each[2]} for each in nankai.MATERIALS],
@@ -130,10 +129,6 @@ async def insert_materials(connection: AsyncConnection) -> None:
         "coins_per_kg": nankai.PAPER_COINS_PER_KG_BEFORE,
     }
     await connection.execute(sa.insert(tariff), [*tariffs, earlier])
-    columns = ("set_id", "material_id", "grams_co2e_per_kg", "stands_for")
-    await connection.execute(
-        sa.insert(carbon_factor), [dict(zip(columns, row, strict=True)) for row in nankai.CARBON_FACTORS]
-    )
 
 
 async def insert_rules(connection: AsyncConnection, played_from: datetime) -> None:

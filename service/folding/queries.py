@@ -89,16 +89,28 @@ GROUP BY 1, 2, 3
 # A row is counted by the transaction that credited it: the one that wrote it, or the one that claimed it later. The
 # second branch asks for claimed_xid alone, the first excludes whatever has one, also where the claim committed after
 # `upper` was read: each row satisfies exactly one branch, in exactly one window.
+#
+# Each counts by the carbon factors in force on its business day. No choice of factors is ever written for a day on
+# which something is folded already, and none while a window is: see carbon/choosing.py.
 SUM_RESIDENT_VOLUME = """
-SELECT owner_id, material_id, sum(weight_grams) AS grams
-FROM (SELECT resident_id AS owner_id, material_id, weight_grams
+SELECT credited.owner_id, credited.material_id, coalesce(in_force.set_id, '') AS set_id, sum(credited.grams) AS grams
+FROM (SELECT resident_id AS owner_id, material_id, weight_grams AS grams,
+             (occurred_at AT TIME ZONE :timezone)::date AS day
       FROM weigh_event
       WHERE xid >= :lower AND xid < :upper AND claimed_xid IS NULL AND outcome = 'credited'
       UNION ALL
-      SELECT resident_id, material_id, weight_grams
-      FROM weigh_event
-      WHERE claimed_xid >= :lower AND claimed_xid < :upper) AS credited
-GROUP BY 1, 2
+      -- Whatever was held is credited so.
+      SELECT event.resident_id, event.material_id, event.weight_grams,
+             (coalesce(release.placed_at, event.occurred_at) AT TIME ZONE :timezone)::date
+      FROM weigh_event AS event
+      LEFT JOIN review_decision AS release
+             ON release.bin_id = event.bin_id AND release.event_id = event.event_id AND release.decision = 'released'
+      WHERE event.claimed_xid >= :lower AND event.claimed_xid < :upper) AS credited
+LEFT JOIN (SELECT set_id, effective_from,
+                  lead(effective_from, 1, 'infinity') OVER (ORDER BY effective_from, id) AS superseded_on
+           FROM carbon_set_choice) AS in_force
+       ON credited.day >= in_force.effective_from AND credited.day < in_force.superseded_on
+GROUP BY 1, 2, 3
 """
 
 SUM_COIN_VOLUME = """
@@ -137,9 +149,9 @@ DO UPDATE SET grams = volume.grams + excluded.grams, drops = volume.drops + excl
 """)
 
 FOLD_RESIDENT_VOLUME = sa.text(f"""
-INSERT INTO resident_volume (owner_id, material_id, grams)
-{SUM_RESIDENT_VOLUME} ORDER BY 1, 2
-ON CONFLICT (owner_id, material_id)
+INSERT INTO resident_volume (owner_id, material_id, set_id, grams)
+{SUM_RESIDENT_VOLUME} ORDER BY 1, 2, 3
+ON CONFLICT (owner_id, material_id, set_id)
 DO UPDATE SET grams = resident_volume.grams + excluded.grams
 """)
 
@@ -223,9 +235,9 @@ async def fold_volume(connection: AsyncConnection, *, lower: int, upper: int, ti
     await connection.execute(FOLD_VOLUME, {"lower": lower, "upper": upper, "timezone": timezone})
 
 
-async def fold_resident_volume(connection: AsyncConnection, *, lower: int, upper: int) -> None:
-    """Grams credited in the window, at once or after waiting for their card."""
-    await connection.execute(FOLD_RESIDENT_VOLUME, {"lower": lower, "upper": upper})
+async def fold_resident_volume(connection: AsyncConnection, *, lower: int, upper: int, timezone: str) -> None:
+    """Grams credited in the window, at once or after waiting for their card, by the factors of their business day."""
+    await connection.execute(FOLD_RESIDENT_VOLUME, {"lower": lower, "upper": upper, "timezone": timezone})
 
 
 async def fold_coin_volume(connection: AsyncConnection, *, lower: int, upper: int, timezone: str) -> None:

@@ -37,7 +37,7 @@ async def rebuild(connection: AsyncConnection, *, timezone: str) -> None:
     for table in (volume, resident_volume, coin_volume):
         await connection.execute(sa.delete(table))
     await queries.fold_volume(connection, lower=0, upper=settled, timezone=timezone)
-    await queries.fold_resident_volume(connection, lower=0, upper=settled)
+    await queries.fold_resident_volume(connection, lower=0, upper=settled, timezone=timezone)
     await queries.fold_coin_volume(connection, lower=0, upper=settled, timezone=timezone)
     await connection.execute(sa.update(fold_position).values(xid=settled, holder="", ticked_at=sa.text("'-infinity'")))
     await queries.rebuild_resident_days(connection, timezone=timezone)

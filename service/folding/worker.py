@@ -87,7 +87,7 @@ async def fold_step(engine: AsyncEngine, settings: Settings, window_rows_max: in
             raise PositionLost
         timezone = settings.business_timezone
         await queries.fold_volume(connection, lower=lower, upper=window.upper, timezone=timezone)
-        await queries.fold_resident_volume(connection, lower=lower, upper=window.upper)
+        await queries.fold_resident_volume(connection, lower=lower, upper=window.upper, timezone=timezone)
         await queries.fold_coin_volume(connection, lower=lower, upper=window.upper, timezone=timezone)
         await queries.move_position(connection, xid=window.upper, instance=settings.instance)
     return Step(behind=window.upper < window.settled, imbalance_due=position.imbalance_due)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +18,8 @@ from service.plausibility.drop import Finding
 from service.tables import (
     api_key,
     carbon_factor,
+    carbon_factor_set,
+    carbon_set_choice,
     credential,
     held_event,
     hold,
@@ -158,14 +160,21 @@ async def delete_session(connection: AsyncConnection, token_hash: bytes) -> None
     await connection.execute(sa.delete(session).where(session.c.token_hash == token_hash))
 
 
-async def overview(
-    connection: AsyncConnection, resident_id: int, *, factor_set: str
-) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-    """A resident's kind, wallet and number of cards, on a row for each material they brought, with its factor.
+async def overview(connection: AsyncConnection, resident_id: int, *, today: date) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    """A resident's kind, wallet and number of cards, and the carbon factor set of `today`, on a row for each material
+    and set by which they brought it, with the set's name and its factor.
 
-    One row without a material where they brought nothing. Weights are as of the last fold. A hold whose time is over
-    holds nothing, whether or not that is written down yet.
+    One row without a material where they brought nothing; set_id is '' where no set was in force. Weights are as of the
+    last fold. A hold whose time is over holds nothing, whether or not that is written down yet.
     """
+    todays_id = (
+        sa.select(carbon_set_choice.c.set_id)
+        .where(carbon_set_choice.c.effective_from <= today)
+        .order_by(carbon_set_choice.c.effective_from.desc(), carbon_set_choice.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    todays = carbon_factor_set.alias("todays")
     over = (
         sa.select(sa.func.coalesce(sa.func.sum(hold.c.coins), 0))
         .where(hold.c.owner_id == resident_id, hold.c.expires_at <= sa.func.statement_timestamp())
@@ -187,7 +196,13 @@ async def overview(
                 resident_volume.c.grams,
                 material.c.name,
                 material.c.name_en,
-                carbon_factor.c.grams_co2e_per_kg,
+                resident_volume.c.set_id,
+                carbon_factor_set.c.name.label("set_name"),
+                carbon_factor_set.c.name_en.label("set_name_en"),
+                carbon_factor.c.milligrams_co2e_per_kg,
+                todays.c.id.label("todays_id"),
+                todays.c.name.label("todays_name"),
+                todays.c.name_en.label("todays_name_en"),
             )
             .select_from(wallet)
             .join(resident, resident.c.id == wallet.c.owner_id)
@@ -196,11 +211,14 @@ async def overview(
             .outerjoin(
                 carbon_factor,
                 sa.and_(
-                    carbon_factor.c.material_id == resident_volume.c.material_id, carbon_factor.c.set_id == factor_set
+                    carbon_factor.c.material_id == resident_volume.c.material_id,
+                    carbon_factor.c.set_id == resident_volume.c.set_id,
                 ),
             )
+            .outerjoin(carbon_factor_set, carbon_factor_set.c.id == resident_volume.c.set_id)
+            .outerjoin(todays, todays.c.id == todays_id)
             .where(wallet.c.owner_id == resident_id)
-            .order_by(resident_volume.c.material_id)
+            .order_by(resident_volume.c.material_id, resident_volume.c.set_id)
         )
     ).all()
 

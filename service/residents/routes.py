@@ -1,6 +1,6 @@
 """HTTP of residents: the mini-program."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from aiohttp import hdrs, web
 
@@ -16,6 +16,7 @@ from schemas.residents import (
     TransfersQuery,
 )
 from service.auth import authenticate_resident, bearer_token
+from service.business_days import business_day
 from service.db import snapshot, transaction
 from service.errors import (
     BodyTooLarge,
@@ -125,7 +126,10 @@ async def get_me(request: web.Request) -> web.Response:
     async with snapshot(app[ENGINE]) as connection:
         resident = await authenticate_resident(connection, token, demo=settings.demo)
         me = await read_overview(
-            connection, resident.id, factor_set=settings.co2e_factor_set, zone=settings.business_timezone
+            connection,
+            resident.id,
+            today=business_day(datetime.now(UTC), settings.business_timezone),
+            zone=settings.business_timezone,
         )
     return _not_stored(json_response(me))
 

@@ -10,6 +10,7 @@ from service.db import snapshot
 from service.settings import Settings
 from service.verifying import (
     bins,
+    carbon,
     expiries,
     guards,
     holds,
@@ -41,6 +42,7 @@ CHECKS: Final[tuple[Check, ...]] = tuple(
             *expiries.CHECKS,
             *settlement.CHECKS,
             *volumes.CHECKS,
+            *carbon.CHECKS,
         ),
         key=lambda check: check.invariant,
     )

@@ -72,16 +72,31 @@ CHECKS: Final = (
     Check(
         8,
         "resident_volumes_equal_events",
-        "Each resident's grams by material are what their folded, credited events add up to.",
+        "Each resident's grams by material and carbon factor set are what their folded, credited events add up to, each"
+        " by the set that was in force on its business day.",
         """
-        SELECT owner_id, material_id, resident_volume.grams, recomputed.grams AS grams_of_events
+        SELECT owner_id, material_id, set_id, resident_volume.grams, recomputed.grams AS grams_of_events
         FROM resident_volume
         FULL JOIN (
-            SELECT resident_id AS owner_id, material_id, sum(weight_grams) AS grams
-            FROM weigh_event
-            WHERE outcome = 'credited' AND coalesce(claimed_xid, xid) < (SELECT xid FROM fold_position)
-            GROUP BY resident_id, material_id
-        ) AS recomputed USING (owner_id, material_id)
+            SELECT credited.owner_id, credited.material_id, coalesce(in_force.set_id, '') AS set_id,
+                   sum(credited.grams) AS grams
+            FROM (
+                SELECT resident_id AS owner_id, material_id, weight_grams AS grams,
+                       date(timezone(:timezone, coalesce(release.placed_at, occurred_at))) AS day
+                FROM weigh_event
+                LEFT JOIN (SELECT bin_id, event_id, placed_at
+                           FROM review_decision
+                           WHERE decision = 'released') AS release USING (bin_id, event_id)
+                WHERE outcome = 'credited' AND coalesce(claimed_xid, xid) < (SELECT xid FROM fold_position)
+            ) AS credited
+            LEFT JOIN (
+                SELECT set_id, effective_from, lead(effective_from) OVER (ORDER BY effective_from, id) AS superseded_on
+                FROM carbon_set_choice
+            ) AS in_force
+              ON credited.day >= in_force.effective_from
+             AND (in_force.superseded_on IS NULL OR credited.day < in_force.superseded_on)
+            GROUP BY 1, 2, 3
+        ) AS recomputed USING (owner_id, material_id, set_id)
         WHERE resident_volume.grams IS DISTINCT FROM recomputed.grams
         """,
     ),

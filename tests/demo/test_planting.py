@@ -11,9 +11,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.carbon import SetInForce
 from schemas.signatures import Algorithm, SigningKey
 from service.app import build_app
 from service.business_days import day_begins_at
+from service.carbon.factor_sets import list_sets
 from service.db import transaction
 from service.demo import nankai
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine
@@ -28,7 +30,6 @@ from service.tables import (
     area,
     bin_,
     bin_key,
-    carbon_factor,
     credential,
     indicator_input,
     machine,
@@ -277,15 +278,20 @@ async def test_a_database_that_someone_else_filled_is_left_alone(admin_engine: A
     assert await counts(admin_engine, area, merchant) == [1, 0]
 
 
-async def test_one_tariff_is_superseded_and_factors_are_of_both_sets(planted: Credentials, engine: AsyncEngine) -> None:
+async def test_one_tariff_is_superseded_and_one_of_both_factor_sets_counts_since_ever(
+    planted: Credentials, engine: AsyncEngine
+) -> None:
     assert planted
     async with engine.connect() as connection:
         rows = (await connection.execute(sa.select(tariff).order_by(tariff.c.effective_from))).all()
-        sets = (await connection.execute(sa.select(carbon_factor.c.set_id).distinct())).scalars().all()
+        sets = (await list_sets(connection)).sets
     paper = [row.coins_per_kg for row in rows if row.material_id == "paper"]
     assert paper == [80, 100]
     assert len(rows) == 7
-    assert set(sets) == {"uk.desnz.2025", "us.epa.warm.v16"}
+    assert [(each.id, each.in_force) for each in sets] == [
+        ("uk.desnz.2025", [SetInForce(first_day=None, last_day=None)]),
+        ("us.epa.warm.v16", []),
+    ]
 
 
 async def test_the_shipped_rules_hold_and_those_of_a_real_days_pace_until_the_fleet_plays(

@@ -116,18 +116,6 @@ def test_inputs_are_recorded_of_everything_the_rate_needs() -> None:
     assert kinds == {"cleared": 12, "kitchen_treated": 12, "pickup_recyclables": 12, "scrap_station_recyclables": 12}
 
 
-def test_every_carbon_factor_names_what_it_stands_for_and_electronics_have_none() -> None:
-    factors = {(row[0], row[1]): row[2] for row in nankai.CARBON_FACTORS}
-    assert len(factors) == len(nankai.CARBON_FACTORS)
-    assert factors["uk.desnz.2025", "paper"] == 220
-    assert factors["us.epa.warm.v16", "paper"] == 3910
-    assert factors["us.epa.warm.v16", "plastic"] == min(1150, 840)
-    assert factors["uk.desnz.2025", "metal"] == min(8120, 1040)
-    assert not any(material == "electronics" for _, material in factors)
-    assert ("us.epa.warm.v16", "textile") not in factors
-    assert all(row[3] for row in nankai.CARBON_FACTORS)
-
-
 def test_every_offer_is_to_be_had_at_a_machine_of_its_merchant_or_in_its_shop() -> None:
     sample = drawn()
     machines = {(each.merchant_id, each.kind) for each in sample.machines}

@@ -28,7 +28,7 @@ def _statement(table: str, sums: str, keys: Sequence[str], values: Sequence[str]
 VOLUME = _statement(
     "volume", SUM_VOLUME, ("day", "site_id", "material_id", "source"), ("grams", "drops", "held_grams", "held_drops")
 )
-RESIDENT_VOLUME = _statement("resident_volume", SUM_RESIDENT_VOLUME, ("owner_id", "material_id"), ("grams",))
+RESIDENT_VOLUME = _statement("resident_volume", SUM_RESIDENT_VOLUME, ("owner_id", "material_id", "set_id"), ("grams",))
 COIN_VOLUME = _statement(
     "coin_volume", SUM_COIN_VOLUME, ("day", "kind", "account_id"), ("issued_coins", "spent_coins", "transfers")
 )
@@ -39,9 +39,11 @@ async def volume_differences(connection: AsyncConnection, *, timezone: str, limi
     return (await connection.execute(VOLUME, {"timezone": timezone, "limit": limit})).all()
 
 
-async def resident_volume_differences(connection: AsyncConnection, *, limit: int) -> Sequence[sa.Row[Any]]:
+async def resident_volume_differences(
+    connection: AsyncConnection, *, timezone: str, limit: int
+) -> Sequence[sa.Row[Any]]:
     """The first rows of `resident_volume` that are not what the credited events add up to."""
-    return (await connection.execute(RESIDENT_VOLUME, {"limit": limit})).all()
+    return (await connection.execute(RESIDENT_VOLUME, {"timezone": timezone, "limit": limit})).all()
 
 
 async def coin_volume_differences(connection: AsyncConnection, *, timezone: str, limit: int) -> Sequence[sa.Row[Any]]:

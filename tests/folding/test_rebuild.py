@@ -206,7 +206,7 @@ async def test_rebuilds_while_writers_run_change_nothing(
     await writers
     await fold_all(engine, settings)
     assert [row[4:6] for row in await rows(engine, volume, ("day",))] == [(80, 80)]
-    assert [row[2] for row in await rows(engine, resident_volume, ("owner_id",))] == [20, 20, 20, 20]
+    assert [row[3] for row in await rows(engine, resident_volume, ("owner_id",))] == [20, 20, 20, 20]
 
 
 async def test_the_application_may_not_rebuild(place: Place, engine: AsyncEngine, settings: Settings) -> None:

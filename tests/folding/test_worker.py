@@ -107,7 +107,7 @@ async def test_drops_are_volume_whatever_became_of_their_coins(
         (DAY, "site-1", "metal", "bin", 4, 1, 0, 0),
         (DAY, "site-1", "paper", "bin", 1200, 2, 30, 1),
     ]
-    assert await resident_volumes(engine) == [(place.resident_id, "paper", 1000)]
+    assert await resident_volumes(engine) == [(place.resident_id, "paper", "", 1000)]
 
 
 async def test_a_drop_before_midnight_in_utc_is_of_the_next_day_in_shanghai(
@@ -128,7 +128,7 @@ async def test_a_second_tick_adds_to_what_is_there(place: Place, engine: AsyncEn
         await commit_drops(engine, drop(grams=grams, card=place.card))
         await fold_all(engine, settings)
     assert await volumes(engine) == {(DAY, "paper"): (111, 3)}
-    assert await resident_volumes(engine) == [(place.resident_id, "paper", 111)]
+    assert await resident_volumes(engine) == [(place.resident_id, "paper", "", 111)]
 
 
 async def test_a_rolled_back_drop_is_never_counted(place: Place, engine: AsyncEngine, settings: Settings) -> None:
@@ -169,7 +169,7 @@ async def test_a_drop_that_waited_for_its_card_counts_for_the_resident_once(
         assert await credit_waiting_for(connection, card) == 1
     await fold_all(engine, settings)
     await fold_all(engine, settings)
-    assert await resident_volumes(engine) == [(place.resident_id, "paper", 500)]
+    assert await resident_volumes(engine) == [(place.resident_id, "paper", "", 500)]
     assert await volumes(engine) == {(DAY, "paper"): (500, 1)}
 
 
@@ -187,7 +187,7 @@ async def test_a_drop_claimed_before_it_was_folded_counts_once(
         assert await resident_volumes(engine) == []
         await claiming.commit()
     await fold_all(engine, settings)
-    assert await resident_volumes(engine) == [(place.resident_id, "paper", 500)]
+    assert await resident_volumes(engine) == [(place.resident_id, "paper", "", 500)]
 
 
 async def test_a_claim_by_a_transaction_older_than_the_drop_counts_once(
@@ -204,7 +204,7 @@ async def test_a_claim_by_a_transaction_older_than_the_drop_counts_once(
         await claiming.commit()
     await fold_all(engine, settings)
     assert await volumes(engine) == {(DAY, "paper"): (500, 1)}
-    assert await resident_volumes(engine) == [(place.resident_id, "paper", 500)]
+    assert await resident_volumes(engine) == [(place.resident_id, "paper", "", 500)]
 
 
 async def test_a_claim_that_commits_while_the_window_is_summed_counts_once(
@@ -220,13 +220,13 @@ async def test_a_claim_that_commits_while_the_window_is_summed_counts_once(
         async with transaction(engine) as folding:
             # Between reading the window's end and summing it, the claim becomes visible.
             await claiming.commit()
-            await queries.fold_resident_volume(folding, lower=lower, upper=upper)
+            await queries.fold_resident_volume(folding, lower=lower, upper=upper, timezone="Asia/Shanghai")
             await queries.fold_volume(folding, lower=lower, upper=upper, timezone="Asia/Shanghai")
             await queries.fold_coin_volume(folding, lower=lower, upper=upper, timezone="Asia/Shanghai")
             await queries.move_position(folding, xid=upper, instance=settings.instance)
     assert await resident_volumes(engine) == []
     await fold_all(engine, settings)
-    assert await resident_volumes(engine) == [(place.resident_id, "paper", 500)]
+    assert await resident_volumes(engine) == [(place.resident_id, "paper", "", 500)]
     assert await volumes(engine) == {(DAY, "paper"): (500, 1)}
 
 
@@ -272,7 +272,7 @@ async def test_a_backlog_is_folded_in_windows_and_a_large_transaction_whole(
         await tick(engine, settings, window_rows_max=5)
     assert len(windows) >= 3
     assert all(before[1] == after[0] for before, after in itertools.pairwise(windows))
-    assert await resident_volumes(engine) == [(place.resident_id, "paper", 1240)]
+    assert await resident_volumes(engine) == [(place.resident_id, "paper", "", 1240)]
 
 
 async def test_only_the_holder_of_the_lease_folds(place: Place, engine: AsyncEngine, settings: Settings) -> None:

@@ -5,7 +5,7 @@ Its past is in past.py; here is what happened today.
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.indicator_inputs import IndicatorInput, SourceDocument
 from service import keys
 from service.app import build_app
+from service.carbon.choosing import choose_set
+from service.carbon.factor_sets import add_set
 from service.db import create_engine, transaction
 from service.indicator.inputs import record_input
 from service.ledger.queries import insert_transfer, move_posted, read_transfer
@@ -22,7 +24,8 @@ from service.reference import raise_revision
 from service.residents.residents import register_resident
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import carbon_factor, material, merchant, target, tariff, transfer
+from service.tables import material, merchant, target, tariff, transfer
+from tests.carbon.conftest import a_set
 from tests.fleet.telling import telemetry, tell
 from tests.folding.drops import fold_all
 from tests.machine import MachineCaller, install_machine
@@ -110,8 +113,7 @@ async def prepare(engine: AsyncEngine) -> int:
         )
         await raise_revision(connection)
         await connection.execute(sa.insert(target).values(area_id="nankai", year=now.year, rate_per_mille=385))
-        factor = {"set_id": "a", "material_id": "paper", "grams_co2e_per_kg": 820, "stands_for": "cardboard"}
-        await connection.execute(sa.insert(carbon_factor).values(factor))
+        await choose_factors(connection)
         cleared = IndicatorInput(
             area="nankai",
             period=str(now.year),
@@ -122,6 +124,14 @@ async def prepare(engine: AsyncEngine) -> int:
         )
         await record_input(connection, cleared, recorded_by=uuid.uuid4(), today=now.date())
         return await register_resident(connection)
+
+
+async def choose_factors(connection: AsyncConnection) -> None:
+    """One set since ever, and another from a day to come."""
+    for set_id in ("a", "b"):
+        await add_set(connection, a_set(set_id, paper=820_000))
+    await choose_set(connection, "a", effective_from=None, zone="Asia/Shanghai")
+    await choose_set(connection, "b", effective_from=date(2099, 1, 1), zone="Asia/Shanghai")
 
 
 async def burn(client: TestClient[Any, Any], world: World) -> None:

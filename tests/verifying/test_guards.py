@@ -74,6 +74,7 @@ RECORDS = (
         "tariff",
         "redemption",
     ),
+    *("carbon_factor_set", "carbon_factor", "carbon_set_choice"),
     *("hold_resolution", "uncovered_capture", "idempotency_key", "weigh_event_conflict", "webhook_attempt", "account"),
 )
 GRANTED = (

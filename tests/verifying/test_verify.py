@@ -28,6 +28,7 @@ from service.verifying.check import ROWS_MAX, Check
 from service.verifying.verify import CHECKS, verify
 from tests.verifying import (
     test_bins,
+    test_carbon,
     test_expiries,
     test_guards,
     test_holds,
@@ -62,6 +63,7 @@ KINDS: dict[sa.Column[Any], set[Any]] = {
 }
 DAMAGES = (
     test_bins.DAMAGES,
+    test_carbon.DAMAGES,
     test_expiries.DAMAGES,
     test_guards.DAMAGES,
     test_holds.DAMAGES,

@@ -1,0 +1,147 @@
+"""SQL of carbon, one function a statement."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.carbon.rules import FactorLine, SetNames
+from service.co2e import Weighed
+from service.tables import (
+    area,
+    carbon_factor,
+    carbon_factor_set,
+    carbon_set_choice,
+    fold_position,
+    material,
+    resident_volume,
+    site,
+    volume,
+)
+
+# By the set in force on each day. Of one site, or of an area and all below it.
+WEIGHED = sa.text("""
+WITH RECURSIVE below (id) AS (
+    SELECT id FROM area WHERE id = :area_id
+    UNION
+    SELECT area.id FROM area JOIN below ON area.parent_id = below.id
+), in_force AS (
+    SELECT set_id, effective_from, lead(effective_from, 1, 'infinity') OVER (ORDER BY effective_from, id) AS until
+    FROM carbon_set_choice
+), weighed AS (
+    SELECT in_force.set_id, volume.material_id, sum(volume.grams)::bigint AS grams
+    FROM volume
+    JOIN site ON site.id = volume.site_id
+    LEFT JOIN in_force ON volume.day >= in_force.effective_from AND volume.day < in_force.until
+    WHERE volume.day BETWEEN :first_day AND :last_day
+      AND (site.id = :site_id OR site.area_id IN (SELECT id FROM below))
+    GROUP BY 1, 2
+)
+SELECT weighed.set_id, weighed.material_id, weighed.grams, factor.milligrams_co2e_per_kg
+FROM weighed
+LEFT JOIN carbon_factor AS factor ON factor.set_id = weighed.set_id AND factor.material_id = weighed.material_id
+WHERE weighed.grams > 0
+ORDER BY weighed.set_id, weighed.material_id
+""").bindparams(
+    sa.bindparam("area_id", type_=sa.Text),
+    sa.bindparam("site_id", type_=sa.Text),
+    sa.bindparam("first_day", type_=sa.Date),
+    sa.bindparam("last_day", type_=sa.Date),
+)
+
+
+async def read_place(
+    connection: AsyncConnection, *, area_id: str | None, site_id: str | None
+) -> sa.Row[str, str] | None:
+    """Its name and name_en."""
+    table, wanted = (site, site_id) if area_id is None else (area, area_id)
+    query = sa.select(table.c.name, table.c.name_en).where(table.c.id == wanted)
+    return (await connection.execute(query)).one_or_none()
+
+
+async def weighed_by_set(
+    connection: AsyncConnection, *, area_id: str | None, site_id: str | None, first_day: date, last_day: date
+) -> list[Weighed]:
+    """Grams that count, by factor set and material, of the site or of all sites in and below the area; both days are
+    included. What is held does not count."""
+    found = await connection.execute(
+        WEIGHED, {"area_id": area_id, "site_id": site_id, "first_day": first_day, "last_day": last_day}
+    )
+    return [Weighed(*row) for row in found]
+
+
+async def read_sets(connection: AsyncConnection, set_ids: Sequence[str] | None = None) -> Sequence[sa.Row[Any]]:
+    """Sets with the columns of their table, by id; all of them, or these."""
+    query = sa.select(carbon_factor_set).order_by(carbon_factor_set.c.id)
+    if set_ids is not None:
+        query = query.where(carbon_factor_set.c.id.in_(set_ids))
+    return (await connection.execute(query)).all()
+
+
+async def read_factors(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
+    """Every factor of every set, by set and material."""
+    return (
+        await connection.execute(sa.select(carbon_factor).order_by(carbon_factor.c.set_id, carbon_factor.c.material_id))
+    ).all()
+
+
+async def read_choices(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
+    """Every choice, by the day from which it is, and then as they were written."""
+    return (
+        await connection.execute(
+            sa.select(carbon_set_choice).order_by(carbon_set_choice.c.effective_from, carbon_set_choice.c.id)
+        )
+    ).all()
+
+
+async def known_materials(connection: AsyncConnection) -> set[str]:
+    return set((await connection.execute(sa.select(material.c.id))).scalars())
+
+
+async def claim_set(connection: AsyncConnection, names: SetNames, *, digest: bytes, recorded_by: UUID | None) -> bool:
+    """False, and nothing changed, where the id is taken. Waits for another transaction that is claiming it."""
+    claimed = await connection.execute(
+        insert(carbon_factor_set)
+        .values(**names._asdict(), digest=digest, recorded_by=recorded_by)
+        .on_conflict_do_nothing(constraint="pk_carbon_factor_set")
+        .returning(carbon_factor_set.c.id)
+    )
+    return claimed.one_or_none() is not None
+
+
+async def read_digest(connection: AsyncConnection, set_id: str) -> bytes | None:
+    """None where there is no such set."""
+    return (
+        await connection.execute(sa.select(carbon_factor_set.c.digest).where(carbon_factor_set.c.id == set_id))
+    ).scalar_one_or_none()
+
+
+async def insert_factors(connection: AsyncConnection, set_id: str, factors: Sequence[FactorLine]) -> None:
+    await connection.execute(
+        sa.insert(carbon_factor), [{"set_id": set_id, **factor._asdict()} for factor in sorted(factors)]
+    )
+
+
+async def lock_folding(connection: AsyncConnection) -> None:
+    """Until the transaction ends nothing is folded; what is being folded is waited for."""
+    await connection.execute(sa.select(fold_position.c.xid).with_for_update())
+
+
+async def last_day_counted(connection: AsyncConnection) -> date | None:
+    """The last business day of which anything is folded that counts."""
+    newest = sa.select(sa.func.max(volume.c.day)).where(volume.c.drops > 0)
+    day: date | None = (await connection.execute(newest)).scalar_one()
+    return day
+
+
+async def insert_choice(connection: AsyncConnection, *, set_id: str, effective_from: date) -> None:
+    await connection.execute(sa.insert(carbon_set_choice).values(set_id=set_id, effective_from=effective_from))
+
+
+async def count_all_by(connection: AsyncConnection, set_id: str) -> None:
+    """All that residents brought while no set was in force counts by this one."""
+    await connection.execute(sa.update(resident_volume).where(resident_volume.c.set_id == "").values(set_id=set_id))
