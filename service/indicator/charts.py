@@ -133,7 +133,7 @@ def line_chart(
         share = (point.at - first) / (last - first) if last > first else 0.5
         return plot.left + share * (plot.right - plot.left), plot.bottom - scale.share(point.percent) * height
 
-    canvas.grid(scale, plot, "%")
+    axis = canvas.grid(scale, plot, "%")
     _draw_ticks(canvas, [(place(each)[0], each.tick) for each in _newest_first(shown)], plot)
     if scale.low > 0:
         canvas.text(plot.left, plot.bottom + font * 3.4, names.axis_from.format(low=_plain(scale.low)), "quiet")
@@ -148,7 +148,7 @@ def line_chart(
         canvas.mark(each.kind, *place(each))
     others = [each for each in points if each not in measured[-1:]]
     labelled = [*measured[-1:], *_newest_first(others), *target]
-    _draw_values(canvas, [(*place(each), each.text) for each in labelled], plot)
+    _draw_values(canvas, [(*place(each), each.text) for each in labelled], plot, axis)
     return canvas.svg()
 
 
@@ -157,7 +157,7 @@ def bar_chart(key: str, caption: Caption, bars: Sequence[Bar], layout: Layout) -
     font, wide = layout.font, layout.width > 500
     most = max((each.value for each in bars if each.value), default=Decimal(1))
     canvas = _Canvas(key, caption, layout)
-    values = max((text_width(each.text, font, bold=True) for each in bars), default=0)
+    values = max((text_width(each.text, font, bold=True) for each in bars if each.value is not None), default=0)
     labels = min(max((text_width(each.label, font) for each in bars), default=0), layout.width * 0.38)
     left, room = (labels + font, layout.width - labels - values - 2 * font) if wide else (0.0, layout.width)
     y, thick = font * 0.4, font * (1.3 if wide else 0.9)
@@ -172,8 +172,9 @@ def bar_chart(key: str, caption: Caption, bars: Sequence[Bar], layout: Layout) -
             canvas.text(layout.width, y + font, each.text, "strong", anchor="end")
             y += font * LINE_EM * len(lines) + font * 0.15
         length = 0.0 if each.value is None else float(each.value / most) * room
-        canvas.rect(left, y, room, thick, "track")
+        # What is not shown has no bar, and on a wide screen its words stand where the bar would be.
         if each.value is not None:
+            canvas.rect(left, y, room, thick, "track")
             canvas.rect(left, y, max(length, 1.0), thick, "bar")
         if wide:
             canvas.text(layout.width, y + font, each.text, "strong", anchor="end")
@@ -257,11 +258,11 @@ def _draw_ticks(canvas: "_Canvas", ticks: Sequence[tuple[float, str]], plot: Box
             canvas.text(middle, plot.bottom + font * 1.7, text, "quiet", anchor="middle")
 
 
-def _draw_values(canvas: "_Canvas", values: Sequence[tuple[float, float, str]], plot: Box) -> None:
+def _draw_values(canvas: "_Canvas", values: Sequence[tuple[float, float, str]], plot: Box, axis: Sequence[Box]) -> None:
     """Each value near its point, the first ones first; one that fits nowhere stands only in the table."""
     font = canvas.font
-    taken = [Box(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y, _ in values]
-    within = Box(plot.left, plot.top - font * 1.6, canvas.width, plot.bottom)
+    taken = [Box(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y, _ in values] + list(axis)
+    within = Box(0, plot.top - font * 1.6, canvas.width, plot.bottom)
     for x, y, text in values:
         wide, tall = text_width(text, font, bold=True), font * LINE_EM
         away = RADIUS + 4
@@ -276,6 +277,8 @@ def _draw_values(canvas: "_Canvas", values: Sequence[tuple[float, float, str]], 
                 (x - away, y + away),
                 (x - wide + away, y + away),
                 (x - away, y - away - tall),
+                (x - wide / 2, y - 2 * away - tall),
+                (x - wide / 2, y + 2 * away),
             )
         ]
         box = first_that_fits(candidates, taken, within)
@@ -373,12 +376,16 @@ class _Canvas:
             else:
                 SubElement(pattern, "circle", {"cx": "3.5", "cy": "3.5", "r": "1.3", "class": "dots"})
 
-    def grid(self, scale: Scale, plot: Box, unit: str) -> None:
-        """A line and its value for each tick."""
+    def grid(self, scale: Scale, plot: Box, unit: str) -> list[Box]:
+        """A line and its value for each tick; gives where the values stand."""
+        taken = []
         for tick in scale.ticks:
             y = plot.bottom - scale.share(tick) * (plot.bottom - plot.top)
             self.line(plot.left, y, plot.right, y, "axis" if tick == scale.low else "grid")
-            self.text(plot.left - self.font * 0.5, y + self.font * 0.35, _plain(tick) + unit, "quiet", anchor="end")
+            label, right, half = _plain(tick) + unit, plot.left - self.font * 0.5, self.font * LINE_EM / 2
+            taken.append(Box(right - text_width(label, self.font), y - half, right, y + half))
+            self.text(right, y + self.font * 0.35, label, "quiet", anchor="end")
+        return taken
 
     def legend(self, entries: Sequence[tuple[str, str]], swatch: "_Swatch") -> float:
         """In as many lines as it takes; gives where it ends."""

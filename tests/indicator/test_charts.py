@@ -198,7 +198,7 @@ def test_bars_are_as_long_as_their_values(layout: Layout) -> None:
     first, second = (float(each.get("width", "")) for each in classes(svg, "rect", "bar"))
     # Coordinates have one digit after the point.
     assert first == pytest.approx(4 * second, abs=0.3)
-    assert len(classes(svg, "rect", "track")) == 3
+    assert len(classes(svg, "rect", "track")) == 2
     assert {"a", "b", "c", "400", "100", "–"} == set(texts(svg))
 
 
@@ -212,6 +212,20 @@ def test_columns_are_stacked_and_what_is_not_known_is_no_zero() -> None:
     assert tops[2] + heights[2] + 1.5 == pytest.approx(tops[1], abs=0.2)
     assert heights[2] + 1.5 == pytest.approx(3 * (heights[0] + 1.5), abs=0.5)
     assert texts(svg).count("–") == 1
+
+
+def test_a_month_s_name_stands_under_the_middle_of_its_column() -> None:
+    svg = columns((10, 20, 30), (1, 2, 3), layout=NARROW)
+    middles = [
+        float(each.get("x", "")) + float(each.get("width", "")) / 2 for each in classes(svg, "rect", "edge-0")[1:]
+    ]
+    names = [float(each.get("x", "")) for each in parsed(svg).iter(f"{SVG}text") if (each.text or "").endswith("月")]
+    assert sorted(names) == pytest.approx(middles, abs=0.2)
+
+
+@layouts
+def test_the_newest_published_figure_is_always_labelled(layout: Layout) -> None:
+    assert "36.74%" in texts(line(layout))
 
 
 @layouts
