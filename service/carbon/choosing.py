@@ -11,7 +11,7 @@ from service.business_days import business_day
 from service.carbon import queries
 from service.carbon.factor_sets import read_set
 from service.carbon.rules import SINCE_EVER
-from service.db import database_now
+from service.db import database_now, lift_time_limit
 from service.errors import CarbonChoiceTooEarly
 from service.standings import Standing, standings
 
@@ -27,6 +27,8 @@ async def choose_set(connection: AsyncConnection, set_id: str, *, effective_from
     Raises FactorSetUnknown and CarbonChoiceTooEarly.
     """
     await read_set(connection, set_id)
+    # Volumes may be being rebuilt, and a first choice is of all residents' rows: an operator waits for either.
+    await lift_time_limit(connection)
     await queries.lock_folding(connection)
     if effective_from is None and not await queries.read_choices(connection):
         await queries.insert_choice(connection, set_id=set_id, effective_from=SINCE_EVER)

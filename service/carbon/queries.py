@@ -127,7 +127,8 @@ async def insert_factors(connection: AsyncConnection, set_id: str, factors: Sequ
 
 
 async def lock_folding(connection: AsyncConnection) -> None:
-    """Until the transaction ends nothing is folded; what is being folded is waited for."""
+    """Until the transaction ends nothing is folded; what is being folded is waited for, however long."""
+    await connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
     await connection.execute(sa.select(fold_position.c.xid).with_for_update())
 
 

@@ -83,7 +83,7 @@ def carbon_import(
     elif dry_run:
         console.print(f"{set_id}: {len(read.rows)} factors would be imported; nothing was changed.", highlight=False)
     else:
-        console.print(f"{set_id}: {len(read.rows)} factors are imported. {HOW_TO_CHOOSE} {set_id}.", highlight=False)
+        console.print(f"{set_id}: {len(read.rows)} factors are imported. {HOW_TO_CHOOSE} {set_id}", highlight=False)
 
 
 HOW_TO_CHOOSE = "They count from the day on that you choose: tanbi carbon choose"

@@ -1,5 +1,6 @@
 """Which set is in force; and that no choice changes what was told before."""
 
+import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,13 +16,13 @@ from service.carbon import choosing
 from service.carbon.choosing import choose_set, list_choices
 from service.carbon.factor_sets import list_sets
 from service.carbon.rules import SINCE_EVER
-from service.db import transaction
+from service.db import create_engine, transaction
 from service.errors import CarbonChoiceTooEarly
 from service.folding.rebuild import rebuild
 from service.folding.worker import tick
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import carbon_set_choice, resident_volume, volume, weigh_event
+from service.tables import carbon_set_choice, fold_position, resident_volume, volume, weigh_event
 from service.verifying import volumes as volume_checks
 from service.verifying.check import run_check
 from tests.folding.drops import commit_drops, drop, fold_all, rows
@@ -84,6 +85,21 @@ async def test_the_first_choice_is_since_ever_and_counts_all_that_was_brought(
     await commit_drops(engine, drop(grams=5, card=card, occurred_at=clock.noon(date(2025, 1, 1))))
     await fold_all(engine, settings)
     assert await of_residents(engine) == [("paper", "b", 1005)]
+
+
+async def test_a_choice_waits_for_what_is_being_folded_however_long(
+    factors: None, engine: AsyncEngine, settings: Settings, clock: Clock
+) -> None:
+    hasty = create_engine(settings.model_copy(update={"statement_timeout_seconds": 1}))
+    async with engine.connect() as folding:
+        await folding.execute(sa.select(fold_position).with_for_update())
+        choosing_one = asyncio.create_task(choose(hasty, "a"))
+        # Longer than a statement of the service may take, and twice as long as it waits for a lock.
+        await asyncio.sleep(1.3)
+        assert not choosing_one.done()
+        await folding.rollback()
+    assert await choosing_one == SINCE_EVER
+    await hasty.dispose()
 
 
 async def test_a_choice_is_of_a_day_that_is_still_to_come(factors: None, engine: AsyncEngine, clock: Clock) -> None:
