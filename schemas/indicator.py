@@ -188,3 +188,59 @@ class RecyclingRate(Answer):
     reason_code: ReasonCode | None = Field(description="Why the rate is null; null where there is one")
     reason_zh: str | None
     reason_en: str | None
+
+
+class OutlookQuery(Request):
+    area: AreaId
+    year: Annotated[int, Field(ge=2000, le=2100, description="Of the business calendar")]
+    formula: FormulaId | None = Field(None, description="The district's (a setting) where it is not given")
+    counted_at: CountedAt | None = Field(None, description="The usual one of the formula where it is not given")
+
+
+class FigureSoFar(Answer):
+    """The year to date."""
+
+    period: str
+    rate: RateText | None
+    rate_percent: PercentText | None
+    numerator_grams: ExactGrams | None
+    denominator_grams: ExactGrams | None
+
+
+class ProjectedFigure(Answer):
+    """The whole year as it is expected to be: an estimate. Grams are rounded half to even."""
+
+    rate: RateText
+    rate_percent: PercentText
+    numerator_grams: int
+    denominator_grams: int
+    past_years: list[int] = Field(description="Those that it is projected from; none where all of the year is known")
+    how_zh: str
+    how_en: str
+
+
+class NeededGrams(Answer):
+    """What reaches the year's target, rounded up to the gram. What is recycled in addition is taken from what would be
+    cleared or disposed of, so what arises stays as projected."""
+
+    needed_grams: int = Field(description="Still to be recycled until the year ends, all together")
+    expected_grams: int = Field(description="Expected to be recycled until then, as projected")
+    gap_grams: int = Field(description="To be recycled in addition to what is expected; 0 where the target is met")
+
+
+class Outlook(Answer):
+    """How far the target is, in a year that runs or that is over."""
+
+    area: str
+    area_name: str
+    area_name_en: str
+    year: int
+    formula: RateFormula
+    counted_at: CountedAt
+    target: Target | None
+    target_path: list[Target] = Field(description="Each year from the first target to the last, linear between them")
+    so_far: FigureSoFar
+    projection: ProjectedFigure | None
+    needed: NeededGrams | None = Field(description="Null where there is no projection or the year has no target")
+    reason_zh: str | None = Field(description="Why there is no projection; null where there is one")
+    reason_en: str | None

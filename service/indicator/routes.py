@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from schemas.indicator import Formulas, RateQuery, RecyclingRate
+from schemas.indicator import Formulas, Outlook, OutlookQuery, RateQuery, RecyclingRate
 from schemas.indicator_inputs import (
     IndicatorInput,
     InputsQuery,
@@ -29,6 +29,7 @@ from service.idempotency import KEYED_WRITE, answer_once, read_keyed
 from service.indicator.formulas import FORMULAS
 from service.indicator.inputs import RECORDERS, read_inputs, record_input
 from service.indicator.kinds import KINDS, WAYS_OF_COUNTING
+from service.indicator.outlook import read_outlook
 from service.indicator.rate import formula_answer, recycling_rate
 from service.keys import ENGINE, SETTINGS
 from service.routing import Routes, json_response, read_model, read_query
@@ -67,6 +68,35 @@ async def get_recycling_rate(request: web.Request) -> web.Response:
             today=business_today(settings.business_timezone),
         )
     return json_response(rate)
+
+
+@routes.route(
+    "GET",
+    "/v1/indicator/outlook",
+    summary="How far a year's target is",
+    caller="operator",
+    query=OutlookQuery,
+    answers={200: Outlook},
+    problems=READ_PROBLEMS,
+)
+async def get_outlook(request: web.Request) -> web.Response:
+    """The rate so far, what the whole year will come to by the same months of past years, and what must still be
+    recycled to reach the target. Targets lie on a straight line between the years that have one."""
+    app = request.app
+    settings = app[SETTINGS]
+    token = bearer_token(request)
+    query = read_query(request, OutlookQuery)
+    async with snapshot(app[ENGINE]) as connection:
+        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=settings.demo)
+        outlook = await read_outlook(
+            connection,
+            area_id=query.area,
+            year=query.year,
+            formula_id=query.formula or settings.indicator_formula,
+            counted_at=query.counted_at,
+            today=business_today(settings.business_timezone),
+        )
+    return json_response(outlook)
 
 
 @routes.route(

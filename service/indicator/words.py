@@ -68,6 +68,36 @@ def invalid_year_reason(formula_id: str, valid_from: int, period: Period) -> Rea
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A sentence in both languages."""
+
+    zh: str
+    en: str
+
+
+def how_projected(period: Period, past_years: Sequence[int]) -> Words:
+    """How the whole year follows from a part of it; `past_years` are none where all of it is known."""
+    if not past_years:
+        return Words("全年数据已齐，无需推算。", "All of the year is recorded: nothing is projected.")
+    years = [str(year) for year in past_years]
+    return Words(
+        f"按 {'、'.join(years)} 年同期占全年的比例推算：各项量 = 本年 {period} 合计 × 往年全年合计 ÷ 往年同期合计，"
+        "再按公式计算。",
+        f"As in {', '.join(years)}: each quantity is that of {period} × the whole of those years ÷ the same months of"
+        " those years; the rate follows by the formula.",
+    )
+
+
+def why_not_projected(period: Period) -> Words:
+    """The year so far has a rate, but nothing to compare it with."""
+    return Words(
+        f"无法推算全年：往年没有全年及 {period} 同期均完整且可比的数据。",
+        f"The whole year cannot be projected: of no past year are the whole and the same months as {period} recorded,"
+        " so that they can be compared.",
+    )
+
+
 def _line_zh(line: Line, period: Period) -> str:
     where = line.area_id if line.source is None else f"{line.area_id}（{line.source}）"
     if line.coarser:

@@ -1,0 +1,100 @@
+"""How far the target is: the year so far, what the year will come to, and what is still needed."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.indicator import CountedAt, FigureSoFar, NeededGrams, Outlook, ProjectedFigure, Target
+from service.indicator import queries
+from service.indicator.basis import read_basis
+from service.indicator.evidence import year_to_date
+from service.indicator.figure import Figure, figure_of
+from service.indicator.formulas import FORMULAS, PERCENT_DIGITS, RATE_DIGITS, decimal_text, exact_grams
+from service.indicator.projection import PAST_YEARS_MAX, Projection, needed_for, project
+from service.indicator.rate import choose_way, formula_answer, target_of
+from service.indicator.targets import target_rate
+from service.indicator.words import how_projected, why_not_projected
+
+
+async def read_outlook(
+    connection: AsyncConnection,
+    *,
+    area_id: str,
+    year: int,
+    formula_id: str,
+    counted_at: CountedAt | None,
+    today: date,
+) -> Outlook:
+    """As of the connection's snapshot; `today` is the business day. Raises AreaUnknown, and ValidationFailed for a way
+    of counting that the formula has not."""
+    formula = FORMULAS[formula_id]
+    way = choose_way(formula, counted_at)
+    basis = await read_basis(connection, area_id, range(year - PAST_YEARS_MAX, year + 1), today)
+    period = year_to_date(basis.evidence, formula, area_id, year, way, today)
+    so_far = figure_of(basis.evidence, formula, area_id, period, way)
+    projection = project(basis.evidence, so_far)
+    rows = await queries.targets_upwards(connection, area_id)
+    why = None if projection is not None else so_far.reason or why_not_projected(period)
+    return Outlook(
+        area=basis.area.id,
+        area_name=basis.area.name,
+        area_name_en=basis.area.name_en,
+        year=year,
+        formula=formula_answer(formula),
+        counted_at=way,
+        target=target_of(rows, year),
+        target_path=target_path(rows),
+        so_far=_so_far(so_far),
+        projection=None if projection is None else _projected(so_far, projection),
+        needed=_needed(rows, so_far, projection),
+        reason_zh=None if why is None else why.zh,
+        reason_en=None if why is None else why.en,
+    )
+
+
+def target_path(rows: Sequence[Any]) -> list[Target]:
+    """Each year from the first to the last target of the nearest area that has any; `rows` are nearest first."""
+    years = [row.year for row in rows if row.area_id == rows[0].area_id]
+    if not years:
+        return []
+    found = [target_of(rows, year) for year in range(min(years), max(years) + 1)]
+    return [each for each in found if each is not None]
+
+
+def _so_far(figure: Figure) -> FigureSoFar:
+    quotient, rate = figure.quotient, figure.rate
+    return FigureSoFar(
+        period=str(figure.period),
+        rate=None if rate is None else decimal_text(rate, RATE_DIGITS),
+        rate_percent=None if rate is None else decimal_text(rate * 100, PERCENT_DIGITS),
+        numerator_grams=None if quotient is None else exact_grams(quotient.numerator_grams),
+        denominator_grams=None if quotient is None else exact_grams(quotient.denominator_grams),
+    )
+
+
+def _projected(so_far: Figure, projection: Projection) -> ProjectedFigure:
+    how = how_projected(so_far.period, projection.past_years)
+    return ProjectedFigure(
+        rate=decimal_text(projection.rate, RATE_DIGITS),
+        rate_percent=decimal_text(projection.rate * 100, PERCENT_DIGITS),
+        numerator_grams=round(projection.quotient.numerator_grams),
+        denominator_grams=round(projection.quotient.denominator_grams),
+        past_years=list(projection.past_years),
+        how_zh=how.zh,
+        how_en=how.en,
+    )
+
+
+def _needed(rows: Sequence[Any], so_far: Figure, projection: Projection | None) -> NeededGrams | None:
+    if projection is None or not rows:
+        return None
+    per_mille = {row.year: row.rate_per_mille for row in rows if row.area_id == rows[0].area_id}
+    target = target_rate(per_mille, so_far.period.year)
+    if target is None:
+        return None
+    needed = needed_for(target, so_far, projection)
+    return NeededGrams(
+        needed_grams=needed.needed_grams, expected_grams=needed.expected_grams, gap_grams=needed.gap_grams
+    )
