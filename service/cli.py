@@ -22,6 +22,8 @@ from service.managing import (
     carbon,
     city,
     clearances,
+    indicator,
+    indicator_publications,
     ledger,
     offers,
     partners,
@@ -72,10 +74,13 @@ for name, commands in (
     ("review", review.review_app),
     ("resident", residents.resident_app),
     ("volumes", ledger.volumes_app),
+    ("indicator", indicator.indicator_app),
     ("carbon", carbon.carbon_app),
     ("webhook", webhooks.webhook_app),
 ):
     app.add_typer(commands, name=name)
+for commands in (indicator_publications.publications_app,):
+    indicator.indicator_app.add_typer(commands)
 app.command("settle")(settlement.settle_command)
 app.command("bridge")(bridge.bridge_command)
 app.command("simulate")(simulation.simulate_command)

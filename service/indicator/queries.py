@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.indicator.evidence import Document, Recorded
 from service.indicator.recording import Identity, Latest
 from service.periods import Period
-from service.tables import api_key, area, indicator_input, material, scrap_station, site, volume
+from service.tables import api_key, area, indicator_input, material, scrap_station, site, target, volume
 
 # The only number of an advisory lock that is taken to record inputs.
 INPUT_LOCK = 0x494E5054
@@ -177,6 +177,14 @@ async def scrap_stations(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
 async def targets_upwards(connection: AsyncConnection, area_id: str) -> Sequence[sa.Row[Any]]:
     """area_id, year, rate_per_mille: the area's own targets first, then those of each area above it."""
     return (await connection.execute(TARGETS_UPWARDS, {"area_id": area_id})).all()
+
+
+async def insert_target(connection: AsyncConnection, area_id: str, year: int, per_mille: int) -> None:
+    await connection.execute(sa.insert(target).values(area_id=area_id, year=year, rate_per_mille=per_mille))
+
+
+async def all_targets(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
+    return (await connection.execute(sa.select(target).order_by(target.c.area_id, target.c.year))).all()
 
 
 async def lock_inputs(connection: AsyncConnection) -> None:

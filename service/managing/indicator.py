@@ -1,0 +1,325 @@
+"""Commands for the recycling rate: read it, record what it is made of, and see how far the target is."""
+
+import hashlib
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.indicator import CountedAt, FormulaId, Outlook, OutlookQuery, RateQuery, RecyclingRate
+from schemas.indicator_inputs import INPUTS_LIMIT_MAX, IndicatorInput, InputsQuery, RecordedInput
+from service.auth import Operator
+from service.business_days import business_today
+from service.errors import ValidationFailed
+from service.indicator.formulas import FORMULAS, decimal_text
+from service.indicator.importing.amounts import UNITS, read_amount
+from service.indicator.importing.sheet import CellWrong
+from service.indicator.importing.words import in_words
+from service.indicator.inputs import RECORDERS, read_inputs, record_input
+from service.indicator.kinds import KINDS
+from service.indicator.outlook import read_outlook
+from service.indicator.rate import recycling_rate
+from service.indicator.setting_targets import list_targets, set_target
+from service.managing.operating import KEY_VARIABLE, KeyFileOption, as_operator
+from service.managing.running import DataOption, city_zone, console, in_transaction, listing, moment, typed
+from service.settings import Settings
+
+indicator_app = typer.Typer(
+    help=f"The recycling rate. Who records or publishes is the API key in {KEY_VARIABLE} or --key-file.",
+    no_args_is_help=True,
+)
+target_app = typer.Typer(help="Targets by year; linear between them.", no_args_is_help=True)
+indicator_app.add_typer(target_app, name="target")
+
+AreaArgument = Annotated[str, typer.Argument(help="Any area of the tree, such as nankai.")]
+FormulaOption = Annotated[FormulaId | None, typer.Option(help="Without: the district's (TANBI_INDICATOR_FORMULA).")]
+CountedAtOption = Annotated[
+    CountedAt | None, typer.Option(help="Where recyclables are counted. Without: as usual by the formula.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print all of the answer, as JSON.")]
+TONNE: Final = 10**6
+BAR_CELLS: Final = 40
+AMOUNT: Final = re.compile(r"(?P<number>.*[0-9])\s*(?P<unit>\D+)")
+PER_MILLE: Final = re.compile(r"(100(\.0)?|[0-9]{1,2}(\.[0-9])?)")
+READ_BYTES: Final = 1 << 20
+
+
+@indicator_app.command("rate")
+def rate(
+    area: AreaArgument,
+    period: Annotated[str, typer.Argument(help="2025, 2026-ytd (year to date), 2025-Q1 or 2025-03.")],
+    formula: FormulaOption = None,
+    counted_at: CountedAtOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Show the rate with what it is made of and what is missing."""
+    query = typed(RateQuery, {"area": area, "period": period, "formula": formula, "counted_at": counted_at})
+
+    async def work(connection: AsyncConnection, settings: Settings) -> RecyclingRate:
+        return await recycling_rate(
+            connection,
+            area_id=query.area,
+            asked=query.period,
+            formula_id=query.formula or settings.indicator_formula,
+            counted_at=query.counted_at,
+            today=business_today(settings.business_timezone),
+        )
+
+    found = in_transaction(data, work)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        _show_rate(found)
+
+
+def _show_rate(found: RecyclingRate) -> None:
+    percent = "–" if found.rate_percent is None else f"{found.rate_percent} %"
+    console.print(
+        f"{found.area_name} {found.area_name_en} · {found.period} · {found.formula.id} · counted at {found.counted_at}",
+        highlight=False,
+    )
+    console.print(f"[bold]{percent}[/bold]  {_bar(found)}", highlight=False)
+    table = listing("Symbol", "Quantity", "Tonnes", "Inputs", "Kinds")
+    for each in found.quantities:
+        kinds = ", ".join(dict.fromkeys(one.kind for one in each.inputs))
+        grams = "missing" if each.grams is None else tonnes(each.grams)
+        table.add_row(each.symbol, f"{each.name_zh} {each.name_en}", grams, str(len(each.inputs)), kinds)
+    for other in found.not_counted:
+        same = ", ".join(other.same_as)
+        table.add_row("", f"not counted: the same as {same}", tonnes(str(other.grams)), "", other.kind)
+    console.print(table)
+    if found.numerator_grams is not None and found.denominator_grams is not None:
+        console.print(f"{found.numerator_grams} g ÷ {found.denominator_grams} g = {found.rate or '–'}", highlight=False)
+    if found.coverage.share is not None:
+        share = decimal_text(Fraction(found.coverage.share) * 100, 1)
+        console.print(f"Of what is to be reported {share} % is recorded.", highlight=False)
+    for kind in found.coverage.kinds:
+        for line in kind.missing:
+            source = "" if line.source is None else f" by “{line.source}”"
+            console.print(f"  missing: {kind.kind} of {line.area}{source}: {', '.join(line.months)}", highlight=False)
+    if found.reason_zh is not None:
+        console.print(f"{found.reason_zh}\n{found.reason_en}", highlight=False, markup=False)
+
+
+def _bar(found: RecyclingRate) -> str:
+    """The rate, with a mark where the target is."""
+    target = None if found.target is None else Fraction(found.target.rate)
+    filled = round(Fraction(found.rate or 0) * BAR_CELLS)
+    cells = ["█" if cell < filled else "·" for cell in range(BAR_CELLS)]
+    if target is None or found.target is None:
+        return "".join(cells)
+    cells[min(BAR_CELLS - 1, round(target * BAR_CELLS))] = "▏"
+    return f"{''.join(cells)}  target {found.target.rate_percent} %"
+
+
+def tonnes(grams: str) -> str:
+    """Exact grams as tonnes to the kilogram, with groups of three."""
+    whole, _, rest = decimal_text(Fraction(grams) / TONNE, 3).partition(".")
+    return f"{int(whole):,}.{rest}"
+
+
+@indicator_app.command("outlook")
+def outlook(
+    area: AreaArgument,
+    year: Annotated[int, typer.Argument()],
+    formula: FormulaOption = None,
+    counted_at: CountedAtOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Show how far a year's target is: so far, projected, and what is still needed."""
+    query = typed(OutlookQuery, {"area": area, "year": year, "formula": formula, "counted_at": counted_at})
+
+    async def work(connection: AsyncConnection, settings: Settings) -> Outlook:
+        return await read_outlook(
+            connection,
+            area_id=query.area,
+            year=query.year,
+            formula_id=query.formula or settings.indicator_formula,
+            counted_at=query.counted_at,
+            today=business_today(settings.business_timezone),
+        )
+
+    found = in_transaction(data, work)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    table = listing("", "")
+    table.show_header = False
+    target = "none" if found.target is None else f"{found.target.rate_percent} %"
+    table.add_row(f"Target of {found.year}", target)
+    table.add_row(f"So far ({found.so_far.period})", _percent(found.so_far.rate_percent))
+    if found.projection is not None:
+        table.add_row("Projected", _percent(found.projection.rate_percent))
+        table.add_row("How", f"{found.projection.how_zh}\n{found.projection.how_en}")
+    if found.needed is not None:
+        table.add_row("Still needed, tonnes", tonnes(str(found.needed.needed_grams)))
+        table.add_row("of which expected", tonnes(str(found.needed.expected_grams)))
+        table.add_row("and in addition", tonnes(str(found.needed.gap_grams)))
+    if found.reason_zh is not None:
+        table.add_row("Why not projected", f"{found.reason_zh}\n{found.reason_en}")
+    console.print(table)
+
+
+def _percent(percent: str | None) -> str:
+    return "–" if percent is None else f"{percent} %"
+
+
+@indicator_app.command("formulas")
+def formulas() -> None:
+    """Show the formulas that a rate can be computed by."""
+    table = listing("Id", "Version", "定义", "Definition", "Standing", "Counted at")
+    for each in FORMULAS.values():
+        table.add_row(
+            each.id,
+            str(each.version),
+            each.definition_zh,
+            each.definition_en,
+            f"{each.standing_zh} {each.standing_en}",
+            ", ".join(each.ways),
+        )
+    console.print(table)
+
+
+@indicator_app.command("kinds")
+def kinds() -> None:
+    """Show the kinds of inputs, and where on the way each is weighed."""
+    table = listing("Id", "Unit", "Weighed at", "名称", "Name")
+    for each in KINDS.values():
+        table.add_row(
+            each.id, each.unit if each.recorded else "from bins", each.point or "", each.name_zh, each.name_en
+        )
+    console.print(table)
+
+
+@indicator_app.command("record")
+def record(
+    area: AreaArgument,
+    period: Annotated[str, typer.Argument(help="2025, 2025-Q1 or 2025-03.")],
+    kind: Annotated[str, typer.Argument(help="As `tanbi indicator kinds` shows them.")],
+    amount: Annotated[str, typer.Argument(help="With its unit: 12.5t, 1250kg, 1.2万t; 12.5% of a share; or withdraw.")],
+    source: Annotated[str, typer.Option(help="Who weighed it.")],
+    document: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, readable=True, help="The file that the figure was taken from.")
+    ],
+    document_date: Annotated[str, typer.Option(help="The day that the document bears, such as 2026-01-15.")],
+    material: Annotated[str | None, typer.Option(help="Of recyclables that are reported by material.")] = None,
+    key_file: KeyFileOption = None,
+    data: DataOption = None,
+) -> None:
+    """Record an input; the same again with another amount is a correction."""
+    wanted = typed(
+        IndicatorInput,
+        {
+            "area": area,
+            "period": period,
+            "kind": kind,
+            "source": source,
+            "material": material,
+            **read_typed_amount(amount),
+            "document": {"name": document.name, "date": document_date, "sha256": _sha256(document)},
+        },
+    )
+
+    async def work(connection: AsyncConnection, operator: Operator, settings: Settings) -> RecordedInput:
+        today = business_today(settings.business_timezone)
+        return await record_input(connection, wanted, recorded_by=operator.key_id, today=today)
+
+    found = as_operator(data, key_file, RECORDERS, work)
+    console.print(f"Input {found.id}: {_amount(found)}, version {found.version}.", highlight=False)
+
+
+def read_typed_amount(text: str) -> dict[str, object]:
+    """Grams, ppm or withdraw, as the API takes them. Raises ValidationFailed."""
+    if text == "withdraw":
+        return {"withdraw": True}
+    found = AMOUNT.fullmatch(text)
+    unit = next((each for each in UNITS if found is not None and found["unit"].strip() in each.spellings), None)
+    if found is None or unit is None:
+        units = ", ".join(each.name for each in UNITS)
+        raise ValidationFailed(f"{text} is no amount with its unit, such as 12.5t. Units: {units}.")
+    try:
+        amount, _ = read_amount(found["number"], unit)
+    except CellWrong as error:
+        raise ValidationFailed("\n".join(in_words(error.code, None, None, None, error.values))) from None
+    return {unit.measure: amount}
+
+
+def _sha256(document: Path) -> str:
+    digest = hashlib.sha256()
+    with document.open("rb") as file:
+        while part := file.read(READ_BYTES):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _amount(found: RecordedInput) -> str:
+    if found.withdrawn:
+        return "withdrawn"
+    if found.ppm is not None:
+        return f"{decimal_text(Fraction(found.ppm, 10_000), 4)} %"
+    return f"{tonnes(str(found.grams))} t"
+
+
+@indicator_app.command("inputs")
+def inputs(
+    area: Annotated[str | None, typer.Option(help="Of just this area.")] = None,
+    period: Annotated[str | None, typer.Option(help="Within this year, quarter or month.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Of this kind.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="As the page before has shown it.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Show what is recorded, newest first, every version."""
+    query = typed(
+        InputsQuery, {"area": area, "period": period, "kind": kind, "cursor": cursor, "limit": INPUTS_LIMIT_MAX}
+    )
+    page = in_transaction(data, lambda connection, _: read_inputs(connection, query))
+    table = listing("Id", "Area", "Period", "Kind", "Source", "Material", "Amount", "Version", "Document", "By", "At")
+    zone = city_zone()
+    for each in page.inputs:
+        version = f"{each.version} superseded" if each.superseded else str(each.version)
+        table.add_row(
+            str(each.id),
+            each.area,
+            each.period,
+            each.kind,
+            each.source,
+            each.material or "",
+            _amount(each),
+            version,
+            each.document.name,
+            each.recorded_by,
+            moment(each.recorded_at, zone),
+        )
+    console.print(table)
+    if page.next_cursor is not None:
+        console.print(f"More: --cursor {page.next_cursor}")
+
+
+@target_app.command("set")
+def target_set(
+    area: AreaArgument,
+    year: Annotated[int, typer.Argument(min=2000, max=2100)],
+    percent: Annotated[str, typer.Argument(help="Such as 38.5; to a tenth.")],
+    data: DataOption = None,
+) -> None:
+    """Set a year's target, once; years between two targets lie on the line."""
+    if PER_MILLE.fullmatch(percent) is None:
+        raise ValidationFailed(f"{percent} is no target. Say 0 to 100 per cent, to a tenth, such as 38.5.")
+    per_mille = int(Fraction(percent) * 10)
+    in_transaction(data, lambda connection, _: set_target(connection, area_id=area, year=year, per_mille=per_mille))
+    console.print(f"The target of {area} in {year} is {percent} %.", highlight=False)
+
+
+@target_app.command("list")
+def target_list(data: DataOption = None) -> None:
+    """Show every target that was set."""
+    table: Table = listing("Area", "Year", "Target")
+    for row in in_transaction(data, lambda connection, _: list_targets(connection)):
+        table.add_row(row.area_id, str(row.year), f"{decimal_text(Fraction(row.rate_per_mille, 10), 1)} %")
+    console.print(table)

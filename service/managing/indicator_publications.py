@@ -1,0 +1,180 @@
+"""Commands for publications of the rate: proposed by one operator, published by another, computed again by anyone."""
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.indicator import CountedAt, FormulaId
+from schemas.publications import (
+    PUBLICATIONS_LIMIT_MAX,
+    Publication,
+    PublicationProposal,
+    PublicationsQuery,
+    PublicationState,
+    RejectPublicationRequest,
+)
+from service.auth import Operator
+from service.business_days import business_today
+from service.indicator.inputs import RECORDERS
+from service.indicator.publishing import (
+    propose,
+    publish,
+    read_publications,
+    read_published,
+    recompute,
+    reject,
+)
+from service.managing.indicator import AreaArgument, CountedAtOption, FormulaOption
+from service.managing.operating import KeyFileOption, as_operator
+from service.managing.running import DataOption, city_zone, console, in_transaction, listing, moment, typed
+from service.settings import Settings
+
+# Its commands stand among those of `tanbi indicator`.
+publications_app = typer.Typer()
+
+PublicationIdArgument = Annotated[UUID, typer.Argument(help="As `tanbi indicator publications` shows it.")]
+NumberOption = Annotated[int, typer.Option("--publication", min=1, help="The publication's number.")]
+
+
+@publications_app.command("propose")
+def indicator_propose(
+    area: AreaArgument,
+    period: Annotated[str, typer.Argument(help="2025, 2025-Q1 or 2025-03; it must be over.")],
+    formula: FormulaOption = None,
+    counted_at: CountedAtOption = None,
+    restates: Annotated[int | None, typer.Option(help="The publication that this one replaces.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why it is restated; the public reads it.")] = None,
+    key_file: KeyFileOption = None,
+    data: DataOption = None,
+) -> None:
+    """Freeze a figure as it is now; it waits for another operator."""
+    wanted = _proposal(area, period, formula, counted_at, restates, reason)
+
+    async def work(connection: AsyncConnection, operator: Operator, settings: Settings) -> Publication:
+        return await propose(
+            connection,
+            operator,
+            wanted,
+            formula_id=settings.indicator_formula,
+            today=business_today(settings.business_timezone),
+        )
+
+    found = as_operator(data, key_file, RECORDERS, work)
+    console.print(
+        f"{found.area} {found.period}: {found.rate_percent} % is proposed. Another operator publishes it:"
+        f" `tanbi indicator publish {found.id}`.",
+        highlight=False,
+    )
+
+
+def _proposal(
+    area: str,
+    period: str,
+    formula: FormulaId | None,
+    counted_at: CountedAt | None,
+    restates: int | None,
+    reason: str | None,
+) -> PublicationProposal:
+    values: dict[str, object] = {"area": area, "period": period, "formula": formula, "counted_at": counted_at}
+    return typed(PublicationProposal, values | {"restates": restates, "reason": reason})
+
+
+@publications_app.command("publish")
+def indicator_publish(
+    publication_id: PublicationIdArgument, key_file: KeyFileOption = None, data: DataOption = None
+) -> None:
+    """Publish the figure that another operator proposed."""
+
+    async def work(connection: AsyncConnection, operator: Operator, settings: Settings) -> Publication:
+        return await publish(connection, operator, publication_id, today=business_today(settings.business_timezone))
+
+    found = as_operator(data, key_file, RECORDERS, work)
+    console.print(
+        f"{found.area} {found.period}: {found.rate_percent} % is publication {found.number}, digest {found.digest}.",
+        highlight=False,
+    )
+
+
+@publications_app.command("reject")
+def indicator_reject(
+    publication_id: PublicationIdArgument,
+    reason: Annotated[str, typer.Option(help="Why not.")],
+    key_file: KeyFileOption = None,
+    data: DataOption = None,
+) -> None:
+    """Let a proposed figure not be published; to reject one's own is to withdraw it."""
+    rejection = typed(RejectPublicationRequest, {"reason": reason})
+
+    async def work(connection: AsyncConnection, operator: Operator, _settings: Settings) -> Publication:
+        return await reject(connection, operator, publication_id, rejection.reason)
+
+    found = as_operator(data, key_file, RECORDERS, work)
+    console.print(f"{found.area} {found.period}: the proposed {found.rate_percent} % is rejected.", highlight=False)
+
+
+@publications_app.command("publications")
+def indicator_publications(
+    area: Annotated[str | None, typer.Option(help="Of this area only.")] = None,
+    period: Annotated[str | None, typer.Option(help="Of just this period.")] = None,
+    state: Annotated[PublicationState | None, typer.Option(help="Of this state only.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="As the page before has shown it.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Show published and proposed figures, newest first."""
+    query = typed(
+        PublicationsQuery,
+        {"area": area, "period": period, "state": state, "cursor": cursor, "limit": PUBLICATIONS_LIMIT_MAX},
+    )
+    page = in_transaction(data, lambda connection, _: read_publications(connection, query))
+    zone = city_zone()
+    table = listing("Number", "Id", "Area", "Period", "Rate", "State", "Restates", "Proposed by", "Decided by", "At")
+    for each in page.publications:
+        restates = ""
+        if each.restates is not None:
+            restates = f"{each.restates.number} ({each.restates.difference_percentage_points}): {each.restates.reason}"
+        state_now = each.state if each.restated_by is None else f"restated by {each.restated_by}"
+        table.add_row(
+            "" if each.number is None else str(each.number),
+            str(each.id),
+            each.area,
+            each.period,
+            f"{each.rate_percent} %",
+            state_now,
+            restates,
+            each.proposed_by.name,
+            "" if each.decided_by is None else each.decided_by.name,
+            moment(each.decided_at or each.proposed_at, zone),
+        )
+    console.print(table)
+    if page.next_cursor is not None:
+        console.print(f"More: --cursor {page.next_cursor}")
+
+
+@publications_app.command("show")
+def indicator_show(number: NumberOption, data: DataOption = None) -> None:
+    """Print all of a publication, with the record that its digest is of, as JSON."""
+    found = in_transaction(data, lambda connection, _: read_published(connection, number))
+    typer.echo(found.model_dump_json(indent=2))
+
+
+@publications_app.command("recompute")
+def indicator_recompute(
+    number: NumberOption,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show only what differs.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Compute a publication again from its stored inputs; ends with 1 where a digit differs."""
+    found = in_transaction(data, lambda connection, _: recompute(connection, number))
+    table = listing("", "What", "Published", "Recomputed")
+    for step in found.steps:
+        if not (quiet and step.equal):
+            mark = "[green]=[/green]" if step.equal else "[red]≠[/red]"
+            table.add_row(mark, step.what, step.published, step.recomputed)
+    console.print(table)
+    if not found.equal:
+        wrong = sum(not step.equal for step in found.steps)
+        console.print(f"[red]Publication {number} is not reproduced: {wrong} of {len(found.steps)} steps differ.[/red]")
+        raise typer.Exit(1)
+    console.print(f"[green]Publication {number} is reproduced to the last digit, in {len(found.steps)} steps.[/green]")
