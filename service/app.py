@@ -29,6 +29,7 @@ from service.folding.worker import fold_forever
 from service.groupcommit import GroupCommit, Limits
 from service.indicator import publication_routes
 from service.indicator import routes as indicator
+from service.indicator import volume_routes
 from service.ledger.expiring import expire_forever
 from service.metrics import Metrics
 from service.migrating import head_revision
@@ -74,6 +75,7 @@ ROUTES = (
     indicator.routes,
     publication_routes.routes,
     carbon.routes,
+    volume_routes.routes,
     adjustments.routes,
     review.routes,
     kind_routes.routes,

@@ -32,7 +32,7 @@ WEIGHED_GRAMS = sa.text("""
 SELECT material.id, coalesce(weighed.grams, 0)::bigint AS grams, coalesce(weighed.held_grams, 0)::bigint AS held_grams
 FROM material
 LEFT JOIN (SELECT material_id, sum(grams) AS grams, sum(held_grams) AS held_grams
-           FROM volume
+           FROM volume_month
            WHERE source = 'bin'
            GROUP BY material_id) AS weighed ON weighed.material_id = material.id
 ORDER BY material.id

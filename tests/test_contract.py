@@ -65,6 +65,7 @@ QUERIES = {
     "/v1/indicator/recycling-rate": {"area": "nankai", "period": "2025"},
     "/v1/carbon": {"area": "nankai", "period": "2025"},
     "/v1/indicator/outlook": {"area": "nankai", "year": "2025"},
+    "/v1/indicator/volumes": {"area": "nankai", "period": "2025"},
     "/v1/reports/coins-outstanding": {"from": "2026-01", "to": "2026-11"},
 }
 # Where several may call, they take turns.

@@ -56,11 +56,15 @@ SELECT settled.xid AS settled,
 FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xid) AS settled
 """)
 
+
 # The sums as they follow from the rows between two transaction ids; what folds and what checks must not differ.
 # A drop counts by the verdict of its insertion, which never changes: as volume, as held, or not at all. The first
 # decision on a held one takes it from what is held, and a release, the first or after an appeal, adds it to the volume
 # of the time and place that it names. Decisions on coins alone, of drops that were not held, move no volume.
-SUM_VOLUME = """
+def volume_sums(*, happened: str = "true", placed: str = "true") -> str:
+    """By day, site, material and source; `happened` is a condition on events' `occurred_at`, `placed` one on what a
+    release says instead."""
+    return f"""
 SELECT day, site_id, material_id, 'bin' AS source, sum(grams) AS grams, sum(drops) AS drops,
        sum(held_grams) AS held_grams, sum(held_drops) AS held_drops
 FROM (SELECT (occurred_at AT TIME ZONE :timezone)::date AS day, site_id, material_id,
@@ -69,21 +73,32 @@ FROM (SELECT (occurred_at AT TIME ZONE :timezone)::date AS day, site_id, materia
              CASE verdict WHEN 'hold' THEN weight_grams ELSE 0 END AS held_grams,
              CASE verdict WHEN 'hold' THEN 1 ELSE 0 END AS held_drops
       FROM weigh_event
-      WHERE xid >= :lower AND xid < :upper AND verdict <> 'reject'
+      WHERE xid >= :lower AND xid < :upper AND verdict <> 'reject' AND {happened}
       UNION ALL
       SELECT (event.occurred_at AT TIME ZONE :timezone)::date, event.site_id, event.material_id,
              0, 0, -event.weight_grams, -1
       FROM review_decision AS decision
       JOIN weigh_event AS event USING (bin_id, event_id)
       WHERE decision.xid >= :lower AND decision.xid < :upper AND decision.ordinal = 1 AND event.verdict = 'hold'
+        AND {happened}
       UNION ALL
       SELECT (decision.placed_at AT TIME ZONE :timezone)::date, decision.site_id, event.material_id,
              event.weight_grams, 1, 0, 0
       FROM review_decision AS decision
       JOIN weigh_event AS event USING (bin_id, event_id)
       WHERE decision.xid >= :lower AND decision.xid < :upper AND decision.decision = 'released'
-        AND event.verdict = 'hold') AS counted
+        AND event.verdict = 'hold' AND {placed}) AS counted
 GROUP BY 1, 2, 3
+"""  # noqa: S608  # our own text
+
+
+SUM_VOLUME = volume_sums()
+
+# Of such rows by month. A day that has drops keeps them: releases add, and nothing takes away.
+BY_MONTH = """
+SELECT site_id, date_trunc('month', day)::date AS month, material_id, source, sum(grams)::bigint AS grams,
+       sum(drops)::bigint AS drops, sum(held_grams)::bigint AS held_grams, sum(held_drops)::bigint AS held_drops,
+       bit_or(CASE WHEN drops > 0 THEN 1 << (extract(day FROM day)::int - 1) ELSE 0 END) AS days
 """
 
 # A row is counted by the transaction that credited it: the one that wrote it, or the one that claimed it later. The
@@ -139,14 +154,24 @@ GROUP BY 1, 2
 """
 
 # Inserted in the order of their keys, as everywhere: whoever else writes these rows one day cannot deadlock with this.
+# One statement, so that both tables get the very same sums.
 FOLD_VOLUME = sa.text(f"""
-INSERT INTO volume (day, site_id, material_id, source, grams, drops, held_grams, held_drops)
-{SUM_VOLUME} ORDER BY 1, 2, 3
-ON CONFLICT (day, site_id, material_id, source)
-DO UPDATE SET grams = volume.grams + excluded.grams, drops = volume.drops + excluded.drops,
-              held_grams = volume.held_grams + excluded.held_grams,
-              held_drops = volume.held_drops + excluded.held_drops
-""")
+WITH counted AS MATERIALIZED ({SUM_VOLUME}), by_day AS (
+    INSERT INTO volume (day, site_id, material_id, source, grams, drops, held_grams, held_drops)
+    SELECT day, site_id, material_id, source, grams, drops, held_grams, held_drops FROM counted ORDER BY 1, 2, 3, 4
+    ON CONFLICT (day, site_id, material_id, source)
+    DO UPDATE SET grams = volume.grams + excluded.grams, drops = volume.drops + excluded.drops,
+                  held_grams = volume.held_grams + excluded.held_grams,
+                  held_drops = volume.held_drops + excluded.held_drops
+)
+INSERT INTO volume_month (site_id, month, material_id, source, grams, drops, held_grams, held_drops, days)
+{BY_MONTH} FROM counted GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+ON CONFLICT (site_id, month, material_id, source)
+DO UPDATE SET grams = volume_month.grams + excluded.grams, drops = volume_month.drops + excluded.drops,
+              held_grams = volume_month.held_grams + excluded.held_grams,
+              held_drops = volume_month.held_drops + excluded.held_drops,
+              days = volume_month.days | excluded.days
+""")  # noqa: S608  # our own text
 
 FOLD_RESIDENT_VOLUME = sa.text(f"""
 INSERT INTO resident_volume (owner_id, material_id, set_id, grams)
@@ -231,7 +256,7 @@ async def window_end(connection: AsyncConnection, *, lower: int, rows_max: int) 
 
 
 async def fold_volume(connection: AsyncConnection, *, lower: int, upper: int, timezone: str) -> None:
-    """Grams and drops of the window, and what is held of them, by business day of the drop."""
+    """Grams and drops of the window, and what is held of them, by business day of the drop, and by month."""
     await connection.execute(FOLD_VOLUME, {"lower": lower, "upper": upper, "timezone": timezone})
 
 

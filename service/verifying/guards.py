@@ -64,6 +64,7 @@ CHANGES: Final[dict[str, tuple[str, ...]]] = {
     "session": ("DELETE",),
     "site": ("latitude", "longitude"),
     "volume": ("*",),
+    "volume_month": ("*",),
     "wallet": ("posted", "held"),
     "webhook_delivery": ("state", "attempts", "next_attempt_at", "settled_at"),
     "webhook_endpoint": ("secret", "disabled_at", "disabled_because"),
