@@ -35,6 +35,9 @@ from loadtest.rows import ROWS, RowName
 from loadtest.settling import SettlingFailed, Step, line_of_step, run_settling
 from loadtest.subject import Effort, Measure
 from loadtest.target import NotATarget, NotLoopback, Target, target_of
+from loadtest.volumes import Effort as Year
+from loadtest.volumes import NoRoom, QueryFailed, run_volumes
+from loadtest.volumes_report import print_volumes
 from schemas.signatures import Algorithm
 from schemas.weigh_events import BATCH_EVENTS_MAX
 
@@ -53,15 +56,19 @@ REPLICAS_MAX = 8
 CAPTURES_MAX = 5_000_000
 BINS_MAX = 20_000
 HEARD_SECONDS_MAX = 240
+EVENTS_MAX = 100_000_000
+REPEATS_MAX = 1000
 
 EXPECTED = (
     CannotStart,
     FleetNotHeard,
     ListingFailed,
     NoDatabase,
+    NoRoom,
     NotATarget,
     NotFolded,
     NotLoopback,
+    QueryFailed,
     SettlingFailed,
     StaleRequests,
     UnreadableAnswer,
@@ -237,6 +244,34 @@ def heartbeats(
     if output is not None:
         output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
     print_heartbeats(console, result)
+
+
+@cli.command()
+def volumes(
+    events: Annotated[int, typer.Option(min=10_000, max=EVENTS_MAX, help="Of a year of one district.")] = 20_000_000,
+    few: Annotated[int, typer.Option(min=1000, max=EVENTS_MAX, help="Beside them, in another database.")] = 200_000,
+    repeats: Annotated[int, typer.Option(min=5, max=REPEATS_MAX, help="Of each query.")] = 50,
+    seed: Annotated[int, typer.Option(help="For the draws of bins, materials and weights.")] = 1,
+    keep: Annotated[bool, typer.Option(help="Keep the data directory with the many events.")] = False,
+    tanbi: TanbiOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Measure how long a district's year and month take to read with few and with many events, and what many cost."""
+    console = Console(stderr=True)
+    effort = Year(events=events, few=few, repeats=repeats, seed=seed, keep=keep)
+    try:
+        with ending_cleanly(), bar(console, "copying", events + few) as copied:
+            result = run_volumes(
+                tanbi or tanbi_command(),
+                effort,
+                told=lambda step: console.print(step, highlight=False, soft_wrap=True),
+                copied=copied,
+            )
+    except EXPECTED as error:
+        refuse(str(error))
+    if output is not None:
+        output.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+    print_volumes(console, result)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from loadtest.measures import bare_handler
 from loadtest.open import run_open
 from loadtest.requests import BinKey
 from loadtest.result import LoadResult
+from loadtest.server_time import read_server_time
 from loadtest.target import Target
 
 DEMO_RESIDENTS = 10
@@ -269,19 +270,5 @@ def _walk(target: Target, key: str, query: str, times: list[float]) -> tuple[int
 
 def handler_mean_ms(target: Target) -> float:
     """Of GET /v1/bins, as the service's own metrics have it."""
-    connection = http.client.HTTPConnection(target.host, target.port, timeout=ANSWER_SECONDS_MAX)
-    try:
-        connection.request("GET", "/metrics")
-        lines = connection.getresponse().read().decode().splitlines()
-    finally:
-        connection.close()
-    name = "tanbi_http_request_seconds"
-    sums = {
-        part: next(
-            float(line.rsplit(" ", 1)[1])
-            for line in lines
-            if line.startswith(f"{name}_{part}{{") and 'route="/v1/bins"' in line and 'method="GET"' in line
-        )
-        for part in ("sum", "count")
-    }
-    return sums["sum"] / sums["count"] * 1000
+    told = read_server_time(target, "/v1/bins")
+    return told.seconds / told.requests * 1000

@@ -39,7 +39,7 @@ WITH made_days AS MATERIALIZED (
            kept.grams AS kept_grams, kept.drops AS kept_drops,
            kept.held_grams AS kept_held_grams, kept.held_drops AS kept_held_drops,
            made.grams, made.drops, made.held_grams, made.held_drops
-    FROM (SELECT * FROM volume WHERE day >= :since AND day < :end_day) AS kept
+    FROM (SELECT * FROM volume WHERE day >= :first_day AND day >= :since AND day < :end_day) AS kept
     FULL JOIN (SELECT * FROM made_days WHERE day >= :since) AS made USING (day, site_id, material_id, source)
     WHERE (kept.grams, kept.drops, kept.held_grams, kept.held_drops)
           IS DISTINCT FROM (made.grams, made.drops, made.held_grams, made.held_drops)
