@@ -281,21 +281,18 @@ async def _events_since(installation: Installation, since: str) -> int:
 
 
 def _compare(few: Subject, many: Subject, year: int, repeats: int) -> list[Compared]:
-    """Raises QueryFailed."""
-    compared = []
-    for name, path, query in queries_of(year):
-        asked = [(few, Asked(name, [], [])), (many, Asked(name, [], []))]
-        for number in range(WARM_UPS + repeats):
+    """Each query once, of the one and of the other, and so on. Raises QueryFailed."""
+    queries = queries_of(year)
+    compared = [Compared(Asked(name, [], []), Asked(name, [], [])) for name, _, _ in queries]
+    for number in range(WARM_UPS + repeats):
+        for each, (_, path, query) in zip(compared, queries, strict=True):
+            turns = [(few, each.few), (many, each.many)]
             # By turns also who comes first.
-            asked.reverse()
-            for subject, it in asked:
+            for subject, asked in turns if number % 2 else reversed(turns):
                 server_ms, client_ms = _ask(subject, path, query)
                 if number >= WARM_UPS:
-                    it.server_ms.append(server_ms)
-                    it.client_ms.append(client_ms)
-        [of_few] = [it for subject, it in asked if subject is few]
-        [of_many] = [it for subject, it in asked if subject is many]
-        compared.append(Compared(of_few, of_many))
+                    asked.server_ms.append(server_ms)
+                    asked.client_ms.append(client_ms)
     return compared
 
 

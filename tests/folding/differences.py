@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.folding.queries import SUM_COIN_VOLUME, SUM_RESIDENT_VOLUME, SUM_VOLUME
+from service.folding.queries import BY_MONTH, SUM_COIN_VOLUME, SUM_RESIDENT_VOLUME, SUM_VOLUME
 
 
 def _statement(table: str, sums: str, keys: Sequence[str], values: Sequence[str]) -> sa.TextClause:
@@ -28,6 +28,12 @@ def _statement(table: str, sums: str, keys: Sequence[str], values: Sequence[str]
 VOLUME = _statement(
     "volume", SUM_VOLUME, ("day", "site_id", "material_id", "source"), ("grams", "drops", "held_grams", "held_drops")
 )
+VOLUME_MONTH = _statement(
+    "volume_month",
+    f"{BY_MONTH} FROM ({SUM_VOLUME}) AS by_day GROUP BY 1, 2, 3, 4",
+    ("site_id", "month", "material_id", "source"),
+    ("grams", "drops", "held_grams", "held_drops", "days"),
+)
 RESIDENT_VOLUME = _statement("resident_volume", SUM_RESIDENT_VOLUME, ("owner_id", "material_id", "set_id"), ("grams",))
 COIN_VOLUME = _statement(
     "coin_volume", SUM_COIN_VOLUME, ("day", "kind", "account_id"), ("issued_coins", "spent_coins", "transfers")
@@ -37,6 +43,11 @@ COIN_VOLUME = _statement(
 async def volume_differences(connection: AsyncConnection, *, timezone: str, limit: int) -> Sequence[sa.Row[Any]]:
     """The first rows of `volume` that are not what the weigh events add up to; a side that has no row is null."""
     return (await connection.execute(VOLUME, {"timezone": timezone, "limit": limit})).all()
+
+
+async def month_volume_differences(connection: AsyncConnection, *, timezone: str, limit: int) -> Sequence[sa.Row[Any]]:
+    """The first rows of `volume_month` that are not what the weigh events add up to."""
+    return (await connection.execute(VOLUME_MONTH, {"timezone": timezone, "limit": limit})).all()
 
 
 async def resident_volume_differences(

@@ -16,7 +16,7 @@ from service.folding import queries
 from service.folding.worker import fold_step, tick
 from service.settings import Settings
 from service.tables import volume
-from tests.folding.differences import volume_differences
+from tests.folding.differences import month_volume_differences, volume_differences
 from tests.folding.drops import NOON, Place, fold_all, rows
 from tests.review.held import Held, decide, hold
 
@@ -187,6 +187,9 @@ async def test_after_any_order_of_drops_decisions_and_folds_volumes_are_what_was
                 await tick(engine, settings, window_rows_max=pick.randrange(4))
                 async with transaction(engine) as connection:
                     assert await volume_differences(connection, timezone=settings.business_timezone, limit=5) == []
+                    assert (
+                        await month_volume_differences(connection, timezone=settings.business_timezone, limit=5) == []
+                    )
     for writer in writers:
         await writer.rollback()
         await writer.close()

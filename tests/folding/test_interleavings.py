@@ -20,7 +20,12 @@ from service.folding.worker import check_imbalance, fold_forever, tick
 from service.settings import Settings
 from service.tables import coin_volume, resident_volume, volume
 from service.weighing.pending import PendingEvent
-from tests.folding.differences import coin_volume_differences, resident_volume_differences, volume_differences
+from tests.folding.differences import (
+    coin_volume_differences,
+    month_volume_differences,
+    resident_volume_differences,
+    volume_differences,
+)
 from tests.folding.drops import (
     NOON,
     Place,
@@ -191,6 +196,7 @@ async def assert_folded(engine: AsyncEngine, model: Model, settings: Settings) -
     assert (sum(row[3] for row in found), sum(row[4] for row in found)) == (issued, model.redeemed)
     async with transaction(engine) as connection:
         assert await volume_differences(connection, timezone=settings.business_timezone, limit=5) == []
+        assert await month_volume_differences(connection, timezone=settings.business_timezone, limit=5) == []
         assert await resident_volume_differences(connection, timezone=settings.business_timezone, limit=5) == []
         assert await coin_volume_differences(connection, timezone=settings.business_timezone, limit=5) == []
     assert await check_imbalance(engine, settings.instance) == 0
@@ -215,6 +221,7 @@ async def test_sums_are_exact_at_every_moment_while_writers_run(
         while True:
             async with transaction(engine) as connection:
                 assert await volume_differences(connection, timezone=settings.business_timezone, limit=5) == []
+                assert await month_volume_differences(connection, timezone=settings.business_timezone, limit=5) == []
                 assert await resident_volume_differences(connection, timezone=settings.business_timezone, limit=5) == []
                 assert await coin_volume_differences(connection, timezone=settings.business_timezone, limit=5) == []
             checks += 1

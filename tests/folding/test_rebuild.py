@@ -9,6 +9,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
+from service.folding.mending import Mended
 from service.folding.rebuild import rebuild
 from service.folding.worker import PositionLost, tick
 from service.settings import Settings
@@ -20,6 +21,7 @@ from service.tables import (
     review_decision,
     transfer,
     volume,
+    volume_month,
     weigh_event,
 )
 from tests.folding.drops import (
@@ -39,6 +41,7 @@ from tests.world import spend
 
 TABLES = (
     (volume, ("day", "site_id", "material_id")),
+    (volume_month, ("month", "site_id", "material_id")),
     (resident_volume, ("owner_id", "material_id")),
     (coin_volume, ("day", "kind", "account_id")),
 )
@@ -76,9 +79,9 @@ async def versions(engine: AsyncEngine) -> dict[int, str]:
         return {row.owner_id: row.version for row in found}
 
 
-async def rebuild_now(admin_engine: AsyncEngine, settings: Settings) -> None:
+async def rebuild_now(admin_engine: AsyncEngine, settings: Settings) -> Mended:
     async with transaction(admin_engine) as connection:
-        await rebuild(connection, timezone=settings.business_timezone)
+        return await rebuild(connection, timezone=settings.business_timezone, shown=5)
 
 
 async def test_a_rebuild_finds_nothing_to_change(
@@ -88,6 +91,11 @@ async def test_a_rebuild_finds_nothing_to_change(
     await fold_all(engine, settings)
     before = await sums(engine)
     assert all(before)
+    # Of what is not folded yet nothing is said.
+    await commit_drops(engine, drop(grams=9, occurred_at=NOON - timedelta(days=40)))
+    assert await rebuild_now(admin_engine, settings) == Mended(0, ())
+    async with transaction(admin_engine) as connection:
+        await connection.execute(sa.delete(weigh_event).where(weigh_event.c.weight_grams == 9))
     await rebuild_now(admin_engine, settings)
     assert await sums(engine) == before
     await fold_all(engine, settings)

@@ -10,6 +10,7 @@ from tests.verifying.damage import Damage, as_superuser, assert_noticed, breache
 
 POSITION = "fold_position_is_sound"
 VOLUMES = "volumes_equal_events"
+MONTHS_OF_DAYS = "month_volumes_equal_volumes"
 RESIDENTS = "resident_volumes_equal_events"
 DAYS = "resident_days_equal_events"
 COINS = "coin_volumes_equal_transfers"
@@ -24,26 +25,31 @@ DAMAGES = {
         VOLUMES,
         ("UPDATE volume SET grams = grams + 1 WHERE material_id = 'plastic'",),
         {"site_id": "site-1", "material_id": "plastic", "source": "bin", "grams": 778, "grams_of_events": 777},
+        frozenset({MONTHS_OF_DAYS}),
     ),
     "a volume with a drop too few": Damage(
         VOLUMES,
         ("UPDATE volume SET drops = drops - 1 WHERE material_id = 'plastic'",),
         {"material_id": "plastic", "drops": 0, "drops_of_events": 1},
+        frozenset({MONTHS_OF_DAYS}),
     ),
     "a volume that is gone": Damage(
         VOLUMES,
         ("DELETE FROM volume WHERE material_id = 'plastic'",),
         {"material_id": "plastic", "grams": None, "grams_of_events": 777},
+        frozenset({MONTHS_OF_DAYS}),
     ),
     "a volume that nothing was dropped for": Damage(
         VOLUMES,
         ("INSERT INTO volume VALUES ('2020-01-01', 'site-1', 'paper', 'bin', 5, 1)",),
         {"day": "2020-01-01", "material_id": "paper", "grams": 5, "grams_of_events": None},
+        frozenset({MONTHS_OF_DAYS}),
     ),
     "a volume on another day": Damage(
         VOLUMES,
         ("UPDATE volume SET day = day - 365 WHERE material_id = 'plastic'",),
         {"material_id": "plastic", "grams": 777, "grams_of_events": None},
+        frozenset({MONTHS_OF_DAYS}),
     ),
     "an event that was changed after it was folded": Damage(
         VOLUMES,
@@ -54,11 +60,48 @@ DAMAGES = {
         VOLUMES,
         ("UPDATE volume SET held_drops = held_drops - 1 WHERE held_drops = 2",),
         {"material_id": "metal", "held_drops": 1, "held_drops_of_events": 2},
+        frozenset({MONTHS_OF_DAYS}),
     ),
     "a release that was folded on another day": Damage(
         VOLUMES,
         ("UPDATE volume SET day = day + 1 WHERE day = '2019-01-04'",),
         {"day": "2019-01-04", "material_id": "metal", "grams": None, "grams_of_events": 1250},
+        frozenset({MONTHS_OF_DAYS}),
+    ),
+    "a month with a gram too many": Damage(
+        MONTHS_OF_DAYS,
+        ("UPDATE volume_month SET grams = grams + 1 WHERE material_id = 'plastic'",),
+        {"site_id": "site-1", "material_id": "plastic", "source": "bin", "grams": 778, "grams_of_days": 777},
+    ),
+    "a month with a drop too few": Damage(
+        MONTHS_OF_DAYS,
+        ("UPDATE volume_month SET drops = drops - 1 WHERE material_id = 'plastic'",),
+        {"material_id": "plastic", "drops": 0, "drops_of_days": 1},
+    ),
+    "a month with grams held that are not": Damage(
+        MONTHS_OF_DAYS,
+        ("UPDATE volume_month SET held_grams = held_grams + 1 WHERE material_id = 'plastic'",),
+        {"material_id": "plastic", "held_grams": 1, "held_grams_of_days": 0},
+    ),
+    "a month with a drop held that is not": Damage(
+        MONTHS_OF_DAYS,
+        ("UPDATE volume_month SET held_drops = held_drops + 1 WHERE material_id = 'plastic'",),
+        {"material_id": "plastic", "held_drops": 1, "held_drops_of_days": 0},
+    ),
+    "a month that something was weighed on no day of": Damage(
+        MONTHS_OF_DAYS,
+        ("UPDATE volume_month SET days = 0 WHERE material_id = 'plastic'",),
+        {"material_id": "plastic", "days": "0" * 31},
+    ),
+    "a month that is gone": Damage(
+        MONTHS_OF_DAYS,
+        ("DELETE FROM volume_month WHERE material_id = 'plastic'",),
+        {"material_id": "plastic", "grams": None, "grams_of_days": 777},
+    ),
+    "a month that no day is of": Damage(
+        MONTHS_OF_DAYS,
+        ("INSERT INTO volume_month VALUES ('site-1', '2018-02-01', 'paper', 'bin', 5, 1, 0, 0, 1)",),
+        {"month": "2018-02-01", "material_id": "paper", "grams": 5, "grams_of_days": None},
     ),
     "a resident's grams that are another's": Damage(
         RESIDENTS,
@@ -183,6 +226,7 @@ async def test_what_is_not_folded_yet_is_no_breach(
         admin_engine,
         "UPDATE fold_position SET xid = 3",
         "DELETE FROM volume",
+        "DELETE FROM volume_month",
         "DELETE FROM resident_volume",
         "DELETE FROM coin_volume",
     )
