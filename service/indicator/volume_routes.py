@@ -8,9 +8,9 @@ from schemas.volumes import AreaVolumes, VolumeGroup, VolumeMass, VolumesQuery
 from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
 from service.db import snapshot
 from service.errors import AreaUnknown, DatabaseUnavailable, Forbidden, TokenInvalid, ValidationFailed
-from service.periods import Period
 from service.indicator.volumes import read_volumes
 from service.keys import ENGINE, SETTINGS
+from service.periods import Period
 from service.routing import Routes, json_response, read_query
 
 routes = Routes("indicator")
