@@ -1098,8 +1098,6 @@ volume_month = Table(
     Column("drops", BigInteger, nullable=False),
     Column("held_grams", BigInteger, nullable=False),
     Column("held_drops", BigInteger, nullable=False),
-    # Bit n - 1 is set where the n-th day has drops: a sum of months can still say how many days something was weighed.
-    Column("days", Integer, nullable=False),
     CheckConstraint("extract(day FROM month) = 1", name="month"),
     postgresql_with={"fillfactor": 70},
 )

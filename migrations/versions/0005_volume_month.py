@@ -9,9 +9,9 @@ branch_labels = None
 depends_on = None
 
 FILL = """
-INSERT INTO volume_month (site_id, month, material_id, source, grams, drops, held_grams, held_drops, days)
+INSERT INTO volume_month (site_id, month, material_id, source, grams, drops, held_grams, held_drops)
 SELECT site_id, date_trunc('month', day)::date, material_id, source, sum(grams), sum(drops), sum(held_grams),
-       sum(held_drops), bit_or(CASE WHEN drops > 0 THEN 1 << (extract(day FROM day)::int - 1) ELSE 0 END)
+       sum(held_drops)
 FROM volume
 GROUP BY 1, 2, 3, 4
 ORDER BY 1, 2, 3, 4
@@ -29,7 +29,6 @@ def upgrade() -> None:
         sa.Column("drops", sa.BigInteger(), nullable=False),
         sa.Column("held_grams", sa.BigInteger(), nullable=False),
         sa.Column("held_drops", sa.BigInteger(), nullable=False),
-        sa.Column("days", sa.Integer(), nullable=False),
         sa.CheckConstraint("extract(day FROM month) = 1", name=op.f("ck_volume_month_month")),
         sa.PrimaryKeyConstraint("site_id", "month", "material_id", "source", name=op.f("pk_volume_month")),
         postgresql_with={"fillfactor": 70},

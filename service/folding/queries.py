@@ -94,11 +94,10 @@ GROUP BY 1, 2, 3
 
 SUM_VOLUME = volume_sums()
 
-# Of such rows by month. A day that has drops keeps them: releases add, and nothing takes away.
+# Of such rows by month.
 BY_MONTH = """
 SELECT site_id, date_trunc('month', day)::date AS month, material_id, source, sum(grams)::bigint AS grams,
-       sum(drops)::bigint AS drops, sum(held_grams)::bigint AS held_grams, sum(held_drops)::bigint AS held_drops,
-       bit_or(CASE WHEN drops > 0 THEN 1 << (extract(day FROM day)::int - 1) ELSE 0 END) AS days
+       sum(drops)::bigint AS drops, sum(held_grams)::bigint AS held_grams, sum(held_drops)::bigint AS held_drops
 """
 
 # A row is counted by the transaction that credited it: the one that wrote it, or the one that claimed it later. The
@@ -164,13 +163,12 @@ WITH counted AS MATERIALIZED ({SUM_VOLUME}), by_day AS (
                   held_grams = volume.held_grams + excluded.held_grams,
                   held_drops = volume.held_drops + excluded.held_drops
 )
-INSERT INTO volume_month (site_id, month, material_id, source, grams, drops, held_grams, held_drops, days)
+INSERT INTO volume_month (site_id, month, material_id, source, grams, drops, held_grams, held_drops)
 {BY_MONTH} FROM counted GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 ON CONFLICT (site_id, month, material_id, source)
 DO UPDATE SET grams = volume_month.grams + excluded.grams, drops = volume_month.drops + excluded.drops,
               held_grams = volume_month.held_grams + excluded.held_grams,
-              held_drops = volume_month.held_drops + excluded.held_drops,
-              days = volume_month.days | excluded.days
+              held_drops = volume_month.held_drops + excluded.held_drops
 """)  # noqa: S608  # our own text
 
 FOLD_RESIDENT_VOLUME = sa.text(f"""

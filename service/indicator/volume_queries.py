@@ -4,7 +4,7 @@ What is asked for is whole months of an area with all below it: 300 sites with s
 month and 657 000 by day.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any, Final, Literal
 
@@ -66,23 +66,24 @@ GROUPS: Final[dict[By, sa.TextClause]] = {
     """),
 }
 
-# A day counts once, at however many sites something was weighed: hence the bits of a month's days before their number.
-BIN_COVERAGE = sa.text("""
-WITH weighed AS MATERIALIZED (
-    SELECT volume.site_id, volume.month, volume.grams, volume.held_grams, volume.drops, volume.days
-    FROM site
-    JOIN volume_month AS volume ON volume.site_id = site.id AND volume.month BETWEEN :first_month AND :last_month
-    WHERE site.area_id = ANY (:area_ids) AND volume.source = 'bin'
-), of_site AS (
-    SELECT sum(grams) AS grams, sum(held_grams) AS held_grams, sum(drops) AS drops FROM weighed GROUP BY site_id
-), of_month AS (
-    SELECT bit_count(bit_or(days)::bit(31)) AS days FROM weighed GROUP BY month
-)
-SELECT coalesce(sum(grams), 0)::bigint AS grams, coalesce(sum(held_grams), 0)::bigint AS held_grams,
-       (SELECT coalesce(sum(days), 0)::bigint FROM of_month) AS days,
-       count(*) FILTER (WHERE drops > 0) AS sites_with_volume,
-       (SELECT count(*) FROM site WHERE area_id = ANY (:area_ids)) AS sites
-FROM of_site
+BIN_MONTHS = sa.text("""
+SELECT volume.month, sum(volume.grams)::bigint AS grams, sum(volume.drops)::bigint AS drops,
+       sum(volume.held_grams)::bigint AS held_grams
+FROM site
+JOIN volume_month AS volume ON volume.site_id = site.id AND volume.month BETWEEN :first_day AND :last_day
+WHERE site.area_id = ANY (:area_ids) AND volume.source = 'bin'
+GROUP BY 1
+ORDER BY 1
+""")
+
+BIN_SITES = sa.text("""
+SELECT count(*) AS sites,
+       count(*) FILTER (WHERE EXISTS (
+           SELECT FROM volume_month
+           WHERE site_id = site.id AND month BETWEEN :first_day AND :last_day AND source = 'bin' AND drops > 0
+       )) AS sites_with_volume
+FROM site
+WHERE area_id = ANY (:area_ids)
 """)
 
 
@@ -95,25 +96,30 @@ async def read_groups(
     return (await connection.execute(GROUPS[by], arguments)).all()
 
 
-async def read_bin_coverage(
-    connection: AsyncConnection, area_ids: Sequence[str], first_month: date, last_month: date
+async def bin_months(
+    connection: AsyncConnection, area_ids: Collection[str], first_day: date, last_day: date
+) -> Sequence[sa.Row[Any]]:
+    """What bins in these areas weighed, by month: month (its first day), grams, drops, held_grams. Whole months: from
+    the first day of one to the last of another."""
+    days = {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day}
+    return (await connection.execute(BIN_MONTHS, days)).all()
+
+
+async def bin_sites(
+    connection: AsyncConnection, area_ids: Collection[str], first_day: date, last_day: date
 ) -> sa.Row[Any]:
-    """What bins in these areas weighed: grams and held_grams, on how many days and at how many sites of how many
-    (`days`, `sites_with_volume`, `sites`). Of a day on which all is held nothing is known yet. Months are named by
-    their first days."""
-    arguments = {"area_ids": list(area_ids), "first_month": first_month, "last_month": last_month}
-    return (await connection.execute(BIN_COVERAGE, arguments)).one()
+    """How many sites these areas have, and at how many of them bins weighed something, in whole months."""
+    days = {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day}
+    return (await connection.execute(BIN_SITES, days)).one()
 
 
-async def read_bin_months(
-    connection: AsyncConnection, first_month: date, last_month: date
-) -> list[tuple[str, date, int]]:
-    """(area, month, grams) that bins weighed, of each area that has sites itself; months are named by their first
-    days."""
+async def bin_volume_by_area_and_month(connection: AsyncConnection, year: int) -> list[tuple[str, int, int]]:
+    """(area, month, grams) of a year, of each area that has sites itself."""
+    month = sa.cast(sa.extract("month", volume_month.c.month), sa.Integer)
     found = await connection.execute(
-        sa.select(site.c.area_id, volume_month.c.month, sa.cast(sa.func.sum(volume_month.c.grams), sa.BigInteger))
+        sa.select(site.c.area_id, month, sa.cast(sa.func.sum(volume_month.c.grams), sa.BigInteger))
         .join(site, site.c.id == volume_month.c.site_id)
-        .where(volume_month.c.month.between(first_month, last_month), volume_month.c.source == "bin")
+        .where(volume_month.c.month.between(date(year, 1, 1), date(year, 12, 1)), volume_month.c.source == "bin")
         .group_by(site.c.area_id, volume_month.c.month)
     )
-    return [(area_id, month, grams) for area_id, month, grams in found]
+    return [(area_id, number, grams) for area_id, number, grams in found]

@@ -72,20 +72,18 @@ CHECKS: Final = (
     Check(
         8,
         "month_volumes_equal_volumes",
-        "Grams and drops by site, month, material and source, what is held beside them, and on which days of the month"
-        " something was weighed, are what the volumes of its days add up to.",
+        "Grams and drops by site, month, material and source, and beside them what is held, are what the volumes of"
+        " its days add up to.",
         """
         SELECT site_id, month, material_id, source, volume_month.grams, volume_month.drops,
                recomputed.grams AS grams_of_days, recomputed.drops AS drops_of_days,
                volume_month.held_grams, volume_month.held_drops,
-               recomputed.held_grams AS held_grams_of_days, recomputed.held_drops AS held_drops_of_days,
-               volume_month.days::bit(31)::text AS days, recomputed.days::bit(31)::text AS days_of_days
+               recomputed.held_grams AS held_grams_of_days, recomputed.held_drops AS held_drops_of_days
         FROM volume_month
         FULL JOIN (
             SELECT site_id, make_date(extract(year FROM day)::int, extract(month FROM day)::int, 1) AS month,
                    material_id, source, sum(grams) AS grams, sum(drops) AS drops,
-                   sum(held_grams) AS held_grams, sum(held_drops) AS held_drops,
-                   coalesce(sum(DISTINCT 2 ^ (extract(day FROM day)::int - 1)) FILTER (WHERE drops > 0), 0)::int AS days
+                   sum(held_grams) AS held_grams, sum(held_drops) AS held_drops
             FROM volume
             GROUP BY 1, 2, 3, 4
         ) AS recomputed USING (site_id, month, material_id, source)
@@ -93,7 +91,6 @@ CHECKS: Final = (
            OR volume_month.drops IS DISTINCT FROM recomputed.drops
            OR volume_month.held_grams IS DISTINCT FROM recomputed.held_grams
            OR volume_month.held_drops IS DISTINCT FROM recomputed.held_drops
-           OR volume_month.days IS DISTINCT FROM recomputed.days
         """,
     ),
     Check(

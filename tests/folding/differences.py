@@ -32,7 +32,7 @@ VOLUME_MONTH = _statement(
     "volume_month",
     f"{BY_MONTH} FROM ({SUM_VOLUME}) AS by_day GROUP BY 1, 2, 3, 4",
     ("site_id", "month", "material_id", "source"),
-    ("grams", "drops", "held_grams", "held_drops", "days"),
+    ("grams", "drops", "held_grams", "held_drops"),
 )
 RESIDENT_VOLUME = _statement("resident_volume", SUM_RESIDENT_VOLUME, ("owner_id", "material_id", "set_id"), ("grams",))
 COIN_VOLUME = _statement(

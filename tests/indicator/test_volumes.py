@@ -1,6 +1,7 @@
 """Volumes of areas are additive to the gram: children to their parent, months to their year, groups to their total."""
 
 import itertools
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from service.db import transaction
 from service.errors import AreaUnknown
 from service.folding.worker import tick
-from service.indicator.volume_queries import By, read_bin_coverage, read_bin_months
+from service.indicator.volume_queries import By, bin_months, bin_sites, bin_volume_by_area_and_month
 from service.indicator.volumes import Mass, Volumes, read_volumes
 from service.settings import Settings
 from service.tables import area, site, volume
@@ -70,8 +71,7 @@ async def weighed(world: World, engine: AsyncEngine, admin_engine: AsyncEngine) 
         await connection.execute(
             sa.text(
                 "INSERT INTO volume_month SELECT site_id, date_trunc('month', day)::date, material_id, source,"
-                " sum(grams), sum(drops), sum(held_grams), sum(held_drops), bit_or(CASE WHEN drops > 0"
-                " THEN 1 << (extract(day FROM day)::int - 1) ELSE 0 END) FROM volume GROUP BY 1, 2, 3, 4"
+                " sum(grams), sum(drops), sum(held_grams), sum(held_drops) FROM volume GROUP BY 1, 2, 3, 4"
             )
         )
 
@@ -158,32 +158,43 @@ async def test_an_unknown_area_is_told(world: World, connection: AsyncConnection
 
 
 BY_DAY = sa.text("""
-SELECT coalesce(sum(grams), 0)::bigint, coalesce(sum(held_grams), 0)::bigint,
-       count(DISTINCT day) FILTER (WHERE drops > 0), count(DISTINCT site_id) FILTER (WHERE drops > 0),
-       (SELECT count(*) FROM site WHERE area_id = ANY (:area_ids))
+SELECT coalesce(sum(grams), 0)::bigint, coalesce(sum(drops), 0)::bigint, coalesce(sum(held_grams), 0)::bigint,
+       (SELECT count(*) FROM site WHERE area_id = ANY (:area_ids)),
+       count(DISTINCT site_id) FILTER (WHERE drops > 0)
 FROM volume JOIN site ON site.id = site_id
 WHERE area_id = ANY (:area_ids) AND day BETWEEN :first_day AND :last_day AND source = 'bin'
 """)
+
+
+async def weighed_by_day(
+    connection: AsyncConnection, area_ids: Collection[str], first_day: date, last_day: date
+) -> tuple[int, ...]:
+    """Of bins: grams, drops, held grams, sites, and sites with volume."""
+    by_day = {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day}
+    return tuple((await connection.execute(BY_DAY, by_day)).one())
 
 
 @pytest.mark.parametrize("period", [YEAR, MARCH])
 async def test_what_a_rate_asks_of_bins_is_the_same_by_month_as_by_day(
     period: tuple[date, date], weighed: None, connection: AsyncConnection
 ) -> None:
-    first_day, last_day = period
     for area_ids in AREAS.values():
-        by_month = await read_bin_coverage(connection, area_ids, first_day, last_day.replace(day=1))
-        by_day = {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day}
-        assert tuple(by_month) == tuple((await connection.execute(BY_DAY, by_day)).one())
+        by_day = await weighed_by_day(connection, area_ids, *period)
+        months = await bin_months(connection, area_ids, *period)
+        sums = (sum(getattr(each, name) for each in months) for name in ("grams", "drops", "held_grams"))
+        assert (*sums, *await bin_sites(connection, area_ids, *period)) == by_day
+        for each in months:
+            last_day = (each.month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+            assert tuple(each)[1:] == (await weighed_by_day(connection, area_ids, each.month, last_day))[:3]
 
 
 async def test_months_of_each_area_are_what_its_own_bins_weighed(weighed: None, connection: AsyncConnection) -> None:
-    months = await read_bin_months(connection, *YEAR)
-    assert len(months) == 12 * 4
-    for area_id, month, grams in months:
+    found = await bin_volume_by_area_and_month(connection, 2026)
+    assert len(found) == 12 * 4
+    for area_id, number, grams in found:
+        month = date(2026, number, 1)
         last_day = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-        by_day = {"area_ids": [area_id], "first_day": month, "last_day": last_day}
-        assert grams == (await connection.execute(BY_DAY, by_day)).one()[0]
+        assert grams == (await weighed_by_day(connection, [area_id], month, last_day))[0]
 
 
 async def test_a_held_drop_is_beside_what_counts_and_on_no_day(
@@ -196,8 +207,8 @@ async def test_a_held_drop_is_beside_what_counts_and_on_no_day(
     await tick(engine, quick)
     await fold_all(engine, quick)
     assert (await read_volumes(connection, "nankai", *MARCH)).total == Mass(7, 1, 500, 1)
-    coverage = await read_bin_coverage(connection, ("xuefu-1",), MARCH[0], MARCH[0])
-    assert tuple(coverage) == (7, 500, 1, 1, 1)
+    [march] = await bin_months(connection, ["xuefu-1"], *MARCH)
+    assert tuple(march) == (MARCH[0], 7, 1, 500)
 
 
 async def test_the_api_answers_total_and_groups(

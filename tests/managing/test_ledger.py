@@ -61,14 +61,14 @@ def test_what_differed_is_listed_and_is_status_1(city: Settings) -> None:
     as_owner(
         city,
         sa.update(volume).values(grams=1251, held_drops=2),
-        sa.update(volume_month).values(days=0),
+        sa.update(volume_month).values(drops=0),
         sa.insert(volume).values(
             day=date(2026, 3, 7), site_id="s9", material_id="glass", source="bin", grams=4000, drops=2
         ),
     )
     status, said = rebuild("--since", "2026-03-01")
     assert status == 1
-    assert "│ 2026-03 │ s1 │ paper │ bin │ 1,250 g, 1 drops │ 1,250 g, 1 drops │" in said
+    assert "│ 2026-03 │ s1 │ paper │ bin │ 1,250 g, 0 drops │ 1,250 g, 1 drops │" in said
     assert "│ 2026-03-01 │ s1 │ paper │ bin │ 1,251 g, 1 drops; held 0 g, 2 drops │ 1,250 g, 1 drops │" in said
     assert "│ 2026-03-07 │ s9 │ glass │ bin │ 4,000 g, 2 drops │ nothing │" in said
     assert said.endswith("3 rows of volumes were not what the events add up to, and are mended.")

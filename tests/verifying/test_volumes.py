@@ -88,11 +88,6 @@ DAMAGES = {
         ("UPDATE volume_month SET held_drops = held_drops + 1 WHERE material_id = 'plastic'",),
         {"material_id": "plastic", "held_drops": 1, "held_drops_of_days": 0},
     ),
-    "a month that something was weighed on no day of": Damage(
-        MONTHS_OF_DAYS,
-        ("UPDATE volume_month SET days = 0 WHERE material_id = 'plastic'",),
-        {"material_id": "plastic", "days": "0" * 31},
-    ),
     "a month that is gone": Damage(
         MONTHS_OF_DAYS,
         ("DELETE FROM volume_month WHERE material_id = 'plastic'",),
@@ -100,7 +95,7 @@ DAMAGES = {
     ),
     "a month that no day is of": Damage(
         MONTHS_OF_DAYS,
-        ("INSERT INTO volume_month VALUES ('site-1', '2018-02-01', 'paper', 'bin', 5, 1, 0, 0, 1)",),
+        ("INSERT INTO volume_month VALUES ('site-1', '2018-02-01', 'paper', 'bin', 5, 1, 0, 0)",),
         {"month": "2018-02-01", "material_id": "paper", "grams": 5, "grams_of_days": None},
     ),
     "a resident's grams that are another's": Damage(
