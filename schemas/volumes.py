@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.common import Answer, Request
-from schemas.indicator import AreaId, PeriodText
+from schemas.indicator_inputs import AreaId, PeriodText
 
 
 class VolumesQuery(Request):

@@ -484,7 +484,7 @@ weigh_event = Table(
     Index("ix_weigh_event_claimed", "claimed_xid", postgresql_where=text("claimed_xid IS NOT NULL")),
     Index("ix_weigh_event_claimed_for", "credential_digest", postgresql_where=text("claimed_xid IS NOT NULL")),
     # For days that are recomputed: events lie about in the order of their times, so a few bytes a megabyte are enough.
-    Index(None, "occurred_at", postgresql_using="brin", postgresql_with={"autosummarize": True}),
+    Index(None, "occurred_at", postgresql_using="brin"),
 )
 
 weigh_event_conflict = Table(

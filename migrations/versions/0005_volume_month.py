@@ -40,7 +40,6 @@ def upgrade() -> None:
         ["occurred_at"],
         unique=False,
         postgresql_using="brin",
-        postgresql_with={"autosummarize": True},
     )
     op.execute("GRANT SELECT, INSERT, UPDATE ON volume_month TO tanbi_app")
 
