@@ -27,9 +27,8 @@ from service.fleet.telemetry_retention import forget_forever
 from service.fleet.telemetry_rules import Told
 from service.folding.worker import fold_forever
 from service.groupcommit import GroupCommit, Limits
-from service.indicator import publication_routes
+from service.indicator import publication_routes, volume_routes
 from service.indicator import routes as indicator
-from service.indicator import volume_routes
 from service.ledger.expiring import expire_forever
 from service.metrics import Metrics
 from service.migrating import head_revision
