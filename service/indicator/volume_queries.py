@@ -66,15 +66,16 @@ GROUPS: Final[dict[By, sa.TextClause]] = {
     """),
 }
 
-BIN_MONTHS = sa.text("""
-SELECT volume.month, sum(volume.grams)::bigint AS grams, sum(volume.drops)::bigint AS drops,
-       sum(volume.held_grams)::bigint AS held_grams
-FROM site
-JOIN volume_month AS volume ON volume.site_id = site.id AND volume.month BETWEEN :first_day AND :last_day
-WHERE site.area_id = ANY (:area_ids) AND volume.source = 'bin'
-GROUP BY 1
-ORDER BY 1
-""")
+BIN_MONTHS = sa.text(f"""
+WITH RECURSIVE {PLACES}
+SELECT CASE WHEN :by_child THEN place.branch ELSE CAST(:area_id AS text) END AS area_id, volume.month,
+       sum(volume.grams)::bigint AS grams, sum(volume.held_grams)::bigint AS held_grams
+FROM place
+JOIN volume_month AS volume ON volume.site_id = place.id AND volume.month BETWEEN :first_day AND :last_day
+WHERE volume.source = 'bin'
+GROUP BY 1, 2
+ORDER BY 1, 2
+""")  # noqa: S608  # our own text
 
 BIN_SITES = sa.text("""
 SELECT count(*) AS sites,
@@ -97,12 +98,15 @@ async def read_groups(
 
 
 async def bin_months(
-    connection: AsyncConnection, area_ids: Collection[str], first_day: date, last_day: date
+    connection: AsyncConnection, area_id: str, first_day: date, last_day: date, *, by_child: bool
 ) -> Sequence[sa.Row[Any]]:
-    """What bins in these areas weighed, by month: month (its first day), grams, drops, held_grams. Whole months: from
-    the first day of one to the last of another."""
-    days = {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day}
-    return (await connection.execute(BIN_MONTHS, days)).all()
+    """What bins in the area and below weighed, by month: area_id, month (its first day), grams, held_grams. Whole
+    months: from the first day of one to the last of another.
+
+    `by_child`: of each child area with all below it, and of the area for sites of its own; else of the area alone.
+    """
+    wanted = {"area_id": area_id, "first_day": first_day, "last_day": last_day, "by_child": by_child}
+    return (await connection.execute(BIN_MONTHS, wanted)).all()
 
 
 async def bin_sites(

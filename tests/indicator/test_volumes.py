@@ -174,18 +174,29 @@ async def weighed_by_day(
     return tuple((await connection.execute(BY_DAY, by_day)).one())
 
 
+@pytest.mark.parametrize("area_id", AREAS)
 @pytest.mark.parametrize("period", [YEAR, MARCH])
 async def test_what_a_rate_asks_of_bins_is_the_same_by_month_as_by_day(
-    period: tuple[date, date], weighed: None, connection: AsyncConnection
+    period: tuple[date, date], area_id: str, weighed: None, connection: AsyncConnection
 ) -> None:
-    for area_ids in AREAS.values():
-        by_day = await weighed_by_day(connection, area_ids, *period)
-        months = await bin_months(connection, area_ids, *period)
-        sums = (sum(getattr(each, name) for each in months) for name in ("grams", "drops", "held_grams"))
-        assert (*sums, *await bin_sites(connection, area_ids, *period)) == by_day
-        for each in months:
-            last_day = (each.month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-            assert tuple(each)[1:] == (await weighed_by_day(connection, area_ids, each.month, last_day))[:3]
+    grams, _, held_grams, *sites = await weighed_by_day(connection, AREAS[area_id], *period)
+    months = await bin_months(connection, area_id, *period, by_child=False)
+    assert (sum(each.grams for each in months), sum(each.held_grams for each in months)) == (grams, held_grams)
+    assert tuple(await bin_sites(connection, AREAS[area_id], *period)) == tuple(sites)
+    for each in months:
+        last_day = (each.month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+        grams, _, held_grams, *_ = await weighed_by_day(connection, AREAS[area_id], each.month, last_day)
+        assert tuple(each) == (area_id, each.month, grams, held_grams)
+
+
+async def test_a_rate_of_each_child_has_its_own_bins(weighed: None, connection: AsyncConnection) -> None:
+    for area_id, children in (("nankai", ["gulou", "xuefu"]), ("gulou", ["gulou", "gulou-1", "gulou-2"])):
+        months = await bin_months(connection, area_id, *YEAR, by_child=True)
+        assert sorted({each.area_id for each in months}) == children
+        for child in children:
+            below = ("gulou",) if child == area_id else AREAS.get(child, ("xuefu-1",) if child == "xuefu" else (child,))
+            grams = sum(each.grams for each in months if each.area_id == child)
+            assert grams == (await weighed_by_day(connection, below, *YEAR))[0]
 
 
 async def test_months_of_each_area_are_what_its_own_bins_weighed(weighed: None, connection: AsyncConnection) -> None:
@@ -207,8 +218,8 @@ async def test_a_held_drop_is_beside_what_counts_and_on_no_day(
     await tick(engine, quick)
     await fold_all(engine, quick)
     assert (await read_volumes(connection, "nankai", *MARCH)).total == Mass(7, 1, 500, 1)
-    [march] = await bin_months(connection, ["xuefu-1"], *MARCH)
-    assert tuple(march) == (MARCH[0], 7, 1, 500)
+    [march] = await bin_months(connection, "nankai", *MARCH, by_child=False)
+    assert tuple(march) == ("nankai", MARCH[0], 7, 500)
 
 
 async def test_the_api_answers_total_and_groups(
