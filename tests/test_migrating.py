@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import asyncpg
@@ -107,3 +108,33 @@ def test_a_bin_that_was_in_use_is_remembered_as_if_it_always_had_been(
         )
     )
     assert given_up == [(2,), (4,)]
+
+
+def test_volumes_by_month_are_what_those_by_day_add_up_to(postgres: EmbeddedPostgres) -> None:
+    asyncio.run(admin_execute(postgres, "CREATE DATABASE migrating_volumes"))
+    url = postgres.admin_url("migrating_volumes")
+    command.upgrade(alembic_config(url), "0005")
+
+    async def fill() -> None:
+        connection = await asyncpg.connect(host=str(postgres.socket_dir), user="postgres", database="migrating_volumes")
+        await connection.execute(
+            "INSERT INTO volume (day, site_id, material_id, source, grams, drops, held_grams, held_drops)"
+            " SELECT date '2026-01-30' + n, 's', 'paper', 'bin', 10, 1, 200, 2 FROM generate_series(0, 4) AS n"
+        )
+        await connection.close()
+
+    async def read() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(host=str(postgres.socket_dir), user="postgres", database="migrating_volumes")
+        found = await connection.fetch("SELECT * FROM volume_month ORDER BY month")
+        await connection.close()
+        return [tuple(record) for record in found]
+
+    try:
+        asyncio.run(fill())
+        upgrade(url)
+        assert asyncio.run(read()) == [
+            ("s", date(2026, 1, 1), "paper", "bin", 20, 2, 400, 4),
+            ("s", date(2026, 2, 1), "paper", "bin", 30, 3, 600, 6),
+        ]
+    finally:
+        asyncio.run(admin_execute(postgres, "DROP DATABASE migrating_volumes WITH (FORCE)"))

@@ -30,10 +30,12 @@ SUMS: Final = """
 sum(volume.grams)::bigint AS grams, sum(volume.drops)::bigint AS drops,
 sum(volume.held_grams)::bigint AS held_grams, sum(volume.held_drops)::bigint AS held_drops
 """
-WEIGHED: Final = """
+# The sites named twice: joined alone, the planner would read these months of all sites of the city, ten times as many.
+MONTHS_OF_PLACES: Final = """
 FROM place
-JOIN volume_month AS volume ON volume.site_id = place.id AND volume.month BETWEEN :first_month AND :last_month
+JOIN volume_month AS volume ON volume.site_id = place.id AND volume.site_id = ANY (ARRAY(SELECT id FROM place))
 """
+WEIGHED: Final = f"{MONTHS_OF_PLACES} AND volume.month BETWEEN :first_month AND :last_month"
 
 # Children and months are known beforehand, and told also where there is nothing; materials and sources as they occur.
 GROUPS: Final[dict[By, sa.TextClause]] = {
@@ -70,8 +72,7 @@ BIN_MONTHS = sa.text(f"""
 WITH RECURSIVE {PLACES}
 SELECT CASE WHEN :by_child THEN place.branch ELSE CAST(:area_id AS text) END AS area_id, volume.month,
        sum(volume.grams)::bigint AS grams, sum(volume.held_grams)::bigint AS held_grams
-FROM place
-JOIN volume_month AS volume ON volume.site_id = place.id AND volume.month BETWEEN :first_day AND :last_day
+{MONTHS_OF_PLACES} AND volume.month BETWEEN :first_day AND :last_day
 WHERE volume.source = 'bin'
 GROUP BY 1, 2
 ORDER BY 1, 2
