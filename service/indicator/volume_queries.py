@@ -76,7 +76,7 @@ SELECT CASE WHEN :by_child THEN place.branch ELSE CAST(:area_id AS text) END AS 
 WHERE volume.source = 'bin'
 GROUP BY 1, 2
 ORDER BY 1, 2
-""")  # noqa: S608  # our own text
+""")  # our own text
 
 BIN_SITES = sa.text("""
 SELECT count(*) AS sites,
