@@ -14,6 +14,7 @@ from service.verifying import (
     expiries,
     guards,
     holds,
+    indicator,
     late_captures,
     ledger,
     limits,
@@ -43,6 +44,7 @@ CHECKS: Final[tuple[Check, ...]] = tuple(
             *settlement.CHECKS,
             *volumes.CHECKS,
             *carbon.CHECKS,
+            *indicator.CHECKS,
         ),
         key=lambda check: check.invariant,
     )

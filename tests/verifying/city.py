@@ -31,6 +31,7 @@ from tests.folding.drops import fold_all
 from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import Caller
 from tests.verifying.doubts import hold_and_decide
+from tests.verifying.figures import publish_figures
 from tests.verifying.past import KIOSK, live_through
 from tests.weighing.emptying import CLEARANCES, clearance
 from tests.weighing.emptying import post as post_to
@@ -87,6 +88,7 @@ async def build_city(settings: Settings) -> City:
             await spend(Caller(client, tokens[0]), Caller(client, shop_key), MachineCaller(client, machine_key))
             await correct(engine, world.resident_id)
             await hold_and_decide(engine, Keyring.of(settings))
+            await publish_figures(engine)
             await fold_all(engine, settings)
             await succeed(post(client, world.hmac, weigh_event("NK-0002", id="unfolded")))
         async with transaction(engine) as connection:

@@ -1,0 +1,175 @@
+"""The commands for the rate, as operators type them."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from service.errors import (
+    AreaUnknown,
+    Forbidden,
+    InputOverlaps,
+    OwnPublication,
+    PublicationUnknown,
+    TargetExists,
+    TokenInvalid,
+    ValidationFailed,
+)
+from service.settings import Settings
+from tests.managing.conftest import Tanbi
+from tests.managing.test_adjustments import in_database, make_keys
+
+FROM = ("--source", "区城管委", "--document-date", "2026-01-15")
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    path = tmp_path / "清运量 2025.pdf"
+    path.write_bytes(b"a report")
+    return path
+
+
+@pytest.fixture
+def record(tanbi: Tanbi, settings: Settings, report: Path, monkeypatch: pytest.MonkeyPatch) -> Tanbi:
+    """Records by the first operator's key."""
+    li, *_ = in_database(settings, make_keys)
+    monkeypatch.setenv("TANBI_OPERATOR_KEY", li)
+
+    def run(*arguments: str) -> str:
+        return tanbi("indicator", "record", *arguments, *FROM, "--document", str(report))
+
+    return run
+
+
+def test_a_rate_is_recorded_and_read(tanbi: Tanbi, record: Tanbi, report: Path) -> None:
+    assert "650.000 t, version 1" in record("c", "2025", "cleared", "650t")
+    assert "125,000.000 t, version 1" in record("c", "2024", "cleared", "12.5万t")
+    record("c", "2025", "kitchen_treated", "90000 kg")
+    record("c", "2025", "pickup_recyclables", "160000000g")
+    shown = tanbi("indicator", "rate", "c", "2025")
+    for told in ("30.86 %", "160.000", "250000000 g ÷ 810000000 g = 0.308642", "100.0 % is recorded"):
+        assert told in shown
+    answer = json.loads(tanbi("indicator", "rate", "c", "2025", "--json"))
+    [cleared] = answer["quantities"][2]["inputs"]
+    digest = hashlib.sha256(b"a report").hexdigest()
+    assert cleared["document"] == {"name": report.name, "date": "2026-01-15", "sha256": digest}
+    listed = tanbi("indicator", "inputs", "--kind", "cleared", "--period", "2025")
+    assert "650.000 t" in listed
+    assert "李工" in listed
+    assert "125,000.000" not in listed
+
+
+def test_a_correction_and_a_withdrawal_are_versions(tanbi: Tanbi, record: Tanbi) -> None:
+    record("c", "2025", "residue_share", "12.5%")
+    assert "12.6000 %, version 2" in record("c", "2025", "residue_share", "12.6%")
+    assert "withdrawn, version 3" in record("c", "2025", "residue_share", "withdraw")
+    assert tanbi("indicator", "inputs").count("superseded") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("c", "2025", "cleared", "650"), "no amount with its unit"),
+        (("c", "2025", "cleared", "650 stone"), "no amount with its unit"),
+        (("c", "2025", "cleared", "50%"), "recorded in grams"),
+        (("c", "2025", "residue_share", "5t"), "recorded in ppm"),
+        (("c", "2025", "cleared", "0.0000001t"), "gram"),
+        (("c", "2025-13", "cleared", "5t"), "period"),
+        (("c", "2025", "burnt", "5t"), "kind"),
+    ],
+)
+def test_what_is_typed_wrongly_is_told(record: Tanbi, arguments: tuple[str, ...], told: str) -> None:
+    with pytest.raises(ValidationFailed, match=told):
+        record(*arguments)
+
+
+def test_what_stands_twice_and_what_is_not_there_is_refused(tanbi: Tanbi, record: Tanbi) -> None:
+    record("c", "2025", "cleared", "5t")
+    with pytest.raises(InputOverlaps, match="cleared c 2025"):
+        record("c", "2025-03", "cleared", "5t")
+    with pytest.raises(AreaUnknown):
+        record("d", "2025", "cleared", "5t")
+    with pytest.raises(AreaUnknown):
+        tanbi("indicator", "rate", "d", "2025")
+
+
+def test_what_is_missing_is_said_in_both_languages(tanbi: Tanbi, record: Tanbi) -> None:
+    record("c", "2025-01", "cleared", "5t")
+    shown = tanbi("indicator", "rate", "c", "2025")
+    for told in (
+        "missing",
+        "厨余垃圾处理量 K缺 c",
+        "kitchen waste treated (K) is not recorded for c",
+        "missing: cleared of c",
+    ):
+        assert told in shown
+
+
+def test_one_proposes_another_publishes_and_anyone_computes_it_again(
+    tanbi: Tanbi, record: Tanbi, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    record("c", "2025", "cleared", "600t")
+    record("c", "2025", "kitchen_treated", "200t")
+    wang, auditor = tmp_path / "wang", tmp_path / "auditor"
+    _, wangs, audits = in_database(settings, make_keys)
+    wang.write_text(wangs)
+    auditor.write_text(audits)
+
+    def propose(*arguments: str) -> str:
+        found = re.search(r"indicator publish (\S+)`", tanbi("indicator", "propose", "c", "2025", *arguments))
+        assert found is not None
+        return found[1]
+
+    first = propose()
+    with pytest.raises(OwnPublication):
+        tanbi("indicator", "publish", first)
+    with pytest.raises(Forbidden):
+        tanbi("indicator", "publish", first, "--key-file", str(auditor))
+    assert "33.33 % is publication 1, digest" in tanbi("indicator", "publish", first, "--key-file", str(wang))
+    again = tanbi("indicator", "recompute", "--publication", "1")
+    assert "is reproduced to the last digit" in again
+    assert "0.333333" in again
+    record("c", "2025", "cleared", "500t")
+    second = propose("--restates", "1", "--reason", "清运量更正")
+    tanbi("indicator", "publish", second, "--key-file", str(wang))
+    listed = tanbi("indicator", "publications")
+    for told in ("40.00 %", "1 (+6.6667): 清运量更正", "restated by 2", "李工", "王工"):
+        assert told in listed
+    assert "reproduced" in tanbi("indicator", "recompute", "--publication", "1", "--quiet")
+    record_text = json.loads(tanbi("indicator", "show", "--publication", "2"))["record_text"]
+    assert json.loads(record_text)["figure"]["rate"] == "0.400000"
+    with pytest.raises(PublicationUnknown):
+        tanbi("indicator", "recompute", "--publication", "3")
+
+
+def test_without_a_key_nothing_is_recorded(tanbi: Tanbi, report: Path) -> None:
+    with pytest.raises(TokenInvalid, match="TANBI_OPERATOR_KEY"):
+        tanbi("indicator", "record", "c", "2025", "cleared", "5t", *FROM, "--document", str(report))
+
+
+def test_targets_are_set_once_and_the_way_there_is_told(tanbi: Tanbi, record: Tanbi) -> None:
+    tanbi("indicator", "target", "set", "c", "2025", "35")
+    assert "38.5 %" in tanbi("indicator", "target", "set", "c", "2027", "38.5")
+    with pytest.raises(TargetExists):
+        tanbi("indicator", "target", "set", "c", "2025", "34")
+    with pytest.raises(AreaUnknown):
+        tanbi("indicator", "target", "set", "d", "2025", "34")
+    for wrong in ("35.55", "101", "much"):
+        with pytest.raises(ValidationFailed, match="no target"):
+            tanbi("indicator", "target", "set", "c", "2030", wrong)
+    assert "38.5 %" in tanbi("indicator", "target", "list")
+    record("c", "2025", "cleared", "100t")
+    record("c", "2025", "kitchen_treated", "30t")
+    shown = tanbi("indicator", "outlook", "c", "2025")
+    for told in ("35.00 %", "30.00 %", "全年数据已齐", "5.000"):
+        assert told in shown
+    assert json.loads(tanbi("indicator", "outlook", "c", "2026", "--json"))["target"]["rate_percent"] == "36.75"
+
+
+def test_the_registries_are_shown(tanbi: Tanbi) -> None:
+    assert "eu.2019_1004" in tanbi("indicator", "formulas")
+    kinds = tanbi("indicator", "kinds")
+    for told in ("scrap_station_recyclables", "废品回收站收购量", "yard", "from bins"):
+        assert told in kinds
