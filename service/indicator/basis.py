@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.errors import AreaUnknown
-from service.indicator import queries
+from service.indicator import queries, volume_queries
 from service.indicator.evidence import BINS, Evidence, Recorded, Tree
 from service.periods import Period
 
@@ -47,7 +47,7 @@ async def read_basis(
     records = await queries.counting_inputs(
         connection, date(min(years) - 1, 1, 1), last_day, {*subtree, *tree.upwards(area_id)}
     )
-    months = await queries.bin_months(connection, area_id, first_day, last_day, by_child=bins_by_child)
+    months = await volume_queries.bin_months(connection, area_id, first_day, last_day, by_child=bins_by_child)
     bins = [bins_of_month(row.area_id, Period.of_month(row.month.year, row.month.month), row.grams) for row in months]
     stations = [row for row in await queries.scrap_stations(connection) if row.area_id in set(subtree)]
     return Basis(

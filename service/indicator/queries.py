@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.indicator.evidence import Document, Recorded
 from service.indicator.recording import Identity, Latest
 from service.periods import Period
-from service.tables import api_key, area, indicator_input, material, scrap_station, site, target, volume
+from service.tables import api_key, area, indicator_input, material, scrap_station, target
 
 # The only number of an advisory lock that is taken to record inputs.
 INPUT_LOCK = 0x494E5054
@@ -35,33 +35,6 @@ WITH RECURSIVE above (id, parent_id, distance) AS (
 SELECT target.area_id, target.year, target.rate_per_mille
 FROM above JOIN target ON target.area_id = above.id
 ORDER BY distance, target.year
-""")
-
-BIN_MONTHS = sa.text("""
-WITH RECURSIVE below (id, told_as) AS (
-    SELECT id, id FROM area WHERE id = :area_id
-    UNION ALL
-    SELECT area.id, CASE WHEN :by_child AND below.id = :area_id THEN area.id ELSE below.told_as END
-    FROM area JOIN below ON area.parent_id = below.id
-)
-SELECT below.told_as AS area_id, date_trunc('month', volume.day)::date AS month, sum(volume.grams)::bigint AS grams,
-       sum(volume.held_grams)::bigint AS held_grams
-FROM volume
-JOIN site ON site.id = volume.site_id
-JOIN below ON below.id = site.area_id
-WHERE volume.day BETWEEN :first_day AND :last_day AND volume.source = 'bin'
-GROUP BY 1, 2
-ORDER BY 1, 2
-""")
-
-BIN_SITES = sa.text("""
-SELECT count(*) AS sites,
-       count(*) FILTER (WHERE EXISTS (
-           SELECT FROM volume
-           WHERE site_id = site.id AND day BETWEEN :first_day AND :last_day AND source = 'bin' AND drops > 0
-       )) AS sites_with_volume
-FROM site
-WHERE area_id = ANY (:area_ids)
 """)
 
 IDENTITY = (
@@ -136,37 +109,6 @@ def recorded(row: Any) -> Recorded:
 def document_of(row: Any) -> Document:
     sha256 = None if row.document_sha256 is None else row.document_sha256.hex()
     return Document(row.document, row.document_date, sha256)
-
-
-async def bin_months(
-    connection: AsyncConnection, area_id: str, first_day: date, last_day: date, *, by_child: bool
-) -> Sequence[sa.Row[Any]]:
-    """What bins in the area and below weighed, by month: area_id, month (its first day), grams, held_grams.
-
-    `by_child`: of each child area with all below it, and of the area for sites of its own; else of the area alone.
-    """
-    wanted = {"area_id": area_id, "first_day": first_day, "last_day": last_day, "by_child": by_child}
-    return (await connection.execute(BIN_MONTHS, wanted)).all()
-
-
-async def bin_sites(
-    connection: AsyncConnection, area_ids: Collection[str], first_day: date, last_day: date
-) -> sa.Row[Any]:
-    """How many sites these areas have, and at how many of them bins weighed something."""
-    days = {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day}
-    return (await connection.execute(BIN_SITES, days)).one()
-
-
-async def bin_volume_by_area_and_month(connection: AsyncConnection, year: int) -> list[tuple[str, int, int]]:
-    """(area, month, grams) of a year, of each area that has sites itself."""
-    month = sa.cast(sa.extract("month", volume.c.day), sa.Integer)
-    found = await connection.execute(
-        sa.select(site.c.area_id, month, sa.cast(sa.func.sum(volume.c.grams), sa.BigInteger))
-        .join(site, site.c.id == volume.c.site_id)
-        .where(volume.c.day.between(date(year, 1, 1), date(year, 12, 31)), volume.c.source == "bin")
-        .group_by(site.c.area_id, month)
-    )
-    return [(area_id, number, grams) for area_id, number, grams in found]
 
 
 async def scrap_stations(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.indicator import RateFormula, RateQuantity, RecyclingRate, Target, UsedInput, UsedShare
 from schemas.indicator_inputs import RecordedDocument
 from service.errors import ValidationFailed
-from service.indicator import queries
+from service.indicator import queries, volume_queries
 from service.indicator.basis import Basis, bins_of_month, read_basis
 from service.indicator.coverage import coverage_of, not_counted
 from service.indicator.evidence import Document, Evidence, Recorded, Sum, Tree, Used, year_to_date
@@ -68,7 +68,7 @@ async def recycling_rate(
 async def described(connection: AsyncConnection, basis: Basis, figure: Figure, today: date) -> RecyclingRate:
     """A figure with its inputs, its coverage and its target."""
     period, quotient = figure.period, figure.quotient
-    sites = await queries.bin_sites(connection, basis.subtree, period.first_day, period.last_day)
+    sites = await volume_queries.bin_sites(connection, basis.subtree, period.first_day, period.last_day)
     return RecyclingRate(
         area=basis.area.id,
         area_name=basis.area.name,
@@ -185,7 +185,7 @@ async def district_rates(connection: AsyncConnection, formula_id: str, today: da
     records = await queries.counting_inputs(connection, date(year, 1, 1), date(year, 12, 31), None)
     weighed = [
         bins_of_month(area_id, Period.of_month(year, month), grams)
-        for area_id, month, grams in await queries.bin_volume_by_area_and_month(connection, year)
+        for area_id, month, grams in await volume_queries.bin_volume_by_area_and_month(connection, year)
     ]
     evidence = Evidence(tree, [*records, *weighed])
     rates: list[tuple[str, Fraction]] = []

@@ -2,10 +2,15 @@
 
 import uuid
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.tables import volume, volume_month
 
 INPUTS = "/v1/indicator/inputs"
 RATE = "/v1/indicator/recycling-rate"
@@ -27,6 +32,18 @@ def an_input(**changes: Any) -> dict[str, Any]:
         "document": a_document(),
     }
     return document | changes
+
+
+async def weigh(
+    connection: AsyncConnection, day: date, grams: int, site: str = "site-1", *, held_grams: int = 0, drops: int = 1
+) -> None:
+    """What folding makes of one drop: the sums by day and by month."""
+    place = {"site_id": site, "material_id": "paper", "source": "bin"}
+    mass = {"grams": grams, "drops": drops, "held_grams": held_grams, "held_drops": int(held_grams > 0)}
+    for table, when in ((volume, {"day": day}), (volume_month, {"month": day.replace(day=1)})):
+        statement = insert(table).values(**when, **place, **mass)
+        added = {name: table.c[name] + statement.excluded[name] for name in mass}
+        await connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=added))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.api_keys import create_api_key, list_api_keys, revoke_api_key
 from service.db import transaction
-from service.tables import indicator_input, publication, volume
-from tests.indicator.calls import Caller, a_document
+from service.tables import indicator_input, publication
+from tests.indicator.calls import Caller, a_document, weigh
 from tests.indicator.test_routes import problem
 
 PUBLICATIONS = "/v1/indicator/publications"
@@ -67,8 +67,7 @@ async def first(client: Client, keys: dict[str, str], engine: AsyncEngine) -> Pu
     await found.record(kind="kitchen_treated", grams=190_000)
     async with transaction(engine) as connection:
         for day, site, grams in ((date(2025, 3, 1), "site-1", 400), (date(2025, 3, 31), "site-3", 600)):
-            of_day = {"day": day, "site_id": site, "material_id": "paper", "source": "bin"}
-            await connection.execute(sa.insert(volume).values(**of_day, grams=grams, drops=1))
+            await weigh(connection, day, grams, site)
     return found
 
 
@@ -261,7 +260,7 @@ async def test_what_is_recorded_after_publication_changes_no_published_digit(
     published = await second.published(await first.proposed())
     await first.record(grams=1, document=a_document(sha256="7e" * 32))
     async with transaction(engine) as connection:
-        await connection.execute(sa.text("UPDATE volume SET grams = grams + 5000"))
+        await connection.execute(sa.text("UPDATE volume_month SET grams = grams + 5000"))
     assert await first.look(f"/{published['id']}") == published
     again = await first.look(f"/{published['id']}/recomputation")
     assert again["equal"] is True

@@ -16,8 +16,8 @@ from service.indicator.inputs import record_input
 from service.indicator.kinds import CountedAt
 from service.indicator.rate import district_rates, recycling_rate
 from service.periods import Period
-from service.tables import scrap_station, volume
-from tests.indicator.calls import TONNE, a_document, an_input
+from service.tables import scrap_station
+from tests.indicator.calls import TONNE, a_document, an_input, weigh
 
 TODAY = date(2026, 11, 20)
 DEFAULT = "cn.cleared_plus_recovered"
@@ -29,12 +29,6 @@ async def record(connection: AsyncConnection, **changes: Any) -> None:
     document = a_document(sha256=uuid4().hex * 2)
     wanted = IndicatorInput.model_validate(an_input(**{"document": document} | changes))
     await record_input(connection, wanted, recorded_by=uuid4(), today=TODAY)
-
-
-async def weigh(connection: AsyncConnection, day: date, grams: int, site: str = "site-1") -> None:
-    await connection.execute(
-        sa.insert(volume).values(day=day, site_id=site, material_id="paper", source="bin", grams=grams, drops=1)
-    )
 
 
 async def rate(
@@ -159,9 +153,7 @@ async def test_residue_is_deducted_to_the_last_digit(connection: AsyncConnection
 
 async def test_what_is_held_is_among_no_mass_and_told_beside_them(connection: AsyncConnection) -> None:
     await weigh(connection, date(2025, 3, 1), 7)
-    held = {"grams": 0, "drops": 0, "held_grams": 5, "held_drops": 1}
-    day = {"day": date(2025, 4, 2), "site_id": "site-2", "material_id": "paper", "source": "bin"}
-    await connection.execute(sa.insert(volume).values(**day, **held))
+    await weigh(connection, date(2025, 4, 2), 0, "site-2", held_grams=5, drops=0)
     found = await rate(connection)
     assert (grams(found, "recovered"), found.coverage.bins.held_grams) == (7, 5)
     assert (found.coverage.bins.months_with_volume, found.coverage.bins.sites_with_volume) == (["2025-03"], 1)
