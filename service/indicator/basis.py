@@ -35,23 +35,26 @@ async def read_basis(
     today: date,
     *,
     bins_by_child: bool = False,
+    bins_of: Period | None = None,
 ) -> Basis:
     """The evidence of these years and what lies between them, and of the year before, by which it is told who stopped
-    reporting; what bins weighed of the area as a whole, or of each of its child areas. Raises AreaUnknown."""
-    found = await queries.read_area(connection, area_id)
-    if found is None:
+    reporting. What bins weighed is of the area as a whole, or of each of its child areas; of these years, or only of
+    the period `bins_of`. Raises AreaUnknown."""
+    areas = {row.id: row for row in await queries.read_areas(connection)}
+    if area_id not in areas:
         raise AreaUnknown(f"There is no area {area_id}.")
-    tree = Tree({row.id: row.parent_id for row in await queries.read_areas(connection)})
-    subtree = await queries.read_subtree(connection, area_id)
+    tree = Tree({row.id: row.parent_id for row in areas.values()})
+    subtree = tree.subtree(area_id)
     first_day, last_day = date(min(years), 1, 1), date(max(years), 12, 31)
     records = await queries.counting_inputs(
         connection, date(min(years) - 1, 1, 1), last_day, {*subtree, *tree.upwards(area_id)}
     )
-    months = await volume_queries.bin_months(connection, area_id, first_day, last_day, by_child=bins_by_child)
+    days = (first_day, last_day) if bins_of is None else (bins_of.first_day, bins_of.last_day)
+    months = await volume_queries.bin_months(connection, area_id, *days, by_child=bins_by_child)
     bins = [bins_of_month(row.area_id, Period.of_month(row.month.year, row.month.month), row.grams) for row in months]
-    stations = [row for row in await queries.scrap_stations(connection) if row.area_id in set(subtree)]
+    stations = [row for row in await queries.scrap_stations(connection) if row.area_id in subtree]
     return Basis(
-        area=found,
+        area=areas[area_id],
         subtree=subtree,
         evidence=Evidence(tree, [*records, *bins], duties(stations, years, today)),
         held_grams=_held_by_month(months),

@@ -64,6 +64,16 @@ class Tree:
                 below.setdefault(parent_id, []).append(area_id)
         return below
 
+    def subtree(self, area_id: str) -> frozenset[str]:
+        """The area, and all below it."""
+        below = self.children()
+        found, at = {area_id}, [area_id]
+        while at:
+            children = below.get(at.pop(), ())
+            found.update(children)
+            at.extend(children)
+        return frozenset(found)
+
     def on_one_line(self, area_id: str, other_id: str) -> bool:
         """Whether they are the same, or one lies in the other."""
         return area_id in self.upwards(other_id) or other_id in self.upwards(area_id)

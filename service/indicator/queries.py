@@ -17,15 +17,6 @@ from service.tables import api_key, area, indicator_input, material, scrap_stati
 INPUT_LOCK = 0x494E5054
 LOCK_INPUTS = sa.text("SELECT pg_advisory_xact_lock(:lock)")
 
-SUBTREE = sa.text("""
-WITH RECURSIVE below (id) AS (
-    SELECT id FROM area WHERE id = :area_id
-    UNION
-    SELECT area.id FROM area JOIN below ON area.parent_id = below.id
-)
-SELECT id FROM below
-""")
-
 TARGETS_UPWARDS = sa.text("""
 WITH RECURSIVE above (id, parent_id, distance) AS (
     SELECT id, parent_id, 0 FROM area WHERE id = :area_id
@@ -51,14 +42,9 @@ async def read_area(connection: AsyncConnection, area_id: str) -> sa.Row[Any] | 
     return (await connection.execute(sa.select(area).where(area.c.id == area_id))).one_or_none()
 
 
-async def read_areas(connection: AsyncConnection) -> Sequence[sa.Row[str, str | None, str]]:
-    """The whole tree: id, parent_id, kind."""
-    return (await connection.execute(sa.select(area.c.id, area.c.parent_id, area.c.kind))).all()
-
-
-async def read_subtree(connection: AsyncConnection, area_id: str) -> list[str]:
-    """The area and all below it."""
-    return list((await connection.execute(SUBTREE, {"area_id": area_id})).scalars())
+async def read_areas(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
+    """The whole tree: id, parent_id, kind, name, name_en."""
+    return (await connection.execute(sa.select(area))).all()
 
 
 async def read_material_ids(connection: AsyncConnection) -> frozenset[str]:

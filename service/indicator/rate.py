@@ -57,11 +57,9 @@ async def recycling_rate(
     formula = FORMULAS[formula_id]
     way = choose_way(formula, counted_at)
     year = int(asked[:4])
-    basis = await read_basis(connection, area_id, [year], today, bins_by_child=bins_by_child)
-    if asked.endswith(TO_DATE):
-        period = year_to_date(basis.evidence, formula, area_id, year, way, today)
-    else:
-        period = Period.parse(asked)
+    given = None if asked.endswith(TO_DATE) else Period.parse(asked)
+    basis = await read_basis(connection, area_id, [year], today, bins_by_child=bins_by_child, bins_of=given)
+    period = given or year_to_date(basis.evidence, formula, area_id, year, way, today)
     return await described(connection, basis, figure_of(basis.evidence, formula, area_id, period, way), today)
 
 
