@@ -2,6 +2,7 @@
 
 import datetime
 from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
@@ -121,6 +122,7 @@ class InputsQuery(Request):
     area: AreaId | None = Field(None, description="Inputs of just this area")
     period: PeriodText | None = Field(None, description="Inputs within this period: of 2025, the year and its months")
     kind: InputKind | None = None
+    import_id: UUID | None = Field(None, description="Inputs that came with this import")
     limit: Annotated[int, Field(ge=1, le=INPUTS_LIMIT_MAX)] = INPUTS_LIMIT_DEFAULT
     cursor: Cursor | None = None
 

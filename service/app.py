@@ -27,7 +27,7 @@ from service.fleet.telemetry_retention import forget_forever
 from service.fleet.telemetry_rules import Told
 from service.folding.worker import fold_forever
 from service.groupcommit import GroupCommit, Limits
-from service.indicator import publication_routes, volume_routes
+from service.indicator import import_routes, publication_routes, volume_routes
 from service.indicator import routes as indicator
 from service.ledger.expiring import expire_forever
 from service.metrics import Metrics
@@ -72,6 +72,7 @@ ROUTES = (
     offer_routes.routes,
     settlement.routes,
     indicator.routes,
+    import_routes.routes,
     publication_routes.routes,
     carbon.routes,
     volume_routes.routes,
@@ -133,6 +134,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         clearances = await stack.enter_async_context(_group_commit_of_clearances(app, settings, clearing))
         app[clearance_routes.CLEARANCES] = ClearanceIntake(clearances, reference, settings.event_age_days_max)
         app[adjustments.RELEASE] = redeeming.release_due
+        app[import_routes.IMPORTING] = asyncio.Semaphore(import_routes.IMPORTING_MAX)
         app[settlement.WRITING] = asyncio.Semaphore(settlement.WRITING_MAX)
         app[settlement.REPORTING] = asyncio.Semaphore(settlement.REPORTING_MAX)
         bounds = rules.Bounds(age_days_max=settings.event_age_days_max, weight_grams_max=settings.weight_grams_max)

@@ -16,7 +16,7 @@ class TanbiError(Exception):
         self,
         detail: str | None = None,
         *,
-        errors: Sequence[Mapping[str, str]] = (),
+        errors: Sequence[Mapping[str, Any]] = (),
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
@@ -347,6 +347,14 @@ class AdjustmentUnknown(NotFound):
     code = "adjustment_unknown"
     title = "Adjustment not known"
     title_zh = "调账申请不存在"
+
+
+class ImportUnknown(NotFound):
+    """No import has this id."""
+
+    code = "import_unknown"
+    title = "Import not known"
+    title_zh = "导入记录不存在"
 
 
 class PublicationUnknown(NotFound):
@@ -935,6 +943,15 @@ class KeyProofWrong(ValidationFailed):
     code = "key_proof_wrong"
     title = "New key not proven"
     title_zh = "新密钥所有权证明无效"
+
+
+class ImportRefused(ValidationFailed):
+    """The file has errors, and nothing of it was recorded; `errors` says each with its row and column. Correct them and
+    send it again."""
+
+    code = "import_refused"
+    title = "File not imported"
+    title_zh = "文件未导入"
 
 
 class IdempotencyKeyReused(TanbiError):

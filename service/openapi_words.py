@@ -31,6 +31,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "residents", "description": "The mini-program 小程序"},
     {"name": "redemption", "description": "Coins spent at merchants and machines 兑换"},
     {"name": "indicator", "description": "The recycling rate 城市生活垃圾回收利用率"},
+    {"name": "imports", "description": "Sheets of inputs, CSV and XLSX 数据导入"},
     {"name": "publications", "description": "Published figures, by two operators 数据发布"},
     {"name": "carbon", "description": "Emissions that recycling avoided, by named factor sets 碳减排核算"},
     {"name": "adjustments", "description": "Corrections of wallets, by two operators 调账"},

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
@@ -19,6 +20,7 @@ Caller = Literal["bin", "resident", "merchant", "machine", "operator"]
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 JSON_CONTENT_TYPE = "application/json"
+PART_BYTES = 1 << 18
 NO_BODY = "There is no body. Send a JSON object; `{}` where there is nothing to say."
 
 
@@ -93,6 +95,37 @@ class Routes:
 
 async def read_body(request: web.Request, content_types: Sequence[str], settings: Settings) -> bytes:
     """The whole body. Raises UnsupportedMediaType, BodyTooLarge or BodyTooSlow."""
+    _check_head(request, content_types, settings.body_bytes_max)
+    # Small bodies arrive with their head: no timer is set for them.
+    if request.content.is_eof():
+        return await request.read()
+    try:
+        async with asyncio.timeout(settings.body_seconds_max):
+            return await request.read()
+    except TimeoutError:
+        raise _too_slow(settings.body_seconds_max) from None
+
+
+async def save_body(
+    request: web.Request, content_types: Sequence[str], path: Path, *, bytes_max: int, seconds_max: float
+) -> None:
+    """Write the body to a new file, part by part as it comes. Raises UnsupportedMediaType, BodyTooLarge as soon as it
+    is, or BodyTooSlow."""
+    _check_head(request, content_types, bytes_max)
+    written = 0
+    with await asyncio.to_thread(path.open, "xb") as file:
+        try:
+            async with asyncio.timeout(seconds_max):
+                async for part in request.content.iter_chunked(PART_BYTES):
+                    written += len(part)
+                    if written > bytes_max:
+                        raise _too_large("too many", bytes_max)
+                    await asyncio.to_thread(file.write, part)
+        except TimeoutError:
+            raise _too_slow(seconds_max) from None
+
+
+def _check_head(request: web.Request, content_types: Sequence[str], bytes_max: int) -> None:
     # Usually the header is the bare content type; only otherwise is it taken apart.
     headers = request.headers
     if headers.get(hdrs.CONTENT_TYPE) not in content_types and request.content_type not in content_types:
@@ -104,17 +137,16 @@ async def read_body(request: web.Request, content_types: Sequence[str], settings
         raise UnsupportedMediaType("Send the body as it is, without a Content-Encoding.")
     # The declared length is looked at first: a body that is too large is refused before it is read.
     declared = request.content_length
-    if declared is not None and declared > settings.body_bytes_max:
-        detail = f"The body has {declared} bytes; {settings.body_bytes_max} are the most. Split it."
-        raise BodyTooLarge(detail)
-    # Small bodies arrive with their head: no timer is set for them.
-    if request.content.is_eof():
-        return await request.read()
-    try:
-        async with asyncio.timeout(settings.body_seconds_max):
-            return await request.read()
-    except TimeoutError:
-        raise BodyTooSlow(f"The body did not arrive within {settings.body_seconds_max:g} s. Send it again.") from None
+    if declared is not None and declared > bytes_max:
+        raise _too_large(str(declared), bytes_max)
+
+
+def _too_large(found: str, bytes_max: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body has {found} bytes; {bytes_max} are the most. Split it.")
+
+
+def _too_slow(seconds_max: float) -> BodyTooSlow:
+    return BodyTooSlow(f"The body did not arrive within {seconds_max:g} s. Send it again.")
 
 
 async def read_model(request: web.Request, model: type[Model], settings: Settings) -> Model:

@@ -60,6 +60,8 @@ class Settings(BaseSettings):
 
     body_bytes_max: int = Field(1024 * 1024, ge=1024, description="Size of a request's body")
     body_seconds_max: float = Field(30.0, gt=0, description="How long a request's body may take to arrive")
+    import_bytes_max: int = Field(20 * 1024 * 1024, ge=1024, description="Size of a file of inputs that is imported")
+    import_body_seconds_max: float = Field(300.0, gt=0, description="How long such a file may take to arrive")
     signature_tolerance_seconds: int = Field(
         300, ge=1, description="How far a signature's `created` may be from the service's clock, either way"
     )

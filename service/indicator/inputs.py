@@ -1,6 +1,6 @@
 """Recording what the indicator is made of: amounts with their documents, superseded and never overwritten."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
@@ -46,7 +46,8 @@ async def record_input(
         amount=wanted.ppm if wanted.grams is None else wanted.grams,
         document=Document(wanted.document.name, wanted.document.date, wanted.document.sha256),
     )
-    book = await open_book(connection, [entry.kind], today=today)
+    await queries.lock_inputs(connection)
+    book = await open_book(connection, [(entry.kind, entry.period.year)], today=today)
     found = book.enter(entry)
     if isinstance(found, Refusal):
         raise refused(found)
@@ -54,12 +55,12 @@ async def record_input(
     return recorded_input(await queries.find_input(connection, entry.identity, found.version))
 
 
-async def open_book(connection: AsyncConnection, kinds: Iterable[str], *, today: date) -> Book:
-    """What is recorded of these kinds, for as long as the transaction lasts: nobody else records meanwhile."""
-    await queries.lock_inputs(connection)
+async def open_book(connection: AsyncConnection, wanted: Collection[tuple[str, int]], *, today: date) -> Book:
+    """What is recorded of these kinds and years. Whoever goes on to write has taken the inputs' lock before: then it
+    stays so until the transaction ends."""
     tree = Tree({row.id: row.parent_id for row in await queries.read_areas(connection)})
     materials = await queries.read_material_ids(connection)
-    return Book(tree, materials, await queries.latest_versions(connection, set(kinds)), today=today)
+    return Book(tree, materials, await queries.latest_versions(connection, wanted), today=today)
 
 
 async def write_effects(
@@ -120,6 +121,7 @@ async def read_inputs(connection: AsyncConnection, query: InputsQuery) -> Record
         area_id=query.area,
         period=None if query.period is None else Period.parse(query.period),
         kind=query.kind,
+        import_id=query.import_id,
         before_id=query.cursor,
         limit=query.limit + 1,
     )

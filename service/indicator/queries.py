@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -26,6 +27,17 @@ WITH RECURSIVE above (id, parent_id, distance) AS (
 SELECT target.area_id, target.year, target.rate_per_mille
 FROM above JOIN target ON target.area_id = above.id
 ORDER BY distance, target.year
+""")
+
+LATEST_VERSIONS = sa.text("""
+SELECT DISTINCT ON (area_id, first_day, last_day, kind, source, material_id)
+       area_id, first_day, last_day, kind, source, material_id, version, grams, ppm,
+       document, document_date, document_sha256
+FROM unnest(cast(:kinds AS text[]), cast(:first_days AS date[]), cast(:last_days AS date[]))
+         AS wanted (kind, year_begins, year_ends)
+JOIN indicator_input USING (kind)
+WHERE first_day BETWEEN year_begins AND year_ends
+ORDER BY area_id, first_day, last_day, kind, source, material_id, version DESC
 """)
 
 IDENTITY = (
@@ -120,19 +132,16 @@ async def lock_inputs(connection: AsyncConnection) -> None:
     await connection.execute(LOCK_INPUTS, {"lock": INPUT_LOCK})
 
 
-async def latest_versions(connection: AsyncConnection, kinds: Collection[str]) -> dict[Identity, Latest]:
-    """The latest version of each input of these kinds, withdrawn ones too."""
+async def latest_versions(connection: AsyncConnection, wanted: Collection[tuple[str, int]]) -> dict[Identity, Latest]:
+    """The latest version of each input of these kinds and years, withdrawn ones too."""
+    kinds, years = zip(*wanted, strict=True) if wanted else ((), ())
     found = await connection.execute(
-        sa.select(
-            *IDENTITY,
-            indicator_input.c.version,
-            indicator_input.c.grams,
-            indicator_input.c.ppm,
-            indicator_input.c.document_sha256,
-        )
-        .ext(distinct_on(*IDENTITY))
-        .where(indicator_input.c.kind.in_(kinds))
-        .order_by(*IDENTITY, indicator_input.c.version.desc())
+        LATEST_VERSIONS,
+        {
+            "kinds": list(kinds),
+            "first_days": [date(year, 1, 1) for year in years],
+            "last_days": [date(year, 12, 31) for year in years],
+        },
     )
     return {
         (
@@ -141,11 +150,7 @@ async def latest_versions(connection: AsyncConnection, kinds: Collection[str]) -
             row.kind,
             row.source,
             row.material_id,
-        ): Latest(
-            row.version,
-            row.ppm if row.grams is None else row.grams,
-            None if row.document_sha256 is None else row.document_sha256.hex(),
-        )
+        ): Latest(row.version, row.ppm if row.grams is None else row.grams, document_of(row))
         for row in found
     }
 
@@ -178,6 +183,7 @@ async def inputs_page(
     area_id: str | None,
     period: Period | None,
     kind: str | None,
+    import_id: UUID | None,
     before_id: int | None,
     limit: int,
 ) -> Sequence[Any]:
@@ -191,6 +197,8 @@ async def inputs_page(
         )
     if kind is not None:
         query = query.where(indicator_input.c.kind == kind)
+    if import_id is not None:
+        query = query.where(indicator_input.c.import_id == import_id)
     if before_id is not None:
         query = query.where(indicator_input.c.id < before_id)
     found: Sequence[Any] = (await connection.execute(query.limit(limit))).all()

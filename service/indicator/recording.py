@@ -4,7 +4,8 @@ An input is told by its area, period, kind, source and material. The same again 
 with it at the same area, in it or around it, by the same source, would be the same mass a second time, and is refused.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypeAlias
@@ -14,12 +15,17 @@ from service.indicator.kinds import KINDS
 from service.periods import Period
 
 Identity: TypeAlias = tuple[str, Period, str, str, str | None]
+Rivals: TypeAlias = tuple[str, str, int]
 EffectKind = Literal["new", "correction", "unchanged", "withdrawal"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What somebody wants recorded; `amount` in the unit of the kind, None to withdraw what is recorded."""
+    """What somebody wants recorded; `amount` in the unit of the kind, None to withdraw what is recorded.
+
+    `is_in_document`: what it stands in is itself the document, such as an imported sheet. A sheet that repeats what is
+    recorded adds no evidence to it.
+    """
 
     area_id: str
     period: Period
@@ -29,6 +35,7 @@ class Entry:
     amount: int | None
     document: Document
     entered: str | None = None
+    is_in_document: bool = False
 
     @property
     def identity(self) -> Identity:
@@ -41,7 +48,11 @@ class Latest:
 
     version: int
     amount: int | None
-    document_sha256: str | None
+    document: Document
+
+    def says(self, entry: Entry) -> bool:
+        """Whether the entry would record the same amount from the same document."""
+        return self.amount == entry.amount and (entry.is_in_document or self.document.is_same(entry.document))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,7 @@ class Refusal:
 
 
 class Book:
-    """What is recorded of some kinds and sources, entry after entry."""
+    """What is recorded of some kinds and years, entry after entry."""
 
     def __init__(
         self, tree: Tree, materials: frozenset[str], latest: Mapping[Identity, Latest], *, today: date
@@ -73,8 +84,15 @@ class Book:
         self._tree = tree
         self._materials = materials
         self._today = today
-        self._latest = dict(latest)
-        self._counting: dict[tuple[str, str], set[Identity]] = {}
+        self._latest: dict[Identity, Latest] = {}
+        # What counts, by rivals and area: at the area itself, and there or anywhere below it. An import has very many.
+        self._at: defaultdict[tuple[Rivals, str], set[Identity]] = defaultdict(set)
+        self._below: defaultdict[tuple[Rivals, str], set[Identity]] = defaultdict(set)
+        self.learn(latest)
+
+    def learn(self, latest: Mapping[Identity, Latest]) -> None:
+        """What is recorded of further kinds and years."""
+        self._latest.update(latest)
         for identity, each in latest.items():
             self._keep(identity, each.amount)
 
@@ -92,21 +110,23 @@ class Book:
                 f"{_told(entry.identity)}没有录入，无可撤回。",
                 f"Nothing is recorded as {_told(entry.identity)}, so there is nothing to withdraw.",
             )
-        if latest is not None and (latest.amount, latest.document_sha256) == (entry.amount, entry.document.sha256):
+        if latest is not None and latest.says(entry):
             return Effect(entry, "unchanged", latest.version, before)
         version = 1 if latest is None else latest.version + 1
-        self._latest[entry.identity] = Latest(version, entry.amount, entry.document.sha256)
+        self._latest[entry.identity] = Latest(version, entry.amount, entry.document)
         self._keep(entry.identity, entry.amount)
         if entry.amount is None:
             return Effect(entry, "withdrawal", version, before)
         return Effect(entry, "new" if before is None else "correction", version, before)
 
     def _keep(self, identity: Identity, amount: int | None) -> None:
-        counting = self._counting.setdefault(_rivals(identity), set())
-        if amount is None:
-            counting.discard(identity)
-        else:
-            counting.add(identity)
+        rivals, area_id = _rivals(identity), identity[0]
+        places = [self._at[rivals, area_id], *(self._below[rivals, each] for each in self._tree.upwards(area_id))]
+        for counting in places:
+            if amount is None:
+                counting.discard(identity)
+            else:
+                counting.add(identity)
 
     def _unfit(self, entry: Entry) -> Refusal | None:
         kind = KINDS.get(entry.kind)
@@ -145,16 +165,25 @@ class Book:
     def _twice(self, entry: Entry) -> Refusal | None:
         if entry.amount is None:
             return None
-        for other in sorted(self._counting.get(_rivals(entry.identity), ()), key=_told):
-            if other != entry.identity and self._clashes(entry.identity, other):
-                return Refusal(
-                    "period",
-                    "input_overlaps",
-                    f"已录入{_told(other)}，与 {_told(entry.identity)} 重叠，同一重量会计两次。请更正或先撤回前者。",
-                    f"{_told(other)} is recorded already, and {_told(entry.identity)} would count the same again."
-                    " Correct that one, or withdraw it first.",
-                )
-        return None
+        identity = entry.identity
+        others = [other for other in self._rivals_of(identity) if other != identity and self._clashes(identity, other)]
+        if not others:
+            return None
+        first = min(map(_told, others))
+        return Refusal(
+            "period",
+            "input_overlaps",
+            f"已录入{first}，与 {_told(identity)} 重叠，同一重量会计两次。请更正或先撤回前者。",
+            f"{first} is recorded already, and {_told(identity)} would count the same again."
+            " Correct that one, or withdraw it first.",
+        )
+
+    def _rivals_of(self, identity: Identity) -> Iterator[Identity]:
+        """What counts at the area, around it or in it."""
+        rivals, area_id = _rivals(identity), identity[0]
+        for each in self._tree.upwards(area_id):
+            yield from self._at.get((rivals, each), ())
+        yield from self._below.get((rivals, area_id), ())
 
     def _clashes(self, identity: Identity, other: Identity) -> bool:
         area_id, period, kind, _, material = identity
@@ -169,11 +198,11 @@ class Book:
         return self._tree.on_one_line(area_id, other_area_id)
 
 
-def _rivals(identity: Identity) -> tuple[str, str]:
-    """Only inputs of one kind and source can be the same mass; shares do not add up, whoever reports them."""
-    _, _, kind, source, _ = identity
+def _rivals(identity: Identity) -> Rivals:
+    """Only inputs of one kind, source and year can be the same mass; shares do not add up, whoever reports them."""
+    _, period, kind, source, _ = identity
     known = KINDS.get(kind)
-    return kind, "" if known is not None and known.unit == "ppm" else source
+    return kind, "" if known is not None and known.unit == "ppm" else source, period.year
 
 
 def _told(identity: Identity) -> str:

@@ -175,7 +175,7 @@ class Recording(RuleBasedStateMachine):
         before = self.latest.get(entry.identity)
         assert found.before == (None if before is None else before.amount)
         assert found.version == (0 if before is None else before.version) + (found.kind != "unchanged")
-        self.latest[entry.identity] = Latest(found.version, amount, entry.document.sha256)
+        self.latest[entry.identity] = Latest(found.version, amount, entry.document)
 
     @invariant()
     def no_mass_stands_twice(self) -> None:
