@@ -25,7 +25,6 @@ CsvSheet: TypeAdapter[str] = TypeAdapter(
             {
                 "title": "CsvSheet",
                 "type": "string",
-                "contentMediaType": CSV_TYPE,
                 "description": "UTF-8, UTF-16 with its mark, or GB18030",
             }
         ),
@@ -38,7 +37,7 @@ XlsxSheet: TypeAdapter[bytes] = TypeAdapter(
             {
                 "title": "XlsxSheet",
                 "type": "string",
-                "contentMediaType": XLSX_TYPE,
+                "format": "binary",
                 "description": "An Excel workbook (.xlsx): the bytes of the file",
             }
         ),
@@ -50,7 +49,7 @@ class ImportQuery(Request):
     file_name: FileName = Field(description="What the file is called: it is the document of rows that name none")
     dry_run: bool = Field(False, description="Nothing is recorded; the answer says what would be, and all errors")
     sheet: Annotated[str, StringConstraints(pattern=one_line(100))] | None = Field(
-        None, description="Of a workbook: the sheet to read; the first visible one with the header where none is named"
+        None, description="Of a workbook: the sheet to read; the visible one with the header where none is named"
     )
 
 

@@ -87,6 +87,11 @@ async def lift_time_limit(connection: AsyncConnection) -> None:
     await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
 
 
+async def wait_for_locks(connection: AsyncConnection) -> None:
+    """For an operator who waits: locks of this transaction are waited for as long as they are held."""
+    await connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
+
+
 def engine_use(engine: AsyncEngine) -> tuple[int, int]:
     """Connections of the engine's pool that are in use, and that are open and idle."""
     pool: Any = engine.pool

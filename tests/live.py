@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from requests.auth import AuthBase
 
 from schemas.examples import EXAMPLES
+from schemas.imports import CSV_TYPE
 from schemas.signatures import Algorithm
 from service.api_keys import create_api_key
 from service.app import build_app
@@ -120,6 +121,19 @@ class Live:
         if published:
             self._post(f"/v1/indicator/publications/{found}/publish", "operator", {})
         return found
+
+    def import_id(self) -> str:
+        """Of the example's sheet, which is imported once."""
+        response = requests.post(
+            self.base_url + "/v1/indicator/imports?file_name=a.csv",
+            data=EXAMPLES["CsvSheet"].encode(),
+            auth=self.credentials["operator"],
+            headers={"Content-Type": CSV_TYPE},
+            timeout=60,
+        )
+        response.raise_for_status()
+        answer = response.json()
+        return str(answer["import_id"] or answer["imported_before"]["id"])
 
     def review_id(self) -> str:
         """Of a drop of the resident that waits for an operator."""

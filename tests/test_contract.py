@@ -4,12 +4,15 @@ Every request has a valid credential, and good ones name things that exist: so w
 """
 
 import asyncio
+import csv
 import itertools
 import json
 import re
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,12 +39,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from schemas.examples import EXAMPLES
+from schemas.imports import CSV_TYPE, XLSX_TYPE
 from service.app import ENDPOINTS
 from service.docs.routes import application_document
 from service.embedded import EmbeddedPostgres
 from service.routing import Caller, Endpoint
 from service.settings import Settings
 from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
+from tests.indicator.importing.sheets import xlsx_file
 from tests.live import MERCHANT, OFFERS_PATH, STATEMENT, Live, live_service
 from tests.world import CARD
 
@@ -62,14 +68,32 @@ CONFIG = ProjectConfig(
     generation=GenerationConfig(with_security_parameters=False),
 )
 QUERIES = {
-    "/v1/indicator/recycling-rate": {"area": "nankai", "period": "2025"},
-    "/v1/carbon": {"area": "nankai", "period": "2025"},
-    "/v1/indicator/outlook": {"area": "nankai", "year": "2025"},
-    "/v1/indicator/volumes": {"area": "nankai", "period": "2025"},
-    "/v1/reports/coins-outstanding": {"from": "2026-01", "to": "2026-11"},
+    ("POST", "/v1/indicator/imports"): {"file_name": "example.csv"},
+    ("GET", "/v1/indicator/recycling-rate"): {"area": "nankai", "period": "2025"},
+    ("GET", "/v1/carbon"): {"area": "nankai", "period": "2025"},
+    ("GET", "/v1/indicator/outlook"): {"area": "nankai", "year": "2025"},
+    ("GET", "/v1/indicator/volumes"): {"area": "nankai", "period": "2025"},
+    ("GET", "/v1/reports/coins-outstanding"): {"from": "2026-01", "to": "2026-11"},
 }
 # Where several may call, they take turns.
 TURNS = {(each.method, each.path): itertools.cycle(each.callers or (None,)) for each in ENDPOINTS}
+
+
+def _workbook() -> bytes:
+    """The example's sheet as Excel has it, which no document of JSON can hold."""
+    with tempfile.TemporaryDirectory() as directory:
+        titles, *rows = csv.reader(EXAMPLES["CsvSheet"].splitlines())
+        return xlsx_file(Path(directory) / "a.xlsx", rows, titles).read_bytes()
+
+
+WORKBOOK = _workbook()
+
+
+@schemathesis.serializer(CSV_TYPE, XLSX_TYPE)
+def send_as_it_is(_context: Any, value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 schema = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig(projects=ProjectsConfig(default=CONFIG)))
 
 
@@ -131,10 +155,18 @@ IDS: dict[str, Callable[[Live], object]] = {
     "/v1/merchants/me/webhooks/": Live.webhook_id,
     "/v1/webhook-messages/": Live.webhook_message_id,
     "/v1/adjustments/": Live.adjustment_id,
+    "/v1/indicator/imports/": Live.import_id,
     "/v1/residents/": lambda live: live.resident_and_transfer()[0],
     "/v1/reviews/": Live.review_id,
     "/v1/me/held-drops/": Live.review_id,
 }
+
+
+def encoded(body: Any, live: Live) -> bytes:
+    """As it is sent: a sheet is not JSON."""
+    if isinstance(body, bytes):
+        return body
+    return body.encode() if isinstance(body, str) else json.dumps(of_this_world(body, live)).encode()
 
 
 def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) -> dict[str, str]:
@@ -192,14 +224,14 @@ def test_a_request_made_of_the_documents_examples_succeeds(endpoint: Endpoint, l
     bodies: list[tuple[str | None, Any]] = [
         (content_type, example["value"])
         for content_type, media in operation.get("requestBody", {"content": {}})["content"].items()
-        for example in media["examples"].values()
+        for example in media.get("examples", {"": {"value": WORKBOOK}}).values()
     ]
     for caller, (content_type, body) in itertools.product(endpoint.callers or (None,), bodies or [(None, None)]):
         response = requests.request(
             endpoint.method,
             live.base_url + endpoint.path.format_map(path_parameters_of(endpoint, caller, live)),
-            params=QUERIES.get(endpoint.path),
-            data=None if body is None else json.dumps(of_this_world(body, live)).encode(),
+            params=QUERIES.get((endpoint.method, endpoint.path)),
+            data=None if body is None else encoded(body, live),
             headers={"Idempotency-Key": str(uuid.uuid4())} | ({"Content-Type": content_type} if content_type else {}),
             auth=credential_for(endpoint, caller, live),
             timeout=60,

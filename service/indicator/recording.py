@@ -15,7 +15,7 @@ from service.indicator.kinds import KINDS
 from service.periods import Period
 
 Identity: TypeAlias = tuple[str, Period, str, str, str | None]
-Rivals: TypeAlias = tuple[str, str, int]
+Rivals: TypeAlias = tuple[str, str, int, int]
 EffectKind = Literal["new", "correction", "unchanged", "withdrawal"]
 
 
@@ -85,7 +85,7 @@ class Book:
         self._materials = materials
         self._today = today
         self._latest: dict[Identity, Latest] = {}
-        # What counts, by rivals and area: at the area itself, and there or anywhere below it. An import has very many.
+        # What counts of a month, by area: at the area itself, and there or anywhere below it. An import has very many.
         self._at: defaultdict[tuple[Rivals, str], set[Identity]] = defaultdict(set)
         self._below: defaultdict[tuple[Rivals, str], set[Identity]] = defaultdict(set)
         self.learn(latest)
@@ -120,13 +120,14 @@ class Book:
         return Effect(entry, "new" if before is None else "correction", version, before)
 
     def _keep(self, identity: Identity, amount: int | None) -> None:
-        rivals, area_id = _rivals(identity), identity[0]
-        places = [self._at[rivals, area_id], *(self._below[rivals, each] for each in self._tree.upwards(area_id))]
-        for counting in places:
-            if amount is None:
-                counting.discard(identity)
-            else:
-                counting.add(identity)
+        area_id = identity[0]
+        for rivals in _rivals(identity):
+            places = [self._at[rivals, area_id], *(self._below[rivals, each] for each in self._tree.upwards(area_id))]
+            for counting in places:
+                if amount is None:
+                    counting.discard(identity)
+                else:
+                    counting.add(identity)
 
     def _unfit(self, entry: Entry) -> Refusal | None:
         kind = KINDS.get(entry.kind)
@@ -163,9 +164,11 @@ class Book:
         return None
 
     def _twice(self, entry: Entry) -> Refusal | None:
-        if entry.amount is None:
-            return None
         identity = entry.identity
+        latest = self._latest.get(identity)
+        if entry.amount is None or (latest is not None and latest.amount is not None):
+            # What counts already stood beside nothing of the same when it was entered.
+            return None
         others = [other for other in self._rivals_of(identity) if other != identity and self._clashes(identity, other)]
         if not others:
             return None
@@ -179,11 +182,12 @@ class Book:
         )
 
     def _rivals_of(self, identity: Identity) -> Iterator[Identity]:
-        """What counts at the area, around it or in it."""
-        rivals, area_id = _rivals(identity), identity[0]
-        for each in self._tree.upwards(area_id):
-            yield from self._at.get((rivals, each), ())
-        yield from self._below.get((rivals, area_id), ())
+        """What counts at the area, around it or in it, in one of its months."""
+        area_id = identity[0]
+        for rivals in _rivals(identity):
+            for each in self._tree.upwards(area_id):
+                yield from self._at.get((rivals, each), ())
+            yield from self._below.get((rivals, area_id), ())
 
     def _clashes(self, identity: Identity, other: Identity) -> bool:
         area_id, period, kind, _, material = identity
@@ -198,11 +202,13 @@ class Book:
         return self._tree.on_one_line(area_id, other_area_id)
 
 
-def _rivals(identity: Identity) -> Rivals:
-    """Only inputs of one kind, source and year can be the same mass; shares do not add up, whoever reports them."""
+def _rivals(identity: Identity) -> Iterator[Rivals]:
+    """Only inputs of one kind, source and month can be the same mass; shares do not add up, whoever reports them."""
     _, period, kind, source, _ = identity
     known = KINDS.get(kind)
-    return kind, "" if known is not None and known.unit == "ppm" else source, period.year
+    by = "" if known is not None and known.unit == "ppm" else source
+    for month in range(period.first_month, period.last_month + 1):
+        yield kind, by, period.year, month
 
 
 def _told(identity: Identity) -> str:

@@ -1,5 +1,6 @@
 """Sheets as operators send them over HTTP."""
 
+import asyncio
 from collections.abc import AsyncIterable
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ async def sent(caller: Caller, body: bytes, **how: str) -> dict[str, Any]:
 
 
 async def send_workbook(caller: Caller, path: Path, **query: str) -> ClientResponse:
-    return await send(caller, path.read_bytes(), content_type=XLSX_TYPE, **{"file_name": path.name} | query)
+    body = await asyncio.to_thread(path.read_bytes)
+    return await send(caller, body, content_type=XLSX_TYPE, **{"file_name": path.name} | query)
 
 
 def sheet(*rows: list[str], encoding: str = "utf-8", titles: tuple[str, ...] = TITLES) -> bytes:

@@ -84,11 +84,12 @@ async def import_file(
     running = _Running(connection, sheet, upload, today, dry_run=dry_run)
     if before is not None and not dry_run:
         return running.imported(before)
-    found = await running.decide(lambda share: progress("checking", share), _write_nothing)
-    answer = running.answer(found, import_id=None, before=before)
+    checked = running.answer(
+        await running.decide(lambda share: progress("checking", share), _write_nothing), import_id=None, before=before
+    )
     if dry_run:
-        return answer
-    _unless_wrong(answer)
+        return checked
+    _unless_wrong(checked)
     await queries.lock_inputs(connection)
     # The same file may have been imported by somebody else while this one was checked.
     before = await import_queries.find_import_of_file(connection, bytes.fromhex(sheet.sha256))
@@ -101,7 +102,7 @@ async def import_file(
         sha256=bytes.fromhex(sheet.sha256),
         file_name=shown_name(upload.name),
         file_bytes=upload.path.stat().st_size,
-        rows=found.rows,
+        rows=checked.rows,
         imported_by=imported_by,
     )
 

@@ -25,12 +25,14 @@ from service.indicator.importing.sheet import (
     SheetRow,
     cleaned,
     column_letter,
+    shown,
 )
 from service.indicator.importing.xlsx_source import MergedArea, MergedRows, XlsxSheet, XlsxSource, header_sheets
 from service.indicator.kinds import KINDS, Kind
 
 Read: TypeAlias = SheetRow | SheetError
 CHUNK_ROWS: Final = 1_000
+SHEETS_SHOWN: Final = 20
 DEFAULT_LIMITS: Final = Limits()
 
 
@@ -118,8 +120,8 @@ def read_sheet(
     sheet_name: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Sheet:
-    """The sheet of inputs in a file, told by its content: CSV, or a workbook (.xlsx) and there the first visible sheet
-    that has the header, or the one named. Blocks: for a thread.
+    """The sheet of inputs in a file, told by its content: CSV, or a workbook (.xlsx) and there the visible sheet that
+    has the header, or the one named. Blocks: for a thread.
 
     `areas` and `materials` map ids to names; where they are given, rows may name either and anything else is an error.
     `file_name` is the document's name where a row names none; the path's by default.
@@ -197,12 +199,16 @@ class _XlsxTable:
 
     @classmethod
     def found(cls, source: XlsxSource, sheet_name: str | None) -> "_XlsxTable":
-        """The first sheet with the header. Raises SheetRefused."""
-        for part in header_sheets(source, sheet_name):
-            table = cls(source.sheet(part))
-            if find_header(table.first_rows()) is not None:
-                return table
-        raise header_missing()
+        """The one sheet with the header, or the one named. Raises SheetRefused, also where several have it: to leave
+        one out would lose what stands in it without a word."""
+        tables = [cls(source.sheet(part)) for part in header_sheets(source, sheet_name)]
+        found = [table for table in tables if find_header(table.first_rows()) is not None]
+        if not found:
+            raise header_missing()
+        if len(found) > 1:
+            names = "、".join(shown(table.read_as) for table in found[:SHEETS_SHOWN])
+            raise SheetRefused(SheetError.of("several_sheets", names=names))
+        return found[0]
 
     @property
     def share_read(self) -> float:

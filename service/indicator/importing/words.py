@@ -44,6 +44,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "没有名为“{name}”的工作表。现有：{names}。",
         "There is no sheet named “{name}”. There are: {names}.",
     ),
+    "several_sheets": (
+        "有几个工作表都有表头：{names}。请各存为一个文件，或指明要导入的工作表。",
+        "Several sheets have the header: {names}. Save each as a file of its own, or name the one to import.",
+    ),
     "encoding_unknown": (
         "第 {line} 行起的文字既不是 UTF-8 也不是 GB18030 编码。请“另存为”“CSV UTF-8”再导入。",
         "From line {line} on the text is neither UTF-8 nor GB18030. Save it as “CSV UTF-8” and import that.",

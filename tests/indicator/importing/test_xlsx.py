@@ -216,24 +216,37 @@ def test_hidden_rows_and_columns_are_read_and_a_notice_says_so(tmp_path: Path) -
         assert "U" not in columns.zh
 
 
-def test_the_first_visible_sheet_with_the_header_is_read_or_the_one_named(tmp_path: Path) -> None:
+def months(path: Path, *names: str) -> Path:
+    """A workbook with a table of contents, a hidden sheet with the header, visible ones of these names, and a chart."""
+
     def fill(book: Any, sheet: Any) -> None:
         sheet.write(0, 0, "目录")
-        for name, rows in (("隐藏", 1), ("一月", 2), ("二月", 3)):
+        for rows, name in enumerate(("隐藏", *names), 1):
             other = book.add_worksheet(name)
             filled(other, rows=rows)
             if name == "隐藏":
                 other.hide()
         book.add_chartsheet("图")
 
-    path = xlsx_with(tmp_path / "a.xlsx", fill)
+    return xlsx_with(path, fill)
+
+
+def test_the_visible_sheet_with_the_header_is_read_or_the_one_named(tmp_path: Path) -> None:
+    path = months(tmp_path / "a.xlsx", "一月")
     assert (read_sheet(path).read_as, len(rows_of(path))) == ("一月", 2)
-    assert len(rows_of(path, sheet_name="二月")) == 3
     assert len(rows_of(path, sheet_name="隐藏")) == 1
     (error,) = refusal(path, sheet_name="三月")
     assert error.code == "sheet_unknown"
-    assert "二月" in error.zh
+    assert "一月" in error.zh
     assert [error.code for error in refusal(path, sheet_name="Inputs")] == ["header_missing"]
+
+
+def test_of_several_sheets_with_the_header_one_must_be_named(tmp_path: Path) -> None:
+    """What stands in the others would be left out without a word."""
+    path = months(tmp_path / "a.xlsx", "一月", "二月")
+    (error,) = refusal(path)
+    assert (error.code, "一月、二月" in error.zh) == ("several_sheets", True)
+    assert len(rows_of(path, sheet_name="二月")) == 3
 
 
 def test_empty_rows_are_skipped_and_counted(tmp_path: Path) -> None:
