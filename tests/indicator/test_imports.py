@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import time
 import uuid
 import zipfile
 from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ from schemas.imports import CSV_TYPE, XLSX_TYPE
 from service.app import build_app
 from service.db import transaction
 from service.indicator import inputs
-from service.indicator.importing import imports
+from service.indicator.importing import imports, reading
 from service.indicator.queries import lock_inputs
 from service.indicator.recording import Effect
 from service.settings import Settings
@@ -356,6 +357,22 @@ async def test_a_connection_that_is_lost_while_it_writes_leaves_nothing(
     assert (await stored(engine), await imported(engine)) == (0, 0)
     answer = await sent(operator, plain_sheet(*rows))
     assert answer["counts"]["new"] == len(rows) == await stored(engine)
+
+
+async def test_reading_may_take_longer_than_a_transaction_may_pause(
+    settings: Settings, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a large workbook on a busy machine."""
+    read_sheet = reading.read_sheet
+
+    def read_slowly(*args: Any, **how: Any) -> reading.Sheet:
+        time.sleep(2.5)
+        return read_sheet(*args, **how)
+
+    monkeypatch.setattr(imports, "read_sheet", read_slowly)
+    short = settings.model_copy(update={"statement_timeout_seconds": 2.0})
+    async with TestClient(TestServer(build_app(short))) as client:
+        assert (await sent(Caller(client, keys["operator"]), plain_sheet(plain())))["counts"]["new"] == 1
 
 
 async def test_of_two_imports_of_one_file_at_once_one_records(

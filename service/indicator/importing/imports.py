@@ -6,11 +6,11 @@ nobody waiting; the second decides and writes while nobody else records.
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -45,6 +45,8 @@ Progress = Callable[[Stage, float], None]
 # All are counted, and the first are told.
 ERRORS_MAX: Final = 10**9
 KEEP_ALIVE: Final = sa.text("SELECT 1")
+KEEP_ALIVE_SECONDS: Final = 1.0
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ async def _read(connection: AsyncConnection, upload: Upload) -> Sheet:
     """Raises SheetRefused."""
     areas = await import_queries.area_names(connection)
     materials = await import_queries.material_names(connection)
-    return await asyncio.to_thread(
+    reading = asyncio.to_thread(
         read_sheet,
         upload.path,
         areas=areas,
@@ -131,6 +133,19 @@ async def _read(connection: AsyncConnection, upload: Upload) -> Sheet:
         sheet_name=upload.sheet_name,
         limits=replace(Limits(), file_bytes=upload.file_bytes_max, errors=ERRORS_MAX),
     )
+    return await _kept_alive(connection, reading)
+
+
+async def _kept_alive(connection: AsyncConnection, work: Coroutine[Any, Any, Result]) -> Result:
+    """Its result. A workbook's merged cells stand behind all of its rows, and the server ends a transaction that pauses
+    for as long as they may take."""
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=KEEP_ALIVE_SECONDS))[0]:
+            await connection.execute(KEEP_ALIVE)
+    finally:
+        await asyncio.wait({task})
+    return task.result()
 
 
 class _Running:
