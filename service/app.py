@@ -17,6 +17,7 @@ from service.answering import add_endpoints
 from service.carbon import routes as carbon
 from service.db import Writers, create_engine, engine_use, is_poison, is_retryable
 from service.docs import routes as documents
+from service.files import sending
 from service.fleet import operator_routes, states_routes, telemetry_routes
 from service.fleet import routes as fleet
 from service.fleet.alarms import Thresholds
@@ -135,7 +136,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         app[clearance_routes.CLEARANCES] = ClearanceIntake(clearances, reference, settings.event_age_days_max)
         app[adjustments.RELEASE] = redeeming.release_due
         app[import_routes.IMPORTING] = asyncio.Semaphore(import_routes.IMPORTING_MAX)
-        app[settlement.WRITING] = asyncio.Semaphore(settlement.WRITING_MAX)
+        app[sending.WRITING] = asyncio.Semaphore(sending.WRITING_MAX)
         app[settlement.REPORTING] = asyncio.Semaphore(settlement.REPORTING_MAX)
         bounds = rules.Bounds(age_days_max=settings.event_age_days_max, weight_grams_max=settings.weight_grams_max)
         taking = app[weighing.INTAKE] = intake.Intake(events, reference, app[keys.KEYRING], bounds)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
-import jinja2
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.files.pages import HTML_TYPE, pages_of
+from service.files.sheets import XLSX_TYPE, shown_text
 from service.settlement import queries
 from service.settlement.months import Month
 from service.settlement.rules import exact_yuan, yuan, yuan_in_words
@@ -28,28 +29,13 @@ HEADER: Final = (
 )
 KINDS: Final = {"redemption": "扣款 capture", "refund": "退款 refund"}
 Finish: TypeAlias = Callable[[], None]
-# What a spreadsheet would take for a formula.
-FORMULA_BEGINNINGS: Final = ("=", "+", "-", "@", "\t", "\r")
 CSV_TYPE: Final = "text/csv"
-XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-HTML_TYPE: Final = "text/html"
 
-_pages = jinja2.Environment(
-    loader=jinja2.PackageLoader("service.settlement", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
-)
-# Groups of three, and a true minus sign.
-_pages.filters["grouped"] = lambda number: f"{number:,}".replace("-", "−")
-_pages.filters["minus"] = lambda amount: amount.replace("-", "−")
+_pages = pages_of("service.settlement")
 
 
 def _finished() -> None:
     """Nothing is left to do."""
-
-
-def _text(value: str | None) -> str:
-    """As a spreadsheet shows it, never as it would compute it."""
-    shown = value or ""
-    return f"'{shown}" if shown.startswith(FORMULA_BEGINNINGS) else shown
 
 
 def _cells(row: sa.Row[Any], zone: ZoneInfo) -> tuple[str, str, str, int, int, str, str]:
@@ -60,8 +46,8 @@ def _cells(row: sa.Row[Any], zone: ZoneInfo) -> tuple[str, str, str, int, int, s
         "" if row.redemption_id is None else str(row.redemption_id),
         row.coins if row.kind == "redemption" else -row.coins,
         row.fen_per_1000_coins,
-        _text(row.offer_id),
-        _text(row.machine_id),
+        shown_text(row.offer_id),
+        shown_text(row.machine_id),
     )
 
 
@@ -83,7 +69,9 @@ async def write_csv(connection: AsyncConnection, statement: sa.Row[Any], zone: s
 async def write_xlsx(connection: AsyncConnection, statement: sa.Row[Any], zone: str, path: Path) -> Finish:
     """What it comes to on one sheet, and every line on as many as it takes; in constant memory, and in a thread."""
     local = ZoneInfo(zone)
-    totals = [(name, _text(each) if isinstance(each, str) else each) for name, each in summary_rows(statement, zone)]
+    totals = [
+        (name, shown_text(each) if isinstance(each, str) else each) for name, each in summary_rows(statement, zone)
+    ]
     book = Workbook(path, HEADER)
 
     def write(lines: Sequence[sa.Row[Any]]) -> None:

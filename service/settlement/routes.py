@@ -1,13 +1,12 @@
 """HTTP of settlement: a merchant's statements, and what operators see of all of them."""
 
 import asyncio
-import os
 import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.cursors import encode_cursor, encode_statement_cursor
@@ -28,6 +27,9 @@ from schemas.settlement import (
 from service.auth import authenticate_merchant, authenticate_operator, bearer_token
 from service.db import snapshot
 from service.errors import DatabaseUnavailable, Forbidden, StatementUnknown, TokenInvalid, ValidationFailed
+from service.files.pages import HTML_TYPE
+from service.files.sending import WRITING, send_file
+from service.files.sheets import XLSX_TYPE
 from service.keys import ENGINE, SETTINGS
 from service.routing import Routes, json_response, read_query
 from service.settlement import documents, queries
@@ -36,13 +38,9 @@ from service.settlement.report import coins_outstanding
 
 routes = Routes("settlement")
 
-# How many files are written at once: each takes a connection, and a core while it lasts.
-WRITING: web.AppKey[asyncio.Semaphore] = web.AppKey("writing")
-WRITING_MAX = 2
 # A report reads every transfer there is.
 REPORTING: web.AppKey[asyncio.Semaphore] = web.AppKey("reporting")
 REPORTING_MAX = 1
-PART_BYTES = 1 << 18
 
 READ = (TokenInvalid, Forbidden, DatabaseUnavailable)
 
@@ -165,7 +163,7 @@ async def get_statement_csv(request: web.Request) -> web.StreamResponse:
     summary="A statement as a workbook",
     caller="merchant",
     answers={200: bytes},
-    answer_type=documents.XLSX_TYPE,
+    answer_type=XLSX_TYPE,
     problems=(*READ, StatementUnknown),
 )
 async def get_statement_xlsx(request: web.Request) -> web.StreamResponse:
@@ -179,7 +177,7 @@ async def get_statement_xlsx(request: web.Request) -> web.StreamResponse:
     summary="A statement as a page to print",
     caller="merchant",
     answers={200: str},
-    answer_type=documents.HTML_TYPE,
+    answer_type=HTML_TYPE,
     problems=(*READ, StatementUnknown),
 )
 async def get_statement_html(request: web.Request) -> web.StreamResponse:
@@ -258,18 +256,10 @@ async def _file(request: web.Request, ending: str) -> web.StreamResponse:
             async with snapshot(request.app[ENGINE]) as connection:
                 finish = await document.write(connection, found, request.app[SETTINGS].business_timezone, path)
             await asyncio.to_thread(finish)
-        shown = "inline" if document.shown_inline else "attachment"
-        response = web.StreamResponse()
-        response.content_type = document.content_type
-        if document.content_type != documents.XLSX_TYPE:
-            response.charset = "utf-8"
-        response.headers[hdrs.CONTENT_DISPOSITION] = f'{shown}; filename="{found.number}.{ending}"'
-        response.headers[hdrs.CACHE_CONTROL] = "private, no-store"
-        with await asyncio.to_thread(path.open, "rb") as file:
-            response.content_length = await asyncio.to_thread(file.seek, 0, os.SEEK_END)
-            file.seek(0)
-            await response.prepare(request)
-            while part := await asyncio.to_thread(file.read, PART_BYTES):
-                await response.write(part)
-    await response.write_eof()
-    return response
+        return await send_file(
+            request,
+            path,
+            name=f"{found.number}.{ending}",
+            content_type=document.content_type,
+            shown_inline=document.shown_inline,
+        )

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.api_keys import create_api_key
 from service.db import snapshot, transaction
+from service.files import sending
+from service.files.sheets import shown_text
 from service.settlement import documents, queries, routes
 from tests.redemption.calls import Caller
 from tests.settlement import history
@@ -65,7 +67,7 @@ async def test_a_name_that_a_spreadsheet_would_compute_stays_a_name(
         (await documents.write_xlsx(connection, found, ZONE, tmp_path / "statement.xlsx"))()
     with zipfile.ZipFile(tmp_path / "statement.xlsx") as book:
         assert b"<f>" not in book.read("xl/worksheets/sheet1.xml") + book.read("xl/worksheets/sheet2.xml")
-    assert documents._text("=1+1") == "'=1+1"
+    assert shown_text("=1+1") == "'=1+1"
 
 
 async def test_files_tell_the_citys_time_and_what_was_given_back_below_zero(
@@ -173,7 +175,7 @@ async def test_nobody_waits_for_a_turn_who_may_not_have_one(
     file, report = f"{PATH}/NK-M-01-202605/csv", "/v1/reports/coins-outstanding?from=2026-05&to=2026-06"
     app = client.app
     assert app is not None
-    taken = [app[routes.WRITING]] * routes.WRITING_MAX + [app[routes.REPORTING]] * routes.REPORTING_MAX
+    taken = [app[sending.WRITING]] * sending.WRITING_MAX + [app[routes.REPORTING]] * routes.REPORTING_MAX
     for turns in taken:
         await turns.acquire()
     waiting = [asyncio.ensure_future(caller.get(path)) for caller, path in ((own, file), (auditor, report))]

@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from service.settlement import workbook
-from service.settlement.workbook import Cells, Workbook
+from service.files import sheets
+from service.files.sheets import Cells
+from service.settlement.workbook import Workbook
 
 HEADER = ("时间 Time", "Kind", "Redemption", "Coins", "Rate", "Offer", "Machine")
 
@@ -37,25 +38,25 @@ def packed(path: Path, parts: list[list[Cells]]) -> None:
 
 
 def test_every_line_is_there_on_as_many_sheets_as_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbook, "LINES_EACH_SHEET", 2)
+    monkeypatch.setattr(sheets, "LINES_EACH_SHEET", 2)
     packed(tmp_path / "book.xlsx", [[line(11)], [line(12), line(13), line(14), line(-5, "a<b>&")]])
     with zipfile.ZipFile(tmp_path / "book.xlsx") as book:
         assert book.testzip() is None
         titles = [each.attrib["name"] for each in parsed(book.read("xl/workbook.xml")).iterfind(".//{*}sheet")]
-        summary, *sheets = [rows_of(book, sheet) for sheet in (1, 2, 3, 4)]
+        summary, *lines = [rows_of(book, sheet) for sheet in (1, 2, 3, 4)]
     assert titles == ["结算单 Statement", "明细 Lines", "明细 Lines 2", "明细 Lines 3"]
     assert [[*row.values()] for row in summary] == [
         ["编号 Number", "M-202605"],
         ["Captures", "5"],
         ["应付金额（元）Payable, yuan", "-1.5"],
     ]
-    assert [[*rows[0].values()] for rows in sheets] == [[*HEADER]] * 3
-    assert [[each[f"D{place}"] for place, each in enumerate(rows[1:], start=2)] for rows in sheets] == [
+    assert [[*rows[0].values()] for rows in lines] == [[*HEADER]] * 3
+    assert [[each[f"D{place}"] for place, each in enumerate(rows[1:], start=2)] for rows in lines] == [
         ["11", "12"],
         ["13", "14"],
         ["-5"],
     ]
-    assert sheets[2][1] == {
+    assert lines[2][1] == {
         "A2": "2026-05-20 08:00:00",
         "B2": "扣款 capture",
         "D2": "-5",
