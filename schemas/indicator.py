@@ -197,6 +197,12 @@ class OutlookQuery(Request):
     counted_at: CountedAt | None = Field(None, description="The usual one of the formula where it is not given")
 
 
+class DossierQuery(Request):
+    area: AreaId
+    year: Annotated[int, Field(ge=2000, le=2100, description="Of the business calendar; one that has begun")]
+    format: Literal["xlsx", "html"] = Field(description="A workbook, or a page to print")
+
+
 class FigureSoFar(Answer):
     """The year to date."""
 

@@ -28,7 +28,7 @@ from service.fleet.telemetry_retention import forget_forever
 from service.fleet.telemetry_rules import Told
 from service.folding.worker import fold_forever
 from service.groupcommit import GroupCommit, Limits
-from service.indicator import import_routes, publication_routes, volume_routes
+from service.indicator import dossier_routes, import_routes, publication_routes, volume_routes
 from service.indicator import routes as indicator
 from service.ledger.expiring import expire_forever
 from service.metrics import Metrics
@@ -75,6 +75,7 @@ ROUTES = (
     indicator.routes,
     import_routes.routes,
     publication_routes.routes,
+    dossier_routes.routes,
     carbon.routes,
     volume_routes.routes,
     adjustments.routes,

@@ -23,6 +23,7 @@ from service.managing import (
     city,
     clearances,
     indicator,
+    indicator_dossier,
     indicator_imports,
     indicator_publications,
     ledger,
@@ -80,7 +81,7 @@ for name, commands in (
     ("webhook", webhooks.webhook_app),
 ):
     app.add_typer(commands, name=name)
-for commands in (indicator_publications.publications_app, indicator_imports.imports_app):
+for commands in (indicator_publications.publications_app, indicator_imports.imports_app, indicator_dossier.dossier_app):
     indicator.indicator_app.add_typer(commands)
 app.command("settle")(settlement.settle_command)
 app.command("bridge")(bridge.bridge_command)

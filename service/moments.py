@@ -9,6 +9,11 @@ def by_the_clock(at: datetime, zone: str) -> str:
     return at.astimezone(ZoneInfo(zone)).isoformat(timespec="seconds")
 
 
+def on_paper(at: datetime, zone: str) -> str:
+    """To the second and without the offset, as a document for people shows it: 2027-01-01 08:00:00."""
+    return at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def in_utc(at: datetime) -> str:
     """As in every answer of the API, such as 2027-01-01T00:00:00Z. `at` has an offset."""
     return at.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"

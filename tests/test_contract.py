@@ -69,6 +69,7 @@ CONFIG = ProjectConfig(
 )
 QUERIES = {
     ("POST", "/v1/indicator/imports"): {"file_name": "example.csv"},
+    ("GET", "/v1/indicator/dossier"): {"area": "nankai", "year": "2025", "format": "html"},
     ("GET", "/v1/indicator/recycling-rate"): {"area": "nankai", "period": "2025"},
     ("GET", "/v1/carbon"): {"area": "nankai", "period": "2025"},
     ("GET", "/v1/indicator/outlook"): {"area": "nankai", "year": "2025"},

@@ -47,7 +47,8 @@ class Lines:
                 self._begin_sheet()
             if formats:
                 for column, cell in enumerate(cells):
-                    self._sheet.write(self._row, column, cell, formats[column])
+                    if cell not in ("", None):
+                        self._sheet.write(self._row, column, cell, formats[column])
             else:
                 self._sheet.write_row(self._row, 0, cells)
             self._row += 1

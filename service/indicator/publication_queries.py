@@ -81,6 +81,19 @@ async def all_latest(connection: AsyncConnection, area_id: str) -> Sequence[Any]
     return found
 
 
+async def published_within(connection: AsyncConnection, area_id: str, period: Period) -> Sequence[Any]:
+    """All that was ever published of an area for this period and for parts of it, what was restated too; of each period
+    in the order of publishing."""
+    query = _NAMED.where(
+        publication.c.area_id == area_id,
+        publication.c.decision == "published",
+        publication.c.first_day >= period.first_day,
+        publication.c.last_day <= period.last_day,
+    ).order_by(publication.c.first_day, publication.c.last_day, publication.c.number)
+    found: Sequence[Any] = (await connection.execute(query)).all()
+    return found
+
+
 def _latest(area_id: str) -> sa.Select[Any]:
     return _NAMED.where(
         publication.c.area_id == area_id, publication.c.decision == "published", _new.c.number.is_(None)

@@ -59,6 +59,14 @@ async def read_areas(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
     return (await connection.execute(sa.select(area))).all()
 
 
+async def read_area_names(connection: AsyncConnection, area_ids: Collection[str]) -> Sequence[Any]:
+    """id, name, name_en of these areas."""
+    wanted = sa.any_(sa.literal(list(area_ids), sa.ARRAY(sa.Text)))
+    return (
+        await connection.execute(sa.select(area.c.id, area.c.name, area.c.name_en).where(area.c.id == wanted))
+    ).all()
+
+
 async def read_material_ids(connection: AsyncConnection) -> frozenset[str]:
     return frozenset((await connection.execute(sa.select(material.c.id))).scalars())
 
@@ -80,7 +88,9 @@ async def counting_inputs(
 
 async def inputs_by_id(connection: AsyncConnection, ids: Collection[int]) -> list[Recorded]:
     """Versions of inputs, as they were recorded, for ever."""
-    found = await connection.execute(sa.select(indicator_input).where(indicator_input.c.id.in_(ids)))
+    # One array: of single parameters a statement has at most 32767, and a year of communities has more inputs.
+    wanted = sa.any_(sa.literal(list(ids), sa.ARRAY(sa.BigInteger)))
+    found = await connection.execute(sa.select(indicator_input).where(indicator_input.c.id == wanted))
     return [recorded(row) for row in found]
 
 
@@ -202,6 +212,33 @@ async def inputs_page(
     if before_id is not None:
         query = query.where(indicator_input.c.id < before_id)
     found: Sequence[Any] = (await connection.execute(query.limit(limit))).all()
+    return found
+
+
+async def all_versions(
+    connection: AsyncConnection, area_ids: Collection[str], first_day: date, last_day: date
+) -> Sequence[Any]:
+    """Every version of every input of these areas within these days, those of one input after each other; see
+    find_input."""
+    found: Sequence[Any] = (
+        await connection.execute(
+            _named_inputs()
+            .where(
+                indicator_input.c.area_id == sa.any_(sa.literal(list(area_ids), sa.ARRAY(sa.Text))),
+                indicator_input.c.first_day >= first_day,
+                indicator_input.c.last_day <= last_day,
+            )
+            .order_by(
+                indicator_input.c.kind,
+                indicator_input.c.area_id,
+                indicator_input.c.first_day,
+                indicator_input.c.last_day,
+                indicator_input.c.source,
+                indicator_input.c.material_id,
+                indicator_input.c.version,
+            )
+        )
+    ).all()
     return found
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import csv
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.files.pages import HTML_TYPE, pages_of
 from service.files.sheets import XLSX_TYPE, shown_text
+from service.moments import on_paper
 from service.settlement import queries
 from service.settlement.months import Month
 from service.settlement.rules import exact_yuan, yuan, yuan_in_words
@@ -99,7 +99,7 @@ def summary_rows(statement: sa.Row[Any], zone: str) -> list[tuple[str, str | int
         ("退款碳币 Refunded coins", statement.refunded_coins),
         ("净额碳币 Net coins", statement.net_coins),
         ("逾期未覆盖碳币（商户承担）Uncovered coins", statement.uncovered_coins),
-        ("出具时间 Issued", _local(statement.issued_at, zone)),
+        ("出具时间 Issued", on_paper(statement.issued_at, zone)),
         ("应付金额大写 In words", yuan_in_words(statement.payable_fen)),
     ]
 
@@ -120,7 +120,7 @@ async def write_page(connection: AsyncConnection, statement: sa.Row[Any], zone: 
     page = _pages.get_template("statement.html").render(
         statement=statement,
         month=Month.of(statement.month),
-        issued_at=_local(statement.issued_at, zone),
+        issued_at=on_paper(statement.issued_at, zone),
         yuan=yuan(owed_fen),
         words=yuan_in_words(owed_fen),
         rates=rates,
@@ -128,10 +128,6 @@ async def write_page(connection: AsyncConnection, statement: sa.Row[Any], zone: 
     )
     await asyncio.to_thread(path.write_text, page, encoding="utf-8")
     return _finished
-
-
-def _local(at: datetime, zone: str) -> str:
-    return at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S")
 
 
 class Document(NamedTuple):

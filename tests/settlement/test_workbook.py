@@ -2,27 +2,15 @@
 
 import zipfile
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 from service.files import sheets
 from service.files.sheets import Cells
 from service.settlement.workbook import Workbook
+from tests.workbooks import parsed, rows_of
 
 HEADER = ("时间 Time", "Kind", "Redemption", "Coins", "Rate", "Offer", "Machine")
-
-
-def parsed(part: bytes | str) -> ElementTree.Element:
-    return ElementTree.fromstring(part)  # noqa: S314  # our own
-
-
-def rows_of(book: zipfile.ZipFile, sheet: int) -> list[dict[str, str]]:
-    """What each cell of each row shows, by its address."""
-    return [
-        {cell.attrib["r"]: "".join(cell.itertext()) for cell in row}
-        for row in parsed(book.read(f"xl/worksheets/sheet{sheet}.xml")).iterfind("{*}sheetData/{*}row")
-    ]
 
 
 def line(coins: int, offer: str = "") -> Cells:
