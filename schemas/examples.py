@@ -146,6 +146,10 @@ EXAMPLES: dict[str, Any] = {
             "sha256": "3f0c1e7a9b52d4868e17c0aa5bd1f2936c4be8d70f15a2993ee1b0d44c8a7f61",
         },
     },
+    "StationReport": {
+        "month": "2025-10",
+        "weights": [{"material": "paper", "grams": 1_250_000}, {"material": "metal", "grams": 84_500}],
+    },
     "CsvSheet": "区域 area,期间 period,类别 kind,来源 source,数量（吨） amount (t)\n"
     "nankai,2025-02,厨余垃圾处理量,南开区城市管理委员会,1234.5\n"
     "nankai,2025-02,上门回收量,南开区城市管理委员会,87.25\n",

@@ -1,4 +1,4 @@
-"""API keys of merchants, machines and operators: made, shown once, revoked."""
+"""API keys of merchants, scrap stations and operators: made, shown once, revoked."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,12 +10,19 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import violated_constraint
-from service.errors import ApiKeyUnknown, MerchantUnknown, RequesterRevoked, TanbiError, ValidationFailed
+from service.errors import (
+    ApiKeyUnknown,
+    MerchantUnknown,
+    RequesterRevoked,
+    StationUnknown,
+    TanbiError,
+    ValidationFailed,
+)
 from service.operator_names import NAME_CHARACTERS_MAX, is_readable, is_same_operator, plain_name
 from service.secrets import new_token, token_hash
 from service.tables import api_key
 
-Role = Literal["merchant", "viewer", "operator", "auditor", "admin"]
+Role = Literal["merchant", "viewer", "operator", "auditor", "admin", "station"]
 PREFIX = "tbk"
 
 
@@ -25,17 +32,20 @@ async def create_api_key(
     role: Role,
     name: str,
     merchant_id: str | None = None,
+    station_id: str | None = None,
     demo: bool = False,
 ) -> str:
     """A new key, given back this once: the database keeps its hash. `name` tells people whose it is.
 
-    Raises ValidationFailed where role and merchant do not fit or the name is empty, or MerchantUnknown; the caller
-    rolls back.
+    Raises ValidationFailed where role and merchant or station do not fit or the name is empty, MerchantUnknown or
+    StationUnknown; the caller rolls back.
     """
     if not name.strip():
         raise ValidationFailed("A key has a name, which tells people whose it is.")
     if (role == "merchant") != (merchant_id is not None):
         raise ValidationFailed("A key with the role merchant names its merchant; a key with another role names none.")
+    if (role == "station") != (station_id is not None):
+        raise ValidationFailed("A key with the role station names its station; a key with another role names none.")
     if not is_readable(name):
         raise ValidationFailed(
             f"A key's name has a letter or a digit, at most {NAME_CHARACTERS_MAX} characters, and none that does not"
@@ -50,12 +60,15 @@ async def create_api_key(
                 name=name,
                 plain_name=plain_name(name),
                 merchant_id=merchant_id,
+                station_id=station_id,
                 demo=demo,
             )
         )
     except IntegrityError as error:
         if violated_constraint(error) == "fk_api_key_merchant_id_merchant":
             raise MerchantUnknown(f"There is no merchant {merchant_id}.") from None
+        if violated_constraint(error) == "fk_api_key_station_id_scrap_station":
+            raise StationUnknown(f"There is no station {station_id}.") from None
         raise
     return secret
 
@@ -67,6 +80,7 @@ async def list_api_keys(connection: AsyncConnection) -> Sequence[Any]:
         api_key.c.role,
         api_key.c.name,
         api_key.c.merchant_id,
+        api_key.c.station_id,
         api_key.c.created_at,
         api_key.c.revoked_at,
     ).order_by(api_key.c.created_at)

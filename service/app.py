@@ -28,7 +28,7 @@ from service.fleet.telemetry_retention import forget_forever
 from service.fleet.telemetry_rules import Told
 from service.folding.worker import fold_forever
 from service.groupcommit import GroupCommit, Limits
-from service.indicator import dossier_routes, import_routes, publication_routes, volume_routes
+from service.indicator import dossier_routes, import_routes, publication_routes, station_routes, volume_routes
 from service.indicator import routes as indicator
 from service.ledger.expiring import expire_forever
 from service.metrics import Metrics
@@ -74,6 +74,7 @@ ROUTES = (
     settlement.routes,
     indicator.routes,
     import_routes.routes,
+    station_routes.routes,
     publication_routes.routes,
     dossier_routes.routes,
     carbon.routes,

@@ -65,6 +65,18 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
+class ScrapStation:
+    """A scrap station by one of its keys."""
+
+    id: str
+    key_id: UUID
+
+    @property
+    def actor(self) -> str:
+        return f"station:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
 class SignedBin:
     """A bin that signed. Its clock was so many seconds behind the service's when it did; less than 0 is ahead."""
 
@@ -223,11 +235,23 @@ async def authenticate_resident(connection: AsyncConnection, token: str, *, demo
 
 
 async def authenticate_merchant(connection: AsyncConnection, token: str, *, demo: bool) -> Merchant:
-    """The merchant of an API key. Raises TokenInvalid, or Forbidden for an operator's key."""
+    """The merchant of an API key. Raises TokenInvalid, or Forbidden for another's key."""
     row = await _api_key(connection, token, demo=demo)
     if row.merchant_id is None:
-        raise Forbidden("This is an operator's key; a merchant's is needed.")
+        raise Forbidden(f"This is {_whose(row.role)} key; a merchant's is needed.")
     return Merchant(row.merchant_id)
+
+
+async def authenticate_station(connection: AsyncConnection, token: str, *, demo: bool) -> ScrapStation:
+    """The scrap station of an API key. Raises TokenInvalid, or Forbidden for another's key."""
+    row = await _api_key(connection, token, demo=demo)
+    if row.station_id is None:
+        raise Forbidden(f"This is {_whose(row.role)} key; a scrap station's is needed.")
+    return ScrapStation(row.station_id, row.id)
+
+
+def _whose(role: str) -> str:
+    return {"merchant": "a merchant's", "station": "a scrap station's"}.get(role, "an operator's")
 
 
 async def authenticate_operator(
@@ -243,7 +267,7 @@ async def authenticate_operator(
 async def _api_key(connection: AsyncConnection, token: str, *, demo: bool) -> Any:
     row = (
         await connection.execute(
-            sa.select(api_key.c.id, api_key.c.role, api_key.c.merchant_id).where(
+            sa.select(api_key.c.id, api_key.c.role, api_key.c.merchant_id, api_key.c.station_id).where(
                 api_key.c.key_hash == token_hash(token),
                 api_key.c.revoked_at.is_(None),
                 api_key.c.demo.is_(False) | sa.literal(demo),

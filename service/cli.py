@@ -34,6 +34,7 @@ from service.managing import (
     rules,
     settlement,
     simulation,
+    stations,
     wallets,
     webhooks,
 )
@@ -77,6 +78,7 @@ for name, commands in (
     ("resident", residents.resident_app),
     ("volumes", ledger.volumes_app),
     ("indicator", indicator.indicator_app),
+    ("station", stations.station_app),
     ("carbon", carbon.carbon_app),
     ("webhook", webhooks.webhook_app),
 ):

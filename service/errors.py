@@ -349,6 +349,14 @@ class AdjustmentUnknown(NotFound):
     title_zh = "调账申请不存在"
 
 
+class StationUnknown(NotFound):
+    """No scrap station has this id."""
+
+    code = "station_unknown"
+    title = "Station not known"
+    title_zh = "回收站不存在"
+
+
 class ImportUnknown(NotFound):
     """No import has this id."""
 
@@ -835,6 +843,22 @@ class InputOverlaps(Conflict):
     code = "input_overlaps"
     title = "Counted twice"
     title_zh = "同一重量重复录入"
+
+
+class StationExists(Conflict):
+    """There is a scrap station with this id already."""
+
+    code = "station_exists"
+    title = "Station is there"
+    title_zh = "回收站已存在"
+
+
+class MonthNotDue(Conflict):
+    """The scrap station does not report this month: it is not over yet, or not one of the station's months."""
+
+    code = "month_not_due"
+    title = "Not a month to report"
+    title_zh = "该月份无需或尚不能填报"
 
 
 class RateNotKnown(Conflict):

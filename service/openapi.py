@@ -42,6 +42,7 @@ SECURITY_OF_CALLER: Final = {
     "merchant": "merchant_key",
     "machine": "machine_signature",
     "operator": "operator_key",
+    "station": "station_key",
 }
 PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 IDEMPOTENCY_KEY: Final[Json] = {

@@ -32,6 +32,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "redemption", "description": "Coins spent at merchants and machines 兑换"},
     {"name": "indicator", "description": "The recycling rate 城市生活垃圾回收利用率"},
     {"name": "imports", "description": "Sheets of inputs, CSV and XLSX 数据导入"},
+    {"name": "stations", "description": "Scrap stations' monthly weights 废品回收站填报"},
     {"name": "publications", "description": "Published figures, by two operators 数据发布"},
     {"name": "carbon", "description": "Emissions that recycling avoided, by named factor sets 碳减排核算"},
     {"name": "adjustments", "description": "Corrections of wallets, by two operators 调账"},
@@ -86,5 +87,10 @@ SECURITY_SCHEMES: Final[dict[str, Any]] = {
         "type": "http",
         "scheme": "bearer",
         "description": "An API key with the role viewer, operator, auditor or admin (`tanbi key create --role …`).",
+    },
+    "station_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key of a scrap station (`tanbi key create --role station --station …`).",
     },
 }

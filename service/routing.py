@@ -16,7 +16,7 @@ from service.errors import BodyTooLarge, BodyTooSlow, MalformedJson, TanbiError,
 from service.problems import field_errors, validation_failed
 from service.settings import Settings
 
-Caller = Literal["bin", "resident", "merchant", "machine", "operator"]
+Caller = Literal["bin", "resident", "merchant", "machine", "operator", "station"]
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 JSON_CONTENT_TYPE = "application/json"

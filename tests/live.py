@@ -19,9 +19,11 @@ from requests.auth import AuthBase
 from schemas.examples import EXAMPLES
 from schemas.imports import CSV_TYPE
 from schemas.signatures import Algorithm
+from schemas.stations import NewStation
 from service.api_keys import create_api_key
 from service.app import build_app
 from service.db import create_engine, transaction
+from service.indicator.stations import add_station
 from service.secrets import Keyring
 from service.settings import Settings
 from service.tables import settlement_statement, site
@@ -32,6 +34,7 @@ from tests.review.held import hold
 from tests.world import PATH, add_shop, build_world, open_session, weigh_event
 
 MERCHANT = "NK-M-01"
+STATION = "NK-S-01"
 # Enough for what the document's examples capture and refund.
 REDEMPTION_COINS = 100
 OFFERS_PATH = "/v1/merchants/me/offers"
@@ -235,6 +238,9 @@ async def _credentials(settings: Settings) -> dict[str | None, AuthBase | None]:
         shop = await add_shop(engine, MERCHANT)
         machine = await install_machine(engine, Keyring.of(settings), algorithm=Algorithm.ED25519)
         async with transaction(engine) as connection:
+            wanted = {"id": STATION, "area": "xuefu-1", "name": "废品站", "name_en": "Scrap", "reports_from": "2025-01"}
+            await add_station(connection, NewStation.model_validate(wanted))
+            station = await create_api_key(connection, role="station", name="scrap", station_id=STATION)
             operator = await create_api_key(connection, role="admin", name="test")
             other = await create_api_key(connection, role="operator", name="another")
             await connection.execute(sa.insert(settlement_statement).values(**STATEMENT))
@@ -247,6 +253,7 @@ async def _credentials(settings: Settings) -> dict[str | None, AuthBase | None]:
             "merchant": Bearer(shop),
             "machine": Signature(machine),
             "operator": Bearer(operator),
+            "station": Bearer(station),
             "other operator": Bearer(other),
         }
     finally:

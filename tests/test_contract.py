@@ -68,6 +68,7 @@ CONFIG = ProjectConfig(
     generation=GenerationConfig(with_security_parameters=False),
 )
 QUERIES = {
+    ("GET", "/v1/stations/me/weights"): {"month": "2025-01"},
     ("POST", "/v1/indicator/imports"): {"file_name": "example.csv"},
     ("GET", "/v1/indicator/dossier"): {"area": "nankai", "year": "2025", "format": "html"},
     ("GET", "/v1/indicator/recycling-rate"): {"area": "nankai", "period": "2025"},
@@ -145,6 +146,8 @@ def of_this_world(body: Any, live: Live) -> Any:
         known = {"id": f"o-{uuid.uuid4()}"}
     elif body.keys() & {"restates", "counted_at"} or body.keys() == {"area", "period"}:
         known |= {"period": live.recorded_month()}
+    elif "weights" in body:
+        known = {"weights": [{**each, "material": "paper"} for each in body["weights"][:1]], "month": "2025-01"}
     elif "resident_id" in body:
         known = dict(zip(("resident_id", "corrects_id"), live.resident_and_transfer(), strict=True))
     return {name: known.get(name, value) for name, value in body.items()}

@@ -42,7 +42,7 @@ from service.settings import Settings
 
 merchant_app = typer.Typer(help="Partner merchants.", no_args_is_help=True)
 machine_app = typer.Typer(help="Merchants' machines.", no_args_is_help=True)
-key_app = typer.Typer(help="API keys of operators and merchants.", no_args_is_help=True)
+key_app = typer.Typer(help="API keys of operators, merchants and scrap stations.", no_args_is_help=True)
 
 SiteOption = Annotated[str | None, typer.Option(help="Where its shop is.")]
 HOLD = "How long coins stay held for it."
@@ -178,12 +178,15 @@ def key_create(
     role: Annotated[api_keys.Role, typer.Option(help="viewer, operator, auditor and admin are for people.")],
     name: Annotated[str, typer.Option(help="Whose key it is; shown to other operators.")],
     merchant: Annotated[str | None, typer.Option(help="With the role merchant.")] = None,
+    station: Annotated[str | None, typer.Option(help="With the role station.")] = None,
     data: DataOption = None,
 ) -> None:
     """Create an API key and print it, once, as JSON."""
     secret = in_transaction(
         data,
-        lambda connection, _: create_api_key(connection, role=role, name=name, merchant_id=merchant),
+        lambda connection, _: create_api_key(
+            connection, role=role, name=name, merchant_id=merchant, station_id=station
+        ),
     )
     typer.echo(json.dumps({"role": role, "name": name, "api_key": secret}, ensure_ascii=False))
     errors.print(NOT_SHOWN_AGAIN)
@@ -193,10 +196,10 @@ def key_create(
 def key_list(data: DataOption = None) -> None:
     """Show all API keys by id, role and name; never the keys themselves."""
     zone = city_zone()
-    table = listing("Id", "Role", "Name", "Merchant", "Created", "Revoked")
+    table = listing("Id", "Role", "Name", "Of", "Created", "Revoked")
     for row in in_transaction(data, lambda connection, _: api_keys.list_api_keys(connection)):
         times = (moment(row.created_at, zone), moment(row.revoked_at, zone))
-        table.add_row(str(row.id), row.role, row.name, row.merchant_id or "", *times)
+        table.add_row(str(row.id), row.role, row.name, row.merchant_id or row.station_id or "", *times)
     console.print(table)
 
 
