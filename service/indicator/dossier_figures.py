@@ -200,6 +200,11 @@ class Dossier:
         return Period(self.facts.year).last_day < self.facts.today
 
     @property
+    def to_date(self) -> FigureRow | None:
+        """The year to date, where not all of the year is known."""
+        return next((row for row in self.rows if row.kind == "to_date"), None)
+
+    @property
     def months(self) -> list[FigureRow]:
         return [row for row in self.rows if row.kind == "month"]
 
@@ -271,9 +276,13 @@ def _row(facts: Facts, kind: RowKind, period: Period, reported: Sequence[Collect
         figure = facts.figure
     else:
         figure = figure_of(facts.evidence, facts.formula, facts.place.id, period, facts.counted_at)
-    why = "尚未开始" if period.first_day > facts.today else _why(figure)
+    has_begun = period.first_day <= facts.today
+    why = _why(figure) if has_begun else "尚未开始"
     amounts = [
-        Amount(found.grams, found.is_whole and not _reaches_beyond(period, periods))
+        # That nothing was recovered is only known of what has begun.
+        Amount(
+            found.grams if has_begun or found.grams else None, found.is_whole and not _reaches_beyond(period, periods)
+        )
         for found, periods in zip(map(_amount, figure.sums), reported, strict=True)
     ]
     return FigureRow(kind, period, amounts, figure.quotient, figure.rate, why)

@@ -157,6 +157,7 @@ def summary(dossier: Dossier, zone: str) -> list[Said]:
         Said("年度", "Year", f"{facts.year}{draft}", draft_en),
         *_published(dossier, zone),
         Said("按现有数据重算", "As computed now", percent(figure.rate)),
+        *_to_date(dossier.to_date),
         Said("分子（克）", "Numerator, g", UNKNOWN if quotient is None else exact_grams(quotient.numerator_grams)),
         Said("分母（克）", "Denominator, g", UNKNOWN if quotient is None else exact_grams(quotient.denominator_grams)),
         *(
@@ -170,6 +171,12 @@ def summary(dossier: Dossier, zone: str) -> list[Said]:
         Said("有数据的投放点", "Sites with volume", f"{facts.sites_with_volume} / {facts.sites}"),
         Said("导出时间", "Written at", on_paper(facts.made_at, zone)),
     ]
+
+
+def _to_date(row: FigureRow | None) -> list[Said]:
+    if row is None or row.rate is None:
+        return []
+    return [Said("本年累计", "Year to date", f"{percent(row.rate)}（{period_zh(row.period)}）", str(row.period))]
 
 
 def _equal(is_equal: bool) -> Said:
