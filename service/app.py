@@ -28,8 +28,16 @@ from service.fleet.telemetry_retention import forget_forever
 from service.fleet.telemetry_rules import Told
 from service.folding.worker import fold_forever
 from service.groupcommit import GroupCommit, Limits
-from service.indicator import dossier_routes, import_routes, publication_routes, station_routes, volume_routes
+from service.indicator import (
+    dossier_routes,
+    import_routes,
+    public_routes,
+    publication_routes,
+    station_routes,
+    volume_routes,
+)
 from service.indicator import routes as indicator
+from service.indicator.public_documents import PublicDocuments
 from service.ledger.expiring import expire_forever
 from service.metrics import Metrics
 from service.migrating import head_revision
@@ -77,6 +85,7 @@ ROUTES = (
     station_routes.routes,
     publication_routes.routes,
     dossier_routes.routes,
+    public_routes.routes,
     carbon.routes,
     volume_routes.routes,
     adjustments.routes,
@@ -144,6 +153,8 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         taking = app[weighing.INTAKE] = intake.Intake(events, reference, app[keys.KEYRING], bounds)
         app[weighing.PRICING] = pricing.Pricing(taking, credit, command_writers)
         app[fleet.ATTEMPTS] = ClaimAttempts(settings.claim_failures_per_minute_max, time.monotonic)
+        public = app[public_routes.PUBLIC] = PublicDocuments(engine, settings)
+        stack.push_async_callback(public.close)
         app[webhooks.RESOLVER] = registering = Resolver(REGISTRATION_THREADS)
         stack.push_async_callback(registering.close)
         resolver = Resolver(DELIVERY_THREADS)

@@ -221,6 +221,31 @@ class AreaUnknown(NotFound):
     title_zh = "区域不存在"
 
 
+class AreaNotPublic(NotFound):
+    """Public figures are those of districts: name one with `area`, or leave it out for the one that is set."""
+
+    code = "area_not_public"
+    title = "No public figures of this area"
+    title_zh = "该区域没有公开数据"
+
+
+class PublicAreaUnset(NotFound):
+    """Which district the public figures are of is not set: name one with `area`, or set TANBI_PUBLIC_AREA."""
+
+    code = "public_area_unset"
+    title = "District of the public figures not set"
+    title_zh = "未设置公开数据的区域"
+
+
+class PublicationWithheld(NotFound):
+    """The record of this publication is not public: it has what bins weighed of a part of the area in a month of fewer
+    than ten drops, or in a month that is not shown yet. Its digits and its digest are."""
+
+    code = "publication_withheld"
+    title = "Record not public"
+    title_zh = "该发布记录不公开"
+
+
 class MaterialUnknown(NotFound):
     """No material has this id."""
 

@@ -34,6 +34,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "imports", "description": "Sheets of inputs, CSV and XLSX 数据导入"},
     {"name": "stations", "description": "Scrap stations' monthly weights 废品回收站填报"},
     {"name": "publications", "description": "Published figures, by two operators 数据发布"},
+    {"name": "public", "description": "Open data and the page for everyone 公开数据"},
     {"name": "carbon", "description": "Emissions that recycling avoided, by named factor sets 碳减排核算"},
     {"name": "adjustments", "description": "Corrections of wallets, by two operators 调账"},
     {"name": "review", "description": "Held drops: released or rejected 投放审核"},

@@ -182,6 +182,15 @@ class Settings(BaseSettings):
     indicator_formula: FormulaId = Field(
         "cn.cleared_plus_recovered", description="Formula of the recycling rate where a caller names none"
     )
+    public_area: str | None = Field(
+        None, description="District of the page /public/recycling-rate; none: the only one that there is"
+    )
+    public_after_days: int = Field(
+        35,
+        ge=0,
+        le=366,
+        description="Days after a month's end until what bins weighed in it is public; what comes later is not shown",
+    )
     demo: bool = Field(False, description="Accept what `tanbi demo` made; set by that command only")
 
     @field_validator("database_url", "migration_database_url")

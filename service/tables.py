@@ -1138,6 +1138,24 @@ fold_position = Table(
     CheckConstraint("id = 1", name="single"),
 )
 
+# What bins weighed as it was first shown to the public, with nothing in it that rests on a few drops (withholding.py):
+# rows are never changed, so no two versions can be compared.
+public_volume = Table(
+    "public_volume",
+    metadata,
+    # The district of which a month is shown at once.
+    Column("district_id", Text, ForeignKey("area.id"), primary_key=True),
+    # Its first day.
+    Column("month", Date, primary_key=True),
+    Column("area_id", Text, ForeignKey("area.id"), primary_key=True),
+    # '' for all of them together, which can be more than their sum.
+    Column("material_id", Text, primary_key=True),
+    Column("grams", BigInteger, nullable=False),
+    created_at(),
+    CheckConstraint("extract(day FROM month) = 1", name="month"),
+    CheckConstraint("grams >= 0", name="grams"),
+)
+
 # A file of inputs that was imported whole; the same file again is known by its digest.
 indicator_import = Table(
     "indicator_import",

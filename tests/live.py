@@ -138,6 +138,11 @@ class Live:
         answer = response.json()
         return str(answer["import_id"] or answer["imported_before"]["id"])
 
+    def published_number(self) -> str:
+        path = f"/v1/indicator/publications/{self.publication_id(published=True)}"
+        response = requests.get(self.base_url + path, auth=self.credentials["operator"], timeout=60)
+        return str(response.json()["number"])
+
     def review_id(self) -> str:
         """Of a drop of the resident that waits for an operator."""
         return str(asyncio.run(_held_drop(self.settings, self._get("/v1/me")["resident_id"])))

@@ -183,6 +183,8 @@ def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) ->
         return {"id": live.publication_id(published=path.endswith("/recomputation"))}
     if "{bin_id}" in path:
         return {"bin_id": "NK-0001"}
+    if path.startswith("/public/publications/"):
+        return {"number": live.published_number()}
     if "{number}" in path:
         return {"number": str(STATEMENT["number"])}
     for begins, new_id in IDS.items():

@@ -23,6 +23,7 @@ from service.db import database_now
 from service.demo import nankai, queries
 from service.demo.demo_file import Credentials, DemoBin, DemoMachine, DemoMerchant, DemoResident
 from service.demo.past import draw_past, month_before
+from service.demo.publishing import publish_past_years
 from service.demo.sample import CERTIFICATE_DAYS, Sample, algorithm_of, draw_inputs, draw_sample
 from service.fleet.bins import add_bin
 from service.fleet.changes import BY_COMMAND
@@ -96,6 +97,8 @@ async def plant(
         await queries.insert_rules(connection, played_from)
         await raise_revision(connection)
     await _record_inputs(connection, credentials, size.seed, today)
+    if not found:
+        await publish_past_years(connection, size.seed, today)
     return Planted(credentials, found=found, reissued=found and credentials is not known)
 
 
@@ -248,11 +251,16 @@ async def _inspect_scales(connection: AsyncConnection, today: date) -> None:
 
 
 async def _record_inputs(connection: AsyncConnection, credentials: Credentials, seed: int, today: date) -> None:
-    """What the rate needs besides the bins' volumes: last year and this one up to this month, which is an estimate."""
+    """What the rate needs besides the bins' volumes: two years that are over, and this one up to this month, which is
+    an estimate."""
     recorded_by = await queries.operator_key_id(connection, token_hash(credentials.operator_key))
     if recorded_by is None:
         raise RuntimeError("the demo's operator key was just issued or checked")
-    inputs = [*draw_inputs(seed, today.year - 1, 12), *draw_inputs(seed, today.year, today.month)]
+    inputs = [
+        each
+        for year, months in ((today.year - 2, 12), (today.year - 1, 12), (today.year, today.month))
+        for each in draw_inputs(seed, year, months)
+    ]
     await queries.insert_inputs(connection, inputs, recorded_by)
 
 

@@ -154,13 +154,15 @@ async def insert_targets(connection: AsyncConnection) -> None:
     )
 
 
-async def insert_inputs(connection: AsyncConnection, inputs: Iterable[MonthlyInput], recorded_by: UUID) -> None:
+async def insert_inputs(
+    connection: AsyncConnection, inputs: Iterable[MonthlyInput], recorded_by: UUID, *, version: int = 1
+) -> None:
     """Record what is not recorded yet; an operator's own later version stays what counts."""
     rows = [
         {
             **asdict(each),
             "area_id": nankai.DISTRICT[0],
-            "version": 1,
+            "version": version,
             "document": nankai.INPUT_DOCUMENT,
             "recorded_by": recorded_by,
         }

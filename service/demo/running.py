@@ -110,6 +110,8 @@ def _as_demo(settings: Settings, listening: socket.socket) -> Settings:
             "webhook_private_addresses": True,
             "port": _port(listening),
             "instance": settings.instance or f"demo:{uuid.uuid4().hex[:8]}",
+            # No bin of the demo's past was offline: what came is all that comes.
+            "public_after_days": 0,
             "shutdown_seconds": min(settings.shutdown_seconds, SHUTDOWN_SECONDS_MAX),
         }
     )

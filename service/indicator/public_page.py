@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import pairwise
 from typing import Final
 
 import jinja2
@@ -18,6 +17,8 @@ from markupsafe import Markup
 
 from service.indicator import charts
 from service.indicator.chart_layout import LAYOUTS
+from service.indicator.formula_words import OF_FORMULA, OF_QUANTITY
+from service.indicator.formulas import PERCENT_DIGITS, decimal_text
 from service.indicator.public_words import (
     WORDS,
     Language,
@@ -34,6 +35,7 @@ from service.indicator.public_words import (
     unit_for,
     unit_text,
 )
+from service.indicator.targets import target_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,10 @@ class MonthMasses:
 
 @dataclass(frozen=True, slots=True)
 class CoverageInWords:
-    """How much of what the rate needs is recorded: a share of 0 to 100 %, and what is missing, in sentences."""
+    """How much of what the rate needs is recorded of `months` (`2026-01`, …): a share of 0 to 100 %, and what is
+    missing, in sentences."""
 
+    months: Sequence[str]
     percent: Decimal
     missing: Sequence[Named]
 
@@ -137,9 +141,11 @@ class PublicFigures:
 
     `published` is the standing figure of the newest published year; `history` every publication of a whole year, newest
     first, the superseded ones too. `months` are of one year, in order. `formula` is what the method section names: that
-    of the published figure, or the one a first figure will be computed by.
+    of the published figure, or the one a first figure will be computed by; `quantities` are the ids of what it is made
+    of. Volumes of a month are shown so many days after its end.
     """
 
+    area_id: str
     area: Named
     made_on: date
     published: Publication | None
@@ -151,6 +157,10 @@ class PublicFigures:
     coverage: CoverageInWords | None
     formula_id: str
     formula: Named
+    quantities: Sequence[str]
+    volumes_after_days: int
+    # Of a demonstration: nothing of it is real.
+    sample: bool
     downloads: Sequence[Download]
 
 
@@ -165,6 +175,7 @@ _pages.filters.update(
     percent=percent_text, points=points_text, size=size_text, rounded=lambda percent: f"{percent:.1f}"
 )
 
+LICENSE_URL: Final = "https://creativecommons.org/licenses/by/4.0/"
 STYLE: Final = _pages.get_template("public.css").render() + charts.STYLE
 # The page has one style element and no inline styles; nothing else may run or be fetched.
 POLICY: Final = (
@@ -186,6 +197,9 @@ def public_page(figures: PublicFigures, language: Language) -> str:
         subdistrict_chart=_subdistrict_chart(figures, words),
         month_chart=_month_chart(figures, words),
         path_rows=path_rows(figures),
+        of_formula=OF_FORMULA,
+        masses=[OF_QUANTITY[each].of(language) for each in figures.quantities],
+        license_url=LICENSE_URL,
         month_unit=unit_text(month_unit(figures), language),
         in_month_unit=lambda grams: number_text(grams, month_unit(figures)),
         target_in=target_in,
@@ -197,16 +211,22 @@ def public_page(figures: PublicFigures, language: Language) -> str:
     )
 
 
+def problem_page(title_zh: str, title: str, detail: str) -> str:
+    """Why there is no page, as HTML in both languages; `detail` is in English. Send it with POLICY."""
+    return _pages.get_template("public_problem.html").render(
+        title_zh=title_zh,
+        title=title,
+        detail=detail.replace("`", ""),
+        style=Markup(STYLE),  # noqa: S704  # as above
+    )
+
+
 def target_in(path: Sequence[TargetStep], year: int) -> Decimal | None:
     """The target of a year in percent, straight between two years that have one; None outside of the path.
 
     To two digits after the point, half to even, without zeros at the end."""
-    for before, after in pairwise(path):
-        if before.year <= year <= after.year:
-            share = Decimal(year - before.year) / (after.year - before.year)
-            between = before.percent + (after.percent - before.percent) * share
-            return before.percent if year == before.year else round(between, 2).normalize()
-    return next((step.percent for step in path if step.year == year), None)
+    rate = target_rate({each.year: round(each.percent * 10) for each in path}, year)
+    return None if rate is None else Decimal(decimal_text(rate * 100, PERCENT_DIGITS)).normalize()
 
 
 def apart(whole: int | None, parts: Sequence[int | None]) -> int:
@@ -330,14 +350,21 @@ def _largest_first(rows: Sequence[tuple[str, int | None]]) -> list[tuple[str, in
 
 def month_unit(figures: PublicFigures) -> int:
     """Of the columns and the table of months, in grams: that of the largest month."""
-    masses = [(each.recovered_grams, each.kitchen_treated_grams, each.cleared_grams) for each in figures.months]
-    return unit_for(max((sum(grams or 0 for grams in of_month) for of_month in masses), default=0))
+    return unit_for(max((sum(grams or 0 for grams in stacked(each)) for each in figures.months), default=0))
+
+
+def stacked(masses: MonthMasses) -> tuple[int | None, int | None, int | None]:
+    """R, K, and what was cleared besides: K is part of C, and all that arose is C + R. None for what is not known, and
+    where K is more than C."""
+    kitchen, cleared = masses.kitchen_treated_grams, masses.cleared_grams
+    rest = None if kitchen is None or cleared is None or kitchen > cleared else cleared - kitchen
+    return masses.recovered_grams, kitchen, rest
 
 
 def _month_chart(figures: PublicFigures, words: Words) -> Markup | None:
     if not figures.months:
         return None
-    masses = [(each.recovered_grams, each.kitchen_treated_grams, each.cleared_grams) for each in figures.months]
+    masses = [stacked(each) for each in figures.months]
     unit_grams = month_unit(figures)
     columns = [
         charts.Column(
@@ -346,15 +373,19 @@ def _month_chart(figures: PublicFigures, words: Words) -> Markup | None:
         )
         for each, of_month in zip(figures.months, masses, strict=True)
     ]
-    series = (words.recovered, words.kitchen, words.cleared)
+    series = (words.recovered, words.kitchen, words.cleared_rest)
     said = [
         period_text(each.month, words.language)
         + " "
         + ", ".join(
-            f"{name[-1]} {words.not_known if grams is None else mass_text(grams, words.language)}"
-            for name, grams in zip(series, of_month, strict=True)
+            f"{symbol} {words.not_known if grams is None else mass_text(grams, words.language)}"
+            for symbol, grams in (
+                ("R", each.recovered_grams),
+                ("K", each.kitchen_treated_grams),
+                ("C", each.cleared_grams),
+            )
         )
-        for each, of_month in zip(figures.months, masses, strict=True)
+        for each in figures.months
     ]
     caption = charts.Caption(words.months, words.separator.join(said) + words.stop)
     unit = unit_text(unit_grams, words.language)

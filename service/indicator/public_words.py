@@ -38,11 +38,11 @@ class Words:
     other_query: str
     indicator: str
     skip: str
+    sample: str
     language_choice: str
     nothing_published: str
     nothing_published_why: str
     published: str
-    meaning: str
     reached: str
     short: str
     restates: str
@@ -96,11 +96,11 @@ class Words:
     recovered: str
     kitchen: str
     cleared: str
+    cleared_rest: str
+    kitchen_in_cleared: str
     not_known: str
     method: str
-    method_what: str
     method_formula: str
-    method_masses: tuple[str, ...]
     method_once: str
     method_exact: str
     method_closed: str
@@ -114,6 +114,7 @@ class Words:
     superseded: str
     data: str
     data_free: str
+    license: str
     made_on: str
     separator: str
     stop: str
@@ -127,11 +128,11 @@ ZH: Final = Words(
     other_query="?lang=en",
     indicator="城市生活垃圾回收利用率",
     skip="跳到正文",
+    sample="演示：本页全部数据均为示例，不是{area}的实际数据。",
     language_choice="语言",
     nothing_published="尚未发布",
     nothing_published_why="第一个年度数据经审核发布后，将显示在这里。",
     published="{period}，已发布",
-    meaning="{area} {period}每产生 100 千克生活垃圾，约有 {kg} 千克得到回收利用，没有进入焚烧和填埋设施。",
     reached="达到 {year} 年目标（{target}），高出 {points} 个百分点。",
     short="距 {year} 年目标（{target}）还差 {points} 个百分点。",
     restates="本数据更正第 {number} 号发布（原为 {percent}），相差 {points} 个百分点。",
@@ -164,7 +165,7 @@ ZH: Final = Words(
     volumes="智能回收箱回收量",
     volumes_of="{months}，合计 {mass}。",
     volumes_what="只含智能回收箱称重的可回收物。上门回收、废品回收站等渠道另计入回收利用率。",
-    no_volumes="还没有可以公布的回收量：月份结束 35 天后才公布。",
+    no_volumes="还没有可以公布的回收量：月份结束 {days} 天后才公布。",
     by_material="按品类",
     by_subdistrict="按街道",
     material="品类",
@@ -185,20 +186,16 @@ ZH: Final = Words(
     recovered="可回收物回收量 R",
     kitchen="厨余垃圾处理量 K",
     cleared="生活垃圾清运量 C",
+    cleared_rest="其余清运 C − K",
+    kitchen_in_cleared="厨余垃圾 K 是清运量 C 的一部分，图中不重复计入。",
     not_known="未报送",
     method="怎么算的",
-    method_what="回收利用率，是没有进入焚烧和填埋设施的可回收物和厨余垃圾，占生活垃圾产生量的比例。",
     method_formula="公式 {id}：{definition}",
-    method_masses=(
-        "R，可回收物回收量：智能回收箱、上门回收和废品回收站收到的纸、塑料、金属、玻璃、织物和电子产品。",
-        "K，厨余垃圾处理量：不经焚烧和填埋处理的厨余垃圾，由城管部门报送。",
-        "C，生活垃圾清运量：环卫车辆清运的生活垃圾，由城管部门报送。",
-    ),
     method_once="每一份垃圾只在一个环节计量一次：箱、门、站、场、厂，不重复计算。",
     method_exact="数据以整数克记录，精确计算，只在显示时四舍六入五成双。每个数都有来源文件，可以逐位重算。",
     method_closed="发布的数据不再改动。发现差错时另行发布更正，并指明更正了哪一个。",
     coverage="数据是否齐全",
-    coverage_share="应报送的数据已收到 {share}。",
+    coverage_share="{months}应报送的数据已收到 {share}。",
     coverage_whole="没有缺项。",
     coverage_missing="还缺：",
     history="历次发布",
@@ -206,7 +203,8 @@ ZH: Final = Words(
     history_empty="还没有发布过数据。",
     superseded="已被第 {number} 号更正",
     data="开放数据",
-    data_free="可自由使用，注明来源即可（知识共享署名 4.0 国际，CC BY 4.0）。",
+    data_free="可自由使用，注明来源即可：",
+    license="知识共享署名 4.0 国际（CC BY 4.0）",
     made_on="本页生成于 {date}。",
     separator="；",
     stop="。",
@@ -220,13 +218,11 @@ EN: Final = Words(
     other_query="?lang=zh",
     indicator="Municipal waste recycling rate",
     skip="Skip to the content",
+    sample="Demonstration: all figures of this page are samples, not those of {area}.",
     language_choice="Language",
     nothing_published="Not yet published",
     nothing_published_why="The first yearly figure is shown here once it is reviewed and published.",
     published="{period}, published",
-    meaning="Of every 100 kg of municipal waste that arose in {area} in {period}, about {kg} kg were recycled and did"
-    " not"
-    " go to incineration or landfill.",
     reached="The target for {year} ({target}) is met, with {points} percentage points to spare.",
     short="{points} percentage points short of the target for {year} ({target}).",
     restates="This figure corrects publication {number} (which said {percent}) by {points} percentage points.",
@@ -262,7 +258,7 @@ EN: Final = Words(
     volumes_of="{months}, {mass} in all.",
     volumes_what="Only recyclables weighed by smart bins. Collection at the door, scrap stations and other ways count"
     " towards the rate besides.",
-    no_volumes="There are no volumes to show yet: a month is shown 35 days after its end.",
+    no_volumes="There are no volumes to show yet: a month is shown {days} days after its end.",
     by_material="By material",
     by_subdistrict="By subdistrict",
     material="Material",
@@ -285,20 +281,11 @@ EN: Final = Words(
     recovered="Recyclables recovered R",
     kitchen="Kitchen waste treated K",
     cleared="Waste cleared C",
+    cleared_rest="Cleared besides C − K",
+    kitchen_in_cleared="Kitchen waste K is part of what was cleared C; the chart shows it once.",
     not_known="not reported",
     method="How it is computed",
-    method_what="The recycling rate is the share of municipal waste that was recovered as recyclables or kitchen"
-    " waste, and"
-    " went neither to incineration nor to landfill.",
     method_formula="Formula {id}: {definition}",
-    method_masses=(
-        "R, recyclables recovered: paper, plastic, metal, glass, textiles and electronics collected by smart bins, at"
-        " the"
-        " door and at scrap stations.",
-        "K, kitchen waste treated: kitchen waste treated other than by incineration or landfill, as reported by the"
-        " sanitation department.",
-        "C, waste cleared: municipal waste taken away by the sanitation department, as it reports.",
-    ),
     method_once="Each mass is counted once, at one point of its way: bin, door, station, yard or plant.",
     method_exact="Amounts are recorded in whole grams and computed exactly; only what is shown is rounded (half to"
     " even)."
@@ -307,7 +294,7 @@ EN: Final = Words(
     " one it"
     " corrects.",
     coverage="Is the data complete?",
-    coverage_share="{share} of the data due has come in.",
+    coverage_share="Of the data due for {months}, {share} has come in.",
     coverage_whole="Nothing is missing.",
     coverage_missing="Missing so far:",
     history="Publications",
@@ -315,7 +302,8 @@ EN: Final = Words(
     history_empty="Nothing has been published yet.",
     superseded="corrected by publication {number}",
     data="Open data",
-    data_free="Free to use if the source is named (Creative Commons Attribution 4.0 International, CC BY 4.0).",
+    data_free="Free to use if the source is named:",
+    license="Creative Commons Attribution 4.0 International (CC BY 4.0)",
     made_on="This page was made on {date}.",
     separator="; ",
     stop=".",

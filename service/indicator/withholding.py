@@ -13,15 +13,21 @@ A pool of small amounts that is itself too small takes in the smallest pool besi
 itself: the complementary suppression of statistical offices), or goes one area up where there is none; above the
 highest area materials are pooled; and where that does not help, nothing of the month is shown.
 
+**What is known besides.** The record of a publication has what bins weighed of each child area in each month. Small
+amounts of such an area (`apart`) are therefore pooled within it, materials together: then its exact sum is the sum of
+its pools, and tells nothing new. Only where all of it had fewer than DROPS_MIN drops is it pooled further up; then that
+record must not be shown.
+
 **What is not promised.** Drops are counted, not people: ten drops can be one household's. A pool's amount bounds its
 parts from above. Who knows some of the drops, because they are theirs, can subtract them. And it is of one release:
-if a month is corrected after it was shown, the difference of the two can be one drop. So show months only when they are
-settled (`last_settled_month`). The whole of the highest area, which a published rate names, may be known besides: it
-adds nothing, unless a whole month of it had fewer than DROPS_MIN drops.
+if a month is corrected after it was shown, the difference of the two can be one drop. So a month is kept as it was
+first shown (public_volumes.py), and that is when it is settled (`last_settled_month`). The whole of the highest area,
+which a published rate names, may be known besides: it adds nothing, unless a whole month of it had fewer than DROPS_MIN
+drops.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, NamedTuple
@@ -61,22 +67,29 @@ class _Pool:
 
 @dataclass(frozen=True, slots=True)
 class ShownVolumes:
-    """What may be shown. Too little and nothing at all look alike: there is no figure."""
+    """What may be shown: grams by area, material (None: all of them) and month. Too little and nothing at all look
+    alike: there is no figure."""
 
-    _grams: Mapping[tuple[str, str | None, str], int]
+    by_area: Mapping[tuple[str, str | None, str], int]
 
     def grams(self, area_id: str, material: str | None, months: Iterable[str]) -> int | None:
         """Of the area and all below it; of all materials where it is None; months without a figure are left out.
 
         It can be less than was weighed: the rest is only in the figure of an area above, or of all materials.
         """
-        found = [self._grams[area_id, material, month] for month in months if (area_id, material, month) in self._grams]
+        wanted = ((area_id, material, month) for month in months)
+        found = [self.by_area[each] for each in wanted if each in self.by_area]
         return sum(found) if found else None
 
 
-def shown_volumes(amounts: Iterable[Amount], parents: Mapping[str, str | None]) -> ShownVolumes:
-    """`parents`: the area above each area, None above the highest. Raises ValueError for the same amount twice, less
-    than nothing, or grams without a drop, and KeyError for an area that is not among `parents`."""
+def shown_volumes(
+    amounts: Iterable[Amount], parents: Mapping[str, str | None], apart: Collection[str] = ()
+) -> ShownVolumes:
+    """`parents`: the area above each area, None above the highest; `apart`: areas whose whole is known besides.
+
+    Raises ValueError for the same amount twice, less than nothing, or grams without a drop, and KeyError for an area
+    that is not among `parents`.
+    """
     by_month: defaultdict[str, dict[tuple[str, str], Amount]] = defaultdict(dict)
     for each in amounts:
         of_month = by_month[each.month]
@@ -87,7 +100,7 @@ def shown_volumes(amounts: Iterable[Amount], parents: Mapping[str, str | None]) 
     above = {area_id: tuple(_upwards(area_id, parents)) for area_id in parents}
     grams: defaultdict[tuple[str, str | None, str], int] = defaultdict(int)
     for month, of_month in by_month.items():
-        for pool in _pools([each for each in of_month.values() if each.drops], above):
+        for pool in _pools([each for each in of_month.values() if each.drops], above, apart):
             for area_id in above[pool.area_id]:
                 for material in {pool.material, None}:
                     grams[area_id, material, month] += pool.grams
@@ -102,7 +115,7 @@ def _upwards(area_id: str, parents: Mapping[str, str | None]) -> Iterator[str]:
         at = parents[at]
 
 
-def _pools(amounts: Iterable[Amount], above: Mapping[str, tuple[str, ...]]) -> list[_Pool]:
+def _pools(amounts: Iterable[Amount], above: Mapping[str, tuple[str, ...]], apart: Collection[str]) -> list[_Pool]:
     """Pools of DROPS_MIN drops or more, all of one month; what fits into none is left out."""
     pools: defaultdict[str | None, list[_Pool]] = defaultdict(list)
     loose: defaultdict[tuple[str, str], list[Amount]] = defaultdict(list)
@@ -118,15 +131,20 @@ def _pools(amounts: Iterable[Amount], above: Mapping[str, tuple[str, ...]]) -> l
             rest = loose.pop((area_id, material))
             if _pooled(_Pool(area_id, material, tuple(rest)), pools[material], above):
                 continue
-            if len(above[area_id]) > 1:
+            if len(above[area_id]) > 1 and area_id not in apart:
                 loose[above[area_id][1], material] += rest
             else:
                 left_over[area_id] += rest
     closed = [pool for of_material in pools.values() for pool in of_material]
-    for root, rest in left_over.items():
-        if not _pooled(_Pool(root, None, tuple(rest)), closed, above):
-            # Next to nothing was weighed in all of it.
-            closed = [pool for pool in closed if root not in above[pool.area_id]]
+    for area_id in sorted(above, key=lambda each: (-len(above[each]), each)):
+        rest = left_over.pop(area_id, [])
+        if not rest or _pooled(_Pool(area_id, None, tuple(rest)), closed, above):
+            continue
+        # Next to nothing was weighed in all of it: it goes further up, or nothing of the month is shown.
+        if len(above[area_id]) > 1:
+            left_over[above[area_id][1]] += rest
+        else:
+            closed = [pool for pool in closed if area_id not in above[pool.area_id]]
     return closed
 
 
@@ -143,7 +161,7 @@ def _pooled(small: _Pool, pools: list[_Pool], above: Mapping[str, tuple[str, ...
     return True
 
 
-def last_settled_month(today: date) -> str:
-    """The last month, as `2026-03`, that is over for SETTLED_AFTER_DAYS; all before it are settled too."""
-    first_day = (today - timedelta(days=SETTLED_AFTER_DAYS)).replace(day=1)
+def last_settled_month(today: date, after_days: int = SETTLED_AFTER_DAYS) -> str:
+    """The last month, as `2026-03`, that is over for so many days; all before it are settled too."""
+    first_day = (today - timedelta(days=after_days)).replace(day=1)
     return (first_day - timedelta(days=1)).isoformat()[:7]

@@ -89,6 +89,7 @@ def _subdistrict(number: int) -> AreaVolume:
 BY_SUBDISTRICT: Final = tuple(_subdistrict(number) for number in range(len(SUBDISTRICTS)))
 
 FULL: Final = PublicFigures(
+    area_id="nankai",
     area=Named("天津市南开区", "Nankai District, Tianjin"),
     made_on=date(2026, 11, 21),
     published=HISTORY[0],
@@ -122,10 +123,13 @@ FULL: Final = PublicFigures(
         for number, month in enumerate(MONTHS)
     ),
     coverage=CoverageInWords(
-        Decimal("97.2"), (Named("2026 年 9 月的厨余垃圾处理量", "kitchen waste treated, September 2026"),)
+        MONTHS, Decimal("97.2"), (Named("2026 年 9 月的厨余垃圾处理量", "kitchen waste treated, September 2026"),)
     ),
     formula_id="cn.cleared_plus_recovered",
     formula=DEFINITION,
+    quantities=("recovered", "kitchen_treated", "cleared"),
+    volumes_after_days=35,
+    sample=False,
     downloads=(
         Download(
             "/public/recycling-rate.json", Named("本页全部数据（JSON）", "All figures of this page (JSON)"), 48_211
@@ -135,6 +139,7 @@ FULL: Final = PublicFigures(
 )
 # Before anything is published, reported or settled.
 EMPTY: Final = PublicFigures(
+    area_id="nankai",
     area=FULL.area,
     made_on=FULL.made_on,
     published=None,
@@ -146,6 +151,9 @@ EMPTY: Final = PublicFigures(
     coverage=None,
     formula_id=FULL.formula_id,
     formula=FULL.formula,
+    quantities=FULL.quantities,
+    volumes_after_days=35,
+    sample=False,
     downloads=(),
 )
 # The first year: targets and bins, but the sanitation department has reported nothing yet.

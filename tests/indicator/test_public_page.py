@@ -10,7 +10,10 @@ from itertools import pairwise
 
 import pytest
 
+from service.indicator.formula_words import OF_FORMULA, OF_QUANTITY
+from service.indicator.formulas import FORMER, FORMULAS, QUANTITIES
 from service.indicator.public_page import (
+    LICENSE_URL,
     POLICY,
     STYLE,
     Download,
@@ -21,6 +24,7 @@ from service.indicator.public_page import (
     apart,
     path_rows,
     public_page,
+    stacked,
     target_in,
 )
 from service.indicator.public_words import (
@@ -105,9 +109,11 @@ def test_nothing_runs_and_nothing_comes_from_elsewhere(figures: PublicFigures, l
     assert not page.all("script", "iframe", "object", "embed", "form", "base", "img", "foreignobject")
     for _, attributes, _ in page.elements:
         assert not [name for name in attributes if name.startswith("on") or name in ("style", "src", "srcset")]
-        assert not (attributes.get("href") or "").startswith(("http", "//", "javascript", "data"))
-    # Only the name of SVG, which nobody fetches.
-    assert set(re.findall(r"https?://[^\"' ]*", source)) <= {"http://www.w3.org/2000/svg"}
+        # The licence is named by its address, which nobody follows but who clicks.
+        away = (attributes.get("href") or "").startswith(("http", "//", "javascript", "data"))
+        assert not away or (attributes["rel"], attributes["href"]) == ("license", LICENSE_URL)
+    # And the name of SVG, which nobody fetches.
+    assert set(re.findall(r"https?://[^\"' ]*", source)) <= {"http://www.w3.org/2000/svg", LICENSE_URL}
     assert "@import" not in STYLE
     assert "url(" not in STYLE
 
@@ -211,7 +217,15 @@ def test_every_word_is_used(language: Language) -> None:
         patched.setitem(WORDS, language, words)
         enough = replace(FULL, so_far=replace(FULL.so_far, needed_grams=0)) if FULL.so_far else FULL
         complete = replace(FULL, coverage=replace(FULL.coverage, missing=())) if FULL.coverage else FULL
-        for figures in (FULL, FIRST_YEAR, EMPTY, enough, complete, replace(FULL, published=short)):
+        for figures in (
+            replace(FULL, sample=True),
+            FULL,
+            FIRST_YEAR,
+            EMPTY,
+            enough,
+            complete,
+            replace(FULL, published=short),
+        ):
             seen |= set(re.findall(r"⟦(\w+)⟧", public_page(figures, language)))
     assert set(marked) - seen == set()
 
@@ -245,7 +259,8 @@ def test_a_figure_below_its_target_says_how_far() -> None:
 def test_nothing_published_is_said_in_words(language: Language) -> None:
     words = WORDS[language]
     said = Page(public_page(EMPTY, language)).said()
-    for text in (words.nothing_published, words.nothing_published_why, words.no_volumes, words.history_empty):
+    no_volumes = words.no_volumes.format(days=35)
+    for text in (words.nothing_published, words.nothing_published_why, no_volumes, words.history_empty):
         assert text in said
     assert "<svg" not in public_page(EMPTY, language)
 
@@ -278,7 +293,7 @@ def test_no_name_can_become_markup(language: Language) -> None:
             by_subdistrict=(replace(FULL.volumes.by_subdistrict[0], name=evil, communities=(Volume(evil, 5),)),),
         ),
         coverage=replace(FULL.coverage, missing=(evil,)),
-        formula_id=evil.en,
+        area_id=evil.en,
         formula=evil,
         downloads=(Download(evil.en, evil, 5),),
     )
@@ -356,6 +371,45 @@ def test_numbers_are_said_as_people_write_them() -> None:
     assert months_text(["2026-03"], "zh") == "2026 年 3 月"
     assert months_text(["2026-01", "2026-02", "2026-03"], "en") == "January to March 2026"
     assert [month_tick("2026-09", language) for language in ("zh", "en")] == ["9月", "Sep"]
+
+
+def test_kitchen_waste_is_stacked_once() -> None:
+    """What was cleared holds it; where it is not known, or more than was cleared, the rest is not known."""
+    assert stacked(MonthMasses("2026-01", 5, 30, 100)) == (5, 30, 70)
+    assert stacked(MonthMasses("2026-01", 5, 100, 100)) == (5, 100, 0)
+    for kitchen, cleared in ((None, 100), (30, None), (101, 100)):
+        assert stacked(MonthMasses("2026-01", 5, kitchen, cleared)) == (5, kitchen, None)
+    source = public_page(FULL, "zh")
+    assert "其余清运 C − K" in source
+    assert "C 24,730.0 吨" in source
+
+
+def test_each_formula_and_each_of_its_masses_is_said_in_words() -> None:
+    assert set(OF_FORMULA) == {each.id for each in (*FORMULAS.values(), *FORMER)}
+    assert set(OF_QUANTITY) == set(QUANTITIES)
+    for quantity in QUANTITIES.values():
+        for said in (OF_QUANTITY[quantity.id].zh, OF_QUANTITY[quantity.id].en):
+            assert said.startswith(quantity.symbol)
+    for each in OF_FORMULA.values():
+        for meaning in (each.meaning.zh, each.meaning.en):
+            assert {name for _, name, _, _ in string.Formatter().parse(meaning) if name} == {"area", "period", "kg"}
+
+
+@languages
+def test_the_method_is_that_of_the_formula(language: Language) -> None:
+    epa = replace(FULL, formula_id="us.epa1997", quantities=FORMULAS["us.epa1997"].needs)
+    said = Page(public_page(epa, language)).said()
+    for quantity in FORMULAS["us.epa1997"].needs:
+        assert OF_QUANTITY[quantity].of(language) in said
+    assert OF_QUANTITY["kitchen_treated"].of(language) not in said
+    assert OF_FORMULA["us.epa1997"].what.of(language) in said
+
+
+@languages
+def test_a_demonstration_says_that_nothing_of_it_is_real(language: Language) -> None:
+    words = WORDS[language].sample.format(area=FULL.area.of(language))
+    assert words in Page(public_page(replace(FULL, sample=True), language)).said()
+    assert words not in Page(public_page(FULL, language)).said()
 
 
 def test_small_amounts_are_shown_in_kilograms() -> None:

@@ -1,0 +1,325 @@
+"""All that is public of a district's rate, gathered in one snapshot; and what of it the page shows."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.indicator import FormulaId, Outlook, RateFormula
+from service.business_days import business_day
+from service.indicator import public_queries, queries, volume_queries
+from service.indicator.basis import Basis, read_basis
+from service.indicator.coverage import coverage_of
+from service.indicator.evidence import sum_of
+from service.indicator.figure import figure_of
+from service.indicator.formulas import FORMULAS, QUANTITIES
+from service.indicator.kinds import KINDS, CountedAt
+from service.indicator.outlook import read_outlook
+from service.indicator.public_page import (
+    AreaVolume,
+    CoverageInWords,
+    Download,
+    MonthMasses,
+    Publication,
+    PublicFigures,
+    RateSoFar,
+    TargetStep,
+    Volume,
+    Volumes,
+)
+from service.indicator.public_volumes import read_shown
+from service.indicator.public_words import Named, period_text
+from service.indicator.withholding import ShownVolumes
+from service.indicator.words import NAMED_MAX
+from service.periods import Period
+
+# Sentences of what is missing, as many as a person reads.
+MISSING_MAX: Final = 30
+# What still grows is public in steps that no single drop makes: who asks every minute would see each.
+ROUNDED_GRAMS: Final = 100_000
+MASSES: Final = ("recovered", "kitchen_treated", "cleared")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    id: str
+    parent_id: str | None
+    kind: str
+    name: Named
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A published figure of a whole year; `figure` as its record has it, without inputs and coverage."""
+
+    number: int
+    year: int
+    digest: str
+    published_at: datetime
+    restates: int | None
+    restated_by: int | None
+    figure: dict[str, Any]
+
+    @property
+    def rate(self) -> Fraction:
+        """Exact."""
+        return Fraction(self.figure["numerator_grams"]) / Fraction(self.figure["denominator_grams"])
+
+    @property
+    def percent(self) -> Decimal:
+        return Decimal(self.figure["rate_percent"])
+
+    @property
+    def target_percent(self) -> Decimal | None:
+        target = self.figure["target"]
+        return None if target is None else Decimal(target["rate_percent"]).normalize()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What bins weighed in the months of a year that are shown; places highest first."""
+
+    year: int
+    months: Sequence[str]
+    volumes: ShownVolumes
+    places: Sequence[Place]
+    materials: Sequence[tuple[str, Named]]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicData:
+    """Of one district, at one moment. `published` newest first; `shown_years` those of which volumes are shown."""
+
+    area: Place
+    made_on: date
+    zone: str
+    published: Sequence[Published]
+    outlook: Outlook
+    target_steps: Sequence[TargetStep]
+    months: Sequence[MonthMasses]
+    coverage: CoverageInWords | None
+    shown: Shown | None
+    shown_years: Sequence[int]
+    volumes_after_days: int
+    # Of a demonstration.
+    sample: bool
+
+    @property
+    def needed_grams(self) -> int | None:
+        """Still to be recycled until the running year's target is met, up to whole 100 kg."""
+        needed = self.outlook.needed
+        return None if needed is None else -(-needed.needed_grams // ROUNDED_GRAMS) * ROUNDED_GRAMS
+
+    @property
+    def standing(self) -> Published | None:
+        """The newest year's figure that nothing restates."""
+        return next((each for each in self.published if each.restated_by is None), None)
+
+
+async def gather(
+    connection: AsyncConnection,
+    area_id: str,
+    *,
+    formula_id: FormulaId,
+    today: date,
+    zone: str,
+    after_days: int,
+    sample: bool,
+) -> PublicData:
+    """As of the connection's snapshot; `today` is the business day in `zone`. Raises AreaUnknown."""
+    outlook = await read_outlook(
+        connection, area_id=area_id, year=today.year, formula_id=formula_id, counted_at=None, today=today
+    )
+    basis = await read_basis(connection, area_id, [today.year - 1, today.year], today)
+    places = [_place(row) for row in await public_queries.read_places(connection, area_id)]
+    shown_years = sorted({month.year for month in await public_queries.months_shown(connection, area_id)})
+    shown = await read_year(connection, area_id, shown_years[-1], places) if shown_years else None
+    targets = await queries.targets_upwards(connection, area_id)
+    return PublicData(
+        area=places[0],
+        made_on=today,
+        zone=zone,
+        published=[_published(row) for row in await public_queries.published_years(connection, area_id)],
+        outlook=outlook,
+        target_steps=[
+            TargetStep(row.year, (Decimal(row.rate_per_mille) / 10).normalize())
+            for row in targets
+            if row.area_id == targets[0].area_id
+        ],
+        months=_months(basis, outlook, today),
+        coverage=await _coverage(connection, basis, outlook, {each.id: each.name for each in places}, today),
+        shown=shown,
+        shown_years=shown_years,
+        volumes_after_days=after_days,
+        sample=sample,
+    )
+
+
+async def read_year(
+    connection: AsyncConnection, area_id: str, year: int, places: Sequence[Place] | None = None
+) -> Shown | None:
+    """What is shown of a year; None where nothing is."""
+    volumes = await read_shown(connection, area_id, year)
+    months = sorted({month for _, _, month in volumes.by_area})
+    if not months:
+        return None
+    if places is None:
+        places = [_place(row) for row in await public_queries.read_places(connection, area_id)]
+    materials = [(row.id, Named(row.name, row.name_en)) for row in await public_queries.read_materials(connection)]
+    return Shown(year, months, volumes, places, materials)
+
+
+def _place(row: Any) -> Place:
+    return Place(row.id, row.parent_id, row.kind, Named(row.name, row.name_en))
+
+
+def _published(row: sa.Row[Any]) -> Published:
+    return Published(
+        row.number, row.year, row.digest, row.decided_at, row.restates, row.restated_by, json.loads(row.figure)
+    )
+
+
+def _months(basis: Basis, outlook: Outlook, today: date) -> list[MonthMasses]:
+    """R, K and C of the running year's months that have begun, or of the year before where nothing is reported of it;
+    none where the rate is made of other masses."""
+    if not set(MASSES) <= set(outlook.formula.needs):
+        return []
+    for year in (today.year, today.year - 1):
+        months = [_masses(basis, month, outlook.counted_at) for month in Period(year).begun(today)]
+        known = [
+            number
+            for number, each in enumerate(months)
+            if each.kitchen_treated_grams is not None or each.cleared_grams is not None
+        ]
+        if known:
+            return months[: known[-1] + 1]
+    return []
+
+
+def _masses(basis: Basis, month: Period, counted_at: CountedAt) -> MonthMasses:
+    sums = [sum_of(basis.evidence, QUANTITIES[each], basis.area.id, month, counted_at) for each in MASSES]
+    recovered, kitchen, cleared = (int(each.grams) if each.is_whole else None for each in sums)
+    if recovered is not None:
+        recovered = round(Fraction(recovered, ROUNDED_GRAMS)) * ROUNDED_GRAMS
+    return MonthMasses(str(month), recovered, kitchen, cleared)
+
+
+async def _coverage(
+    connection: AsyncConnection, basis: Basis, outlook: Outlook, names: dict[str, Named], today: date
+) -> CoverageInWords | None:
+    """Of the running year's months so far; None where nothing is due yet."""
+    period = Period.parse(outlook.so_far.period)
+    figure = figure_of(basis.evidence, FORMULAS[outlook.formula.id], basis.area.id, period, outlook.counted_at)
+    sites = await volume_queries.bin_sites(connection, basis.subtree, period.first_day, period.last_day)
+    coverage = coverage_of(basis, figure, sites, today)
+    if coverage.share is None:
+        return None
+    missing = [
+        _missing(each.kind, names.get(line.area, Named(line.area, line.area)), line.source, line.months)
+        for each in coverage.kinds
+        for line in each.missing
+    ]
+    # Downwards: what is not whole is never said to be.
+    percent = (Decimal(coverage.share) * 100).quantize(Decimal("0.1"), rounding=ROUND_FLOOR).normalize()
+    return CoverageInWords([str(month) for month in period.months], percent, missing[:MISSING_MAX])
+
+
+def _missing(kind: str, area: Named, source: str | None, months: Sequence[str]) -> Named:
+    found = KINDS[kind]
+    named = months[:NAMED_MAX]
+    more = len(months) > NAMED_MAX
+    by_zh, by_en = ("", "") if source is None else (f"（{source}）", f" (“{source}”)")
+    zh = "、".join(period_text(month, "zh") for month in named) + "等" * more
+    en = ", ".join(period_text(month, "en") for month in named) + " and others" * more
+    return Named(f"{area.zh}{found.name_zh}{by_zh}：{zh}", f"{found.name_en} of {area.en}{by_en}: {en}")
+
+
+def page_figures(data: PublicData, downloads: Sequence[Download]) -> PublicFigures:
+    """What the page shows."""
+    standing, outlook = data.standing, data.outlook
+    formula: RateFormula = (
+        outlook.formula if standing is None else RateFormula.model_validate(standing.figure["formula"])
+    )
+    percents = {each.number: each.percent for each in data.published}
+    history = [_publication(each, percents, data.zone) for each in data.published]
+    return PublicFigures(
+        area_id=data.area.id,
+        area=data.area.name,
+        made_on=data.made_on,
+        published=next(
+            (each for each in history if standing is not None and each.number == str(standing.number)), None
+        ),
+        so_far=_so_far(outlook, data.needed_grams),
+        target_path=data.target_steps,
+        history=history,
+        volumes=None if data.shown is None else _volumes(data.area, data.shown),
+        months=data.months,
+        coverage=data.coverage,
+        formula_id=formula.id,
+        formula=Named(formula.definition_zh, formula.definition_en),
+        quantities=formula.needs,
+        volumes_after_days=data.volumes_after_days,
+        sample=data.sample,
+        downloads=downloads,
+    )
+
+
+def _publication(each: Published, percents: dict[int, Decimal], zone: str) -> Publication:
+    formula = each.figure["formula"]
+    return Publication(
+        number=str(each.number),
+        period=str(each.year),
+        percent=each.percent,
+        target_percent=each.target_percent,
+        formula_id=formula["id"],
+        definition=Named(formula["definition_zh"], formula["definition_en"]),
+        digest=each.digest,
+        published_on=business_day(each.published_at, zone),
+        restates=None if each.restates is None else str(each.restates),
+        restated_percent=None if each.restates is None else percents[each.restates],
+        superseded_by=None if each.restated_by is None else str(each.restated_by),
+    )
+
+
+def _so_far(outlook: Outlook, needed_grams: int | None) -> RateSoFar:
+    so_far, projection = outlook.so_far, outlook.projection
+    reason = None
+    if so_far.rate_percent is None and outlook.reason_zh is not None and outlook.reason_en is not None:
+        reason = Named(outlook.reason_zh, outlook.reason_en)
+    return RateSoFar(
+        year=outlook.year,
+        months=[str(month) for month in Period.parse(so_far.period).months],
+        percent=None if so_far.rate_percent is None else Decimal(so_far.rate_percent),
+        reason=reason,
+        projected_percent=None if projection is None else Decimal(projection.rate_percent),
+        needed_grams=needed_grams,
+    )
+
+
+def _volumes(area: Place, shown: Shown) -> Volumes | None:
+    def grams(area_id: str, material: str | None = None) -> int | None:
+        return shown.volumes.grams(area_id, material, shown.months)
+
+    total = grams(area.id)
+    if total is None:
+        return None
+    children = [each for each in shown.places if each.parent_id == area.id]
+    return Volumes(
+        months=shown.months,
+        grams=total,
+        by_material=[Volume(name, grams(area.id, material)) for material, name in shown.materials],
+        by_subdistrict=[
+            AreaVolume(
+                child.name,
+                grams(child.id),
+                [Volume(each.name, grams(each.id)) for each in shown.places if each.parent_id == child.id],
+            )
+            for child in children
+        ],
+    )

@@ -1,0 +1,176 @@
+"""The public documents of each district, ready to be sent: made from one snapshot, at most once a minute."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.business_days import business_today
+from service.db import snapshot, transaction
+from service.errors import AreaNotPublic, AreaUnknown, NotFound, PublicAreaUnset, PublicationUnknown
+from service.indicator import public_queries as queries
+from service.indicator.open_data import public_rate, rate_csv, record_path, volumes_csv
+from service.indicator.public import PublicData, gather, page_figures, read_year
+from service.indicator.public_once import Once
+from service.indicator.public_page import Download, public_page
+from service.indicator.public_volumes import check_record, show_settled_months
+from service.indicator.public_words import Language, Named
+from service.indicator.record import Frozen
+from service.settings import Settings
+
+KEPT_SECONDS: Final = 60
+# Districts and their years: more than any city has.
+DISTRICTS_MAX, YEARS_MAX, RECORDS_MAX = 64, 32, 16
+RATE_JSON, RATE_CSV, VOLUMES_CSV = (
+    "/public/recycling-rate.json",
+    "/public/recycling-rate.csv",
+    "/public/volumes.csv",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Bytes with what tells them from others."""
+
+    body: bytes
+
+    @property
+    def etag(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class DistrictDocuments:
+    """Of one district at one moment."""
+
+    pages: dict[Language, Document]
+    rate_json: Document
+    rate_csv: Document
+    # Of the newest year that volumes are shown of, and all of these years.
+    volumes_csv: Document
+    year: int | None
+    years: tuple[int, ...]
+
+
+class PublicDocuments:
+    """What anyone may ask for. Everything raises NotFound's kinds, or what the database does."""
+
+    def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._districts: Once[None, tuple[frozenset[str], frozenset[str]]] = Once(KEPT_SECONDS, 1)
+        self._documents: Once[str, DistrictDocuments] = Once(KEPT_SECONDS, DISTRICTS_MAX)
+        self._years: Once[tuple[str, int], Document] = Once(KEPT_SECONDS, YEARS_MAX)
+        self._records: Once[int, Document] = Once(KEPT_SECONDS, RECORDS_MAX)
+
+    async def close(self) -> None:
+        for each in (self._districts, self._documents, self._years, self._records):
+            await each.close()
+
+    async def of(self, area_id: str | None) -> DistrictDocuments:
+        """Raises AreaUnknown, AreaNotPublic or PublicAreaUnset."""
+        district_id = await self._district(area_id)
+        return await self._documents.get(district_id, partial(self._make, district_id))
+
+    async def volumes(self, area_id: str | None, year: int | None) -> Document:
+        """CSV of a year, the newest where none is named. Raises NotFound for one of which nothing is shown."""
+        documents = await self.of(area_id)
+        if year in (None, documents.year):
+            return documents.volumes_csv
+        if year is None or year not in documents.years:
+            shown = ", ".join(map(str, documents.years)) or "none yet"
+            raise NotFound(f"Years of which volumes are shown: {shown}.")
+        district_id = await self._district(area_id)
+        return await self._years.get((district_id, year), partial(self._make_year, district_id, year))
+
+    async def record(self, number: int) -> Document:
+        """Exactly what was published. Raises PublicationUnknown or PublicationWithheld."""
+        return await self._records.get(number, partial(self._read_record, number))
+
+    async def _district(self, asked: str | None) -> str:
+        areas, districts = await self._districts.get(None, self._read_districts)
+        area_id = asked or self._settings.public_area
+        if area_id is None:
+            if len(districts) != 1:
+                raise PublicAreaUnset
+            return next(iter(districts))
+        if area_id not in areas:
+            raise AreaUnknown(f"There is no area {area_id}.")
+        if area_id not in districts:
+            raise AreaNotPublic
+        return area_id
+
+    async def _read_districts(self) -> tuple[frozenset[str], frozenset[str]]:
+        async with snapshot(self._engine) as connection:
+            areas = await queries.read_kinds(connection)
+        return frozenset(areas), frozenset(area_id for area_id, kind in areas.items() if kind == "district")
+
+    async def _make(self, district_id: str) -> DistrictDocuments:
+        settings = self._settings
+        zone, after_days = settings.business_timezone, settings.public_after_days
+        today = business_today(zone)
+        async with transaction(self._engine) as connection:
+            await show_settled_months(connection, district_id, today=today, zone=zone, after_days=after_days)
+        async with snapshot(self._engine) as connection:
+            data = await gather(
+                connection,
+                district_id,
+                formula_id=settings.indicator_formula,
+                today=today,
+                zone=zone,
+                after_days=after_days,
+                sample=settings.demo,
+            )
+        # Tens of milliseconds, in which bins would wait.
+        return await asyncio.to_thread(documents_of, data)
+
+    async def _make_year(self, district_id: str, year: int) -> Document:
+        async with snapshot(self._engine) as connection:
+            shown = await read_year(connection, district_id, year)
+        if shown is None:
+            raise NotFound
+        return Document(await asyncio.to_thread(volumes_csv, shown))
+
+    async def _read_record(self, number: int) -> Document:
+        async with snapshot(self._engine) as connection:
+            row = await queries.published_record(connection, number)
+            if row is None:
+                raise PublicationUnknown(f"There is no publication of a district with the number {number}.")
+            await check_record(connection, row.area_id, Frozen(row.record))
+        return Document(row.record.encode())
+
+
+def documents_of(data: PublicData) -> DistrictDocuments:
+    """From one moment, all of them. Pure."""
+    area = data.area.id
+    rate_json = Document(public_rate(data).model_dump_json().encode())
+    rates = Document(rate_csv(data))
+    volumes = Document(volumes_csv(data.shown))
+    downloads = [
+        _download(RATE_JSON, area, "本页全部数据（JSON）", "All figures of this page (JSON)", rate_json),
+        _download(RATE_CSV, area, "回收利用率和各月的量（CSV）", "Rates, and masses by month (CSV)", rates),
+    ]
+    if data.shown is not None:
+        zh, en = f"{data.shown.year} 年各月回收量（CSV）", f"Volumes by month, {data.shown.year} (CSV)"
+        downloads.append(_download(VOLUMES_CSV, area, zh, en, volumes))
+    if data.standing is not None:
+        number = data.standing.number
+        zh, en = f"第 {number} 号发布的原始记录（JSON）", f"Record of publication {number} (JSON)"
+        downloads.append(Download(record_path(number), Named(zh, en), None))
+    figures = page_figures(data, downloads)
+    languages: tuple[Language, ...] = ("zh", "en")
+    return DistrictDocuments(
+        pages={language: Document(public_page(figures, language).encode()) for language in languages},
+        rate_json=rate_json,
+        rate_csv=rates,
+        volumes_csv=volumes,
+        year=None if data.shown is None else data.shown.year,
+        years=tuple(data.shown_years),
+    )
+
+
+def _download(path: str, area: str, zh: str, en: str, document: Document) -> Download:
+    return Download(f"{path}?area={area}", Named(zh, en), len(document.body))

@@ -1,0 +1,134 @@
+"""SQL of what is public, one function a statement."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.tables import area, material, public_volume
+
+# The only number of an advisory lock that is taken to show a month for the first time.
+SHOWING_LOCK: Final = 0x53484F57
+LOCK = sa.text("SELECT pg_advisory_xact_lock(:lock)")
+
+PLACES = sa.text("""
+WITH RECURSIVE below (id, parent_id, kind, name, name_en, depth) AS (
+    SELECT id, parent_id, kind, name, name_en, 0 FROM area WHERE id = :area_id
+    UNION ALL
+    SELECT area.id, area.parent_id, area.kind, area.name, area.name_en, depth + 1
+    FROM area JOIN below ON area.parent_id = below.id
+)
+SELECT id, parent_id, kind, name, name_en FROM below ORDER BY depth, id COLLATE "C"
+""")
+
+MONTH_AMOUNTS = sa.text("""
+SELECT site.area_id, volume_month.month, volume_month.material_id,
+       sum(volume_month.drops)::bigint AS drops, sum(volume_month.grams)::bigint AS grams
+FROM site
+JOIN volume_month ON volume_month.site_id = site.id
+WHERE site.area_id = ANY (:area_ids) AND volume_month.source = 'bin' AND volume_month.month = ANY (:months)
+GROUP BY 1, 2, 3
+HAVING sum(volume_month.drops) > 0
+""")
+
+# Rows are folded in the order of their transactions, so the first that is not folded tells. See folding/queries.py.
+FOLDED_SINCE = sa.text("""
+SELECT NOT EXISTS (
+    SELECT FROM (SELECT received_at FROM weigh_event, fold_position AS position
+                 WHERE weigh_event.xid >= position.xid ORDER BY weigh_event.xid LIMIT 1) AS first
+    WHERE received_at < :moment
+)
+""")
+
+# Of the record without what makes it long.
+PUBLISHED_YEARS = sa.text("""
+SELECT publication.number, extract(year FROM publication.first_day)::int AS year,
+       encode(publication.digest, 'hex') AS digest, publication.decided_at, publication.restates,
+       later.number AS restated_by,
+       ((publication.record::jsonb -> 'figure') - 'quantities' - 'coverage' - 'not_counted')::text AS figure
+FROM publication
+LEFT JOIN publication AS later ON later.restates = publication.number AND later.decision = 'published'
+WHERE publication.area_id = :area_id AND publication.decision = 'published'
+  AND publication.first_day = make_date(extract(year FROM publication.first_day)::int, 1, 1)
+  AND publication.last_day = make_date(extract(year FROM publication.first_day)::int, 12, 31)
+ORDER BY publication.first_day DESC, publication.number DESC
+""")
+
+PUBLISHED_RECORD = sa.text("""
+SELECT publication.record, publication.area_id, encode(publication.digest, 'hex') AS digest
+FROM publication
+JOIN area ON area.id = publication.area_id
+WHERE publication.number = :number AND publication.decision = 'published' AND area.kind = 'district'
+""")
+
+
+async def read_kinds(connection: AsyncConnection) -> dict[str, str]:
+    """The kind of each area."""
+    return {row.id: row.kind for row in await connection.execute(sa.select(area.c.id, area.c.kind))}
+
+
+async def read_places(connection: AsyncConnection, area_id: str) -> Sequence[sa.Row[Any]]:
+    """The area and all below it, highest first: id, parent_id, kind, name, name_en."""
+    return (await connection.execute(PLACES, {"area_id": area_id})).all()
+
+
+async def read_materials(connection: AsyncConnection) -> Sequence[Any]:
+    """All that there are: id, name, name_en."""
+    query = sa.select(material.c.id, material.c.name, material.c.name_en).order_by(material.c.id)
+    return (await connection.execute(query)).all()
+
+
+async def month_amounts(
+    connection: AsyncConnection, area_ids: Collection[str], months: Collection[date]
+) -> Sequence[sa.Row[Any]]:
+    """What bins weighed at the areas' own sites: area_id, month (its first day), material_id, drops, grams."""
+    wanted = {"area_ids": list(area_ids), "months": list(months)}
+    return (await connection.execute(MONTH_AMOUNTS, wanted)).all()
+
+
+async def is_folded_since(connection: AsyncConnection, moment: datetime) -> bool:
+    """Whether every drop that came before a moment is in the volumes."""
+    return bool((await connection.execute(FOLDED_SINCE, {"moment": moment})).scalar_one())
+
+
+async def lock_showing(connection: AsyncConnection) -> None:
+    """Until the transaction ends nobody else shows a month for the first time."""
+    await connection.execute(LOCK, {"lock": SHOWING_LOCK})
+
+
+async def months_shown(connection: AsyncConnection, district_id: str) -> list[date]:
+    """First days, in order."""
+    query = (
+        sa.select(public_volume.c.month)
+        .distinct()
+        .where(public_volume.c.district_id == district_id)
+        .order_by(public_volume.c.month)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+async def insert_shown(connection: AsyncConnection, rows: Iterable[dict[str, Any]]) -> None:
+    await connection.execute(sa.insert(public_volume), list(rows))
+
+
+async def read_shown(
+    connection: AsyncConnection, district_id: str, first_month: date, last_month: date
+) -> Sequence[Any]:
+    """As it was first shown: month, area_id, material_id, grams."""
+    query = sa.select(
+        public_volume.c.month, public_volume.c.area_id, public_volume.c.material_id, public_volume.c.grams
+    ).where(public_volume.c.district_id == district_id, public_volume.c.month.between(first_month, last_month))
+    return (await connection.execute(query)).all()
+
+
+async def published_years(connection: AsyncConnection, area_id: str) -> Sequence[sa.Row[Any]]:
+    """What is published of whole years, newest first, restated ones too: number, year, digest (hexadecimal),
+    decided_at, restates, restated_by, figure (JSON, as it was published)."""
+    return (await connection.execute(PUBLISHED_YEARS, {"area_id": area_id})).all()
+
+
+async def published_record(connection: AsyncConnection, number: int) -> Any:
+    """Of a district: record, area_id, digest (hexadecimal). None where no such publication is."""
+    return (await connection.execute(PUBLISHED_RECORD, {"number": number})).one_or_none()
