@@ -139,7 +139,8 @@ class PublicDocuments:
             row = await queries.published_record(connection, number)
             if row is None:
                 raise PublicationUnknown(f"There is no publication of a district with the number {number}.")
-            await check_record(connection, row.area_id, Frozen(row.record))
+            # Of many inputs the record is megabytes.
+            await check_record(connection, row.area_id, await asyncio.to_thread(Frozen, row.record))
         return Document(row.record.encode())
 
 

@@ -4,6 +4,7 @@ Drops that are late, held or corrected still come to a month that is over. Were 
 was shown before would see single drops (docs/decisions/0020).
 """
 
+import asyncio
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final
@@ -53,7 +54,8 @@ async def show_settled_months(
         for row in await queries.month_amounts(connection, list(parents), missing)
     ]
     children = [each for each, parent in parents.items() if parent == district_id]
-    shown = shown_volumes(amounts, parents, apart=children)
+    # Of a district's year it takes half a second, in which bins would wait.
+    shown = await asyncio.to_thread(shown_volumes, amounts, parents, children)
     rows = [
         {
             "district_id": district_id,
