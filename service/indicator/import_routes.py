@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from schemas.imports import (
     CSV_TYPE,
@@ -29,6 +29,7 @@ from service.errors import (
     TokenInvalid,
     ValidationFailed,
 )
+from service.files.sending import send_file
 from service.indicator.importing.imports import Upload, import_file, read_import, read_imports
 from service.indicator.importing.template_file import write_template
 from service.indicator.inputs import RECORDERS
@@ -118,7 +119,7 @@ async def get_imports(request: web.Request) -> web.Response:
     answers={200: {XLSX_TYPE: bytes, CSV_TYPE: str}},
     problems=(*READ_PROBLEMS, ValidationFailed),
 )
-async def get_import_template(request: web.Request) -> web.Response:
+async def get_import_template(request: web.Request) -> web.StreamResponse:
     """As a workbook, with lists of areas, kinds and materials and a page that explains each column; or as CSV,
     with the header alone. One sheet has one unit."""
     token = bearer_token(request)
@@ -128,13 +129,13 @@ async def get_import_template(request: web.Request) -> web.Response:
         async with snapshot(request.app[ENGINE]) as connection:
             await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
             await write_template(connection, path, query.format, unit=query.unit)
-        body = await asyncio.to_thread(path.read_bytes)
-    return web.Response(
-        body=body,
-        content_type=TEMPLATE_TYPES[query.format],
-        charset="utf-8" if query.format == "csv" else None,
-        headers={hdrs.CONTENT_DISPOSITION: f'attachment; filename="tanbi-inputs.{query.format}"'},
-    )
+        return await send_file(
+            request,
+            path,
+            name=f"tanbi-inputs.{query.format}",
+            content_type=TEMPLATE_TYPES[query.format],
+            shown_inline=False,
+        )
 
 
 @routes.route(

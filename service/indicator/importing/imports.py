@@ -1,12 +1,12 @@
 """Importing a sheet of inputs: all or nothing, and each file once. Everything happens in the caller's transaction.
 
-The sheet is read twice. The first reading takes no lock and finds what is wrong, so that a file full of mistakes keeps
-nobody waiting; the second decides and writes while nobody else records.
+All is decided twice. The first time takes no lock and finds what is wrong, so that a file full of mistakes keeps nobody
+waiting; the second decides and writes while nobody else records, from rows that need not be read again.
 """
 
 import asyncio
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -35,7 +35,8 @@ from service.indicator.evidence import Document
 from service.indicator.importing import import_queries
 from service.indicator.importing.deciding import Deciding
 from service.indicator.importing.files import sha256_of
-from service.indicator.importing.reading import Sheet, read_chunks, read_sheet, shown_name
+from service.indicator.importing.kept_rows import KeptRows
+from service.indicator.importing.reading import Read, Sheet, read_chunks, read_sheet, shown_name
 from service.indicator.importing.sheet import Limits, SheetError, SheetRefused, SheetRow, column_letter
 from service.indicator.inputs import open_book, write_effects
 from service.indicator.recording import Book, Effect
@@ -86,12 +87,22 @@ async def import_file(
     running = _Running(connection, sheet, upload, today, dry_run=dry_run)
     if before is not None and not dry_run:
         return running.imported(before)
-    checked = running.answer(
-        await running.decide(lambda share: progress("checking", share), _write_nothing), import_id=None, before=before
-    )
-    if dry_run:
-        return checked
-    _unless_wrong(checked)
+    with KeptRows() as kept:
+        found = await running.decide(running.read(None if dry_run else kept, progress), _write_nothing)
+        checked = running.answer(found, import_id=None, before=before)
+        if dry_run:
+            return checked
+        _unless_wrong(checked)
+        # It holds all that is recorded of its years.
+        del found
+        return await _record(running, kept, checked.rows, imported_by, progress)
+
+
+async def _record(
+    running: "_Running", kept: KeptRows, rows: int, imported_by: UUID, progress: Progress
+) -> ImportResult:
+    """Write what was checked. Raises ImportRefused where it cannot stand beside what was recorded meanwhile."""
+    connection, sheet, upload = running.connection, running.sheet, running.upload
     await queries.lock_inputs(connection)
     # The same file may have been imported by somebody else while this one was checked.
     before = await import_queries.find_import_of_file(connection, bytes.fromhex(sheet.sha256))
@@ -104,15 +115,14 @@ async def import_file(
         sha256=bytes.fromhex(sheet.sha256),
         file_name=shown_name(upload.name),
         file_bytes=upload.path.stat().st_size,
-        rows=checked.rows,
+        rows=rows,
         imported_by=imported_by,
     )
 
     async def write(changes: list[Effect]) -> None:
         await write_effects(connection, changes, recorded_by=imported_by, import_id=import_id)
 
-    found = await running.decide(lambda share: progress("recording", share), write)
-    # Somebody may have recorded meanwhile what the file cannot stand beside.
+    found = await running.decide(running.read_again(kept, rows, progress), write)
     return _unless_wrong(running.answer(found, import_id=import_id, before=None))
 
 
@@ -154,35 +164,53 @@ class _Running:
     def __init__(
         self, connection: AsyncConnection, sheet: Sheet, upload: Upload, today: date, *, dry_run: bool
     ) -> None:
-        self._connection = connection
-        self._sheet = sheet
-        self._upload = upload
+        self.connection = connection
+        self.sheet = sheet
+        self.upload = upload
         self._today = today
         self._dry_run = dry_run
 
-    async def decide(self, progress: Callable[[float], None], write: Callable[[list[Effect]], Any]) -> Deciding:
+    async def read(self, kept: KeptRows | None, progress: Progress) -> AsyncIterator[list[Read]]:
+        """The rows and errors of the sheet; the rows go to `kept` too, where they are wanted again."""
+        async for read in read_chunks(self.sheet):
+            if kept is not None:
+                await asyncio.to_thread(kept.keep, [row for row in read if isinstance(row, SheetRow)])
+            yield read
+            progress("checking", self.sheet.share_read)
+
+    async def read_again(self, kept: KeptRows, rows: int, progress: Progress) -> AsyncIterator[list[SheetRow]]:
+        """The same rows, of a sheet without errors."""
+        done = 0
+        chunks = iter(kept)
+        while read := await asyncio.to_thread(next, chunks, None):
+            yield read
+            done += len(read)
+            progress("recording", done / rows)
+
+    async def decide(
+        self, chunks: AsyncIterator[Sequence[Read]], write: Callable[[list[Effect]], Awaitable[None]]
+    ) -> Deciding:
         """What all rows come to; as long as none is wrong, what they change goes to `write`."""
-        book = await open_book(self._connection, (), today=self._today)
-        document = Document(shown_name(self._upload.name), self._today, self._sheet.sha256)
-        deciding = Deciding(book, document, self._sheet.error, told_max=TOLD_MAX)
+        book = await open_book(self.connection, (), today=self._today)
+        document = Document(shown_name(self.upload.name), self._today, self.sheet.sha256)
+        deciding = Deciding(book, document, self.sheet.error, told_max=TOLD_MAX)
         known: set[tuple[str, int]] = set()
-        async for read in read_chunks(self._sheet):
+        async for read in chunks:
             wanted = {(row.kind, row.period.year) for row in read if isinstance(row, SheetRow)} - known
             known |= wanted
             await self._learn(book, wanted)
             changes = await asyncio.to_thread(deciding.take, read)
             if not deciding.errors_found:
                 await write(changes)
-            progress(self._sheet.share_read)
         return deciding
 
     async def _learn(self, book: Book, wanted: set[tuple[str, int]]) -> None:
         if wanted:
-            latest = await queries.latest_versions(self._connection, wanted)
+            latest = await queries.latest_versions(self.connection, wanted)
             await asyncio.to_thread(book.learn, latest)
         else:
             # The server ends a transaction that pauses for long, and all that follows may change nothing.
-            await self._connection.execute(KEEP_ALIVE)
+            await self.connection.execute(KEEP_ALIVE)
 
     def imported(self, before: Any) -> ImportResult:
         """The answer for a file that was imported already."""
@@ -194,7 +222,7 @@ class _Running:
         )
 
     def answer(self, found: Deciding, *, import_id: UUID | None, before: Any) -> ImportResult:
-        columns = {column_letter(place): name for name, place in self._sheet.header.places.items()}
+        columns = {column_letter(place): name for name, place in self.sheet.header.places.items()}
         return self._result(
             import_id=import_id,
             before=before,
@@ -219,12 +247,12 @@ class _Running:
             dry_run=self._dry_run,
             import_id=import_id,
             imported_before=None if before is None else import_summary(before),
-            file_name=shown_name(self._upload.name),
-            sha256=self._sheet.sha256,
-            read_as=self._sheet.read_as,
+            file_name=shown_name(self.upload.name),
+            sha256=self.sheet.sha256,
+            read_as=self.sheet.read_as,
             rows=rows,
             counts=counts,
-            notices=[SheetRemark(code=each.code, zh=each.zh, en=each.en) for each in self._sheet.notices],
+            notices=[SheetRemark(code=each.code, zh=each.zh, en=each.en) for each in self.sheet.notices],
             **{"effects": [], "effects_more": 0, "errors": [], "errors_more": 0, **told},
         )
 
