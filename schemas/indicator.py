@@ -129,7 +129,8 @@ class NotCounted(Answer):
 class MissingLine(Answer):
     area: str
     source: str | None = Field(description="Null where nobody has reported")
-    months: list[str]
+    material: str | None = Field(description="Where the source reports by material")
+    months: list[str] = Field(description="None of a share, which is missing for a mass")
 
 
 class KindCoverage(Answer):
@@ -246,6 +247,7 @@ class Outlook(Answer):
     target: Target | None
     target_path: list[Target] = Field(description="Each year from the first target to the last, linear between them")
     so_far: FigureSoFar
+    coverage: Coverage = Field(description="Of the year so far: who has not reported is in no figure here")
     projection: ProjectedFigure | None
     needed: NeededGrams | None = Field(description="Null where there is no projection or the year has no target")
     reason_zh: str | None = Field(description="Why there is no projection; null where there is one")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -21,6 +22,10 @@ from service.db import create_engine
 from service.embedded import EmbeddedPostgres
 from service.migrating import upgrade
 from service.settings import Settings
+
+# No test has a time limit: a machine that is busy finds no other truth.
+hypothesis.settings.register_profile("tanbi", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tanbi")
 
 SECRET_KEY = base64.b64encode(bytes(range(32))).decode()
 # Helpers that assert: a failure tells what it saw.

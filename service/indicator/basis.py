@@ -43,8 +43,8 @@ async def read_basis(
     areas = {row.id: row for row in await queries.read_areas(connection)}
     if area_id not in areas:
         raise AreaUnknown(f"There is no area {area_id}.")
-    tree = Tree({row.id: row.parent_id for row in areas.values()})
-    subtree = tree.subtree(area_id)
+    tree = tree_of(areas.values())
+    subtree = frozenset(tree.subtree(area_id))
     first_day, last_day = date(min(years), 1, 1), date(max(years), 12, 31)
     records = await queries.counting_inputs(
         connection, date(min(years) - 1, 1, 1), last_day, {*subtree, *tree.upwards(area_id)}
@@ -59,6 +59,12 @@ async def read_basis(
         evidence=Evidence(tree, [*records, *bins], duties(stations, years, today)),
         held_grams=_held_by_month(months),
     )
+
+
+def tree_of(areas: Iterable[sa.Row[Any]]) -> Tree:
+    """The areas as a tree, with their names."""
+    rows = list(areas)
+    return Tree({row.id: row.parent_id for row in rows}, {row.id: (row.name, row.name_en) for row in rows})
 
 
 def _held_by_month(months: Iterable[sa.Row[Any]]) -> dict[Period, int]:

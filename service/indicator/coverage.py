@@ -1,19 +1,26 @@
-"""What a figure's masses stand for, and what was weighed elsewhere on the way: pure but for the answer's models."""
+"""What a figure's masses stand for, and what was weighed elsewhere on the way: no I/O."""
 
 from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
-from typing import Any
-
-import sqlalchemy as sa
+from typing import NamedTuple
 
 from schemas.indicator import BinCoverage, Coverage, KindCoverage, MissingLine, NotCounted
 from service.indicator.basis import Basis
-from service.indicator.evidence import BINS, Evidence, Line
+from service.indicator.evidence import BINS, Evidence, Line, masses_without_share
 from service.indicator.figure import Figure
 from service.indicator.formulas import RATE_DIGITS, decimal_text
 from service.indicator.kinds import KINDS, WAYS_OF_COUNTING, Kind
+from service.indicator.volume_queries import BinSites
 from service.periods import Period
+
+
+class Counted(NamedTuple):
+    """A kind's coverage, with how many reports were due and came."""
+
+    coverage: KindCoverage
+    due: int
+    present: int
 
 
 def kinds_counted(figure: Figure) -> list[tuple[Kind, bool]]:
@@ -28,38 +35,29 @@ def kinds_counted(figure: Figure) -> list[tuple[Kind, bool]]:
     return [(KINDS[kind], needed) for kind, needed in found.items() if KINDS[kind].recorded]
 
 
-def coverage_of(basis: Basis, figure: Figure, sites: sa.Row[Any], today: date) -> Coverage:
-    """Of the months that have begun; `sites` are the sites of the area and how many of them had volume."""
+def coverage_of(basis: Basis, figure: Figure, sites: BinSites, today: date) -> Coverage:
+    """Of the months that have begun."""
     evidence, period = basis.evidence, figure.period
     begun = period.begun(today)
-    covered: list[KindCoverage] = []
-    present = due = 0
+    counted: list[Counted] = []
     for kind, needed in kinds_counted(figure):
-        if needed:
-            lines = evidence.lines(kind, figure.area_id, period)
-        else:
-            lines = evidence.reported_lines(kind, figure.area_id, period)
-        of_kind = _kind_coverage(evidence, kind, needed, lines, begun)
-        covered.append(of_kind)
-        expected = sum(len(evidence.due(line, begun)) for line in lines)
-        due += expected
-        present += expected - sum(len(line.months) for line in of_kind.missing)
-    months = [each.period for each in evidence.within(BINS, figure.area_id, period) if each.amount > 0]
+        lines = (evidence.lines if needed else evidence.reported_lines)(kind, figure.area_id, period)
+        counted.append(_of_kind(evidence, kind, needed, lines, begun))
+    counted += [_of_share(evidence, figure, each.quantity.id) for each in figure.sums if each.quantity.share]
+    months = dict.fromkeys(each.period for each in evidence.within(BINS, figure.area_id, period) if each.amount > 0)
     return Coverage(
-        share=_share(present, due),
-        kinds=covered,
+        share=_share(sum(each.present for each in counted), sum(each.due for each in counted)),
+        kinds=[each.coverage for each in counted],
         bins=BinCoverage(
             sites=sites.sites,
             sites_with_volume=sites.sites_with_volume,
-            months_with_volume=[str(month) for month in months],
+            months_with_volume=[str(month) for month in sorted(months)],
             held_grams=sum(grams for month, grams in basis.held_grams.items() if month in period),
         ),
     )
 
 
-def _kind_coverage(
-    evidence: Evidence, kind: Kind, needed: bool, lines: Sequence[Line], begun: Sequence[Period]
-) -> KindCoverage:
+def _of_kind(evidence: Evidence, kind: Kind, needed: bool, lines: Sequence[Line], begun: Sequence[Period]) -> Counted:
     missing: list[MissingLine] = []
     months_missing: set[Period] = set()
     due = absent = 0
@@ -69,16 +67,32 @@ def _kind_coverage(
         due, absent = due + len(expected), absent + len(not_there)
         months_missing.update(not_there)
         if not_there:
-            missing.append(
-                MissingLine(area=line.area_id, source=line.source, months=[str(month) for month in not_there])
-            )
-    return KindCoverage(
+            months = [str(month) for month in not_there]
+            missing.append(MissingLine(area=line.area_id, source=line.source, material=line.material, months=months))
+    coverage = KindCoverage(
         kind=kind.id,
         needed=needed,
         share=_share(due - absent, due),
         months_present=[str(month) for month in begun if month not in months_missing and lines],
         missing=missing,
     )
+    return Counted(coverage, due, due - absent)
+
+
+def _of_share(evidence: Evidence, figure: Figure, quantity_id: str) -> Counted:
+    """Of a share one is due for each area that has a mass; months it has none of its own."""
+    [found] = [each for each in figure.sums if each.quantity.id == quantity_id]
+    lines = masses_without_share(evidence, found.quantity, figure.area_id, figure.period)
+    present = len({used.input.area_id for used in found.used} - {line.area_id for line in lines})
+    due = present + len(lines)
+    coverage = KindCoverage(
+        kind=found.quantity.share or "",
+        needed=True,
+        share=_share(present, due),
+        months_present=[],
+        missing=[MissingLine(area=line.area_id, source=None, material=None, months=[]) for line in lines],
+    )
+    return Counted(coverage, due, present)
 
 
 def _share(present: int, due: int) -> str | None:

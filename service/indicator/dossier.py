@@ -34,7 +34,7 @@ class Gathered:
     formula: Formula
     counted_at: CountedAt
     basis: Basis
-    sites: Any
+    sites: volume_queries.BinSites
     parts: Sequence[tuple[Place, Any]]
     names: Mapping[str, str]
     versions: Sequence[Any]
@@ -62,12 +62,12 @@ async def gather_dossier(
     latest = await _latest(published, period)
     formula, way = _method(latest, formula_id)
     tree = basis.evidence.tree
-    children = tree.children().get(area_id, [])
+    children = tree.children(area_id)
     known = {*basis.subtree, *tree.upwards(area_id)}
     names = {row.id: row for row in await queries.read_area_names(connection, known)}
     days = period.first_day, period.last_day
     sites = {
-        each: await volume_queries.bin_sites(connection, list(basis.evidence.subtree(each)), *days)
+        each: await volume_queries.bin_sites(connection, list(tree.subtree(each)), *days)
         for each in (area_id, *children)
     }
     used = frozenset[int]() if latest is None else latest.frozen.input_ids()

@@ -341,7 +341,7 @@ def _inputs(facts: Facts) -> Iterable[InputRow]:
     shares = [each.share for each in used if each.share is not None]
     counted = {each.id for each in (*(one.input for one in used), *shares)}
     frozen = None if facts.latest is None else facts.latest.frozen.input_ids()
-    below = set(facts.evidence.subtree(facts.place.id))
+    below = set(facts.evidence.tree.subtree(facts.place.id))
     latest: dict[Identity, int] = {}
     for each in facts.versions:
         latest[_identity(each)] = max(each.version, latest.get(_identity(each), 0))

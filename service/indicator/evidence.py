@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
-from functools import cached_property
+from typing import TypeAlias
 
 from service.indicator.formulas import QUANTITIES, Formula, Quantity
 from service.indicator.kinds import KINDS, WAYS_OF_COUNTING, WHOLE_PPM, CountedAt, Kind
@@ -50,11 +50,20 @@ class Recorded:
     recorded_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Tree:
-    """Areas by their parents; the root has none."""
+    """Areas by their parents; the root has none. `names` are Chinese and English."""
 
-    parents: Mapping[str, str | None]
+    def __init__(self, parents: Mapping[str, str | None], names: Mapping[str, tuple[str, str]] | None = None) -> None:
+        self.parents = parents
+        self._names = names or {}
+        self._children: dict[str, list[str]] = {}
+        for area_id, parent_id in sorted(parents.items()):
+            if parent_id is not None:
+                self._children.setdefault(parent_id, []).append(area_id)
+
+    def name_of(self, area_id: str) -> tuple[str, str]:
+        """Chinese and English; the id where there is none."""
+        return self._names.get(area_id, (area_id, area_id))
 
     def upwards(self, area_id: str) -> Iterator[str]:
         """The area, and each area it lies in."""
@@ -63,22 +72,15 @@ class Tree:
             yield at
             at = self.parents.get(at)
 
-    def children(self) -> dict[str, list[str]]:
-        below: dict[str, list[str]] = {}
-        for area_id, parent_id in sorted(self.parents.items()):
-            if parent_id is not None:
-                below.setdefault(parent_id, []).append(area_id)
-        return below
+    def children(self, area_id: str) -> Sequence[str]:
+        """Those that lie in it and in no area between; in order."""
+        return self._children.get(area_id, ())
 
-    def subtree(self, area_id: str) -> frozenset[str]:
+    def subtree(self, area_id: str) -> Iterator[str]:
         """The area, and all below it."""
-        below = self.children()
-        found, at = {area_id}, [area_id]
-        while at:
-            children = below.get(at.pop(), ())
-            found.update(children)
-            at.extend(children)
-        return frozenset(found)
+        yield area_id
+        for child in self.children(area_id):
+            yield from self.subtree(child)
 
     def on_one_line(self, area_id: str, other_id: str) -> bool:
         """Whether they are the same, or one lies in the other."""
@@ -87,14 +89,16 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What should be reported: a kind, of an area, by a source; by anyone where the source is None.
+    """What should be reported: a kind, of an area, by a source, and by material where it reports so; by anyone where
+    the source is None.
 
     `coarser`: longer periods that were reported instead of the months that were asked for.
     """
 
     kind: str
     area_id: str
-    source: str | None
+    source: str | None = None
+    material: str | None = None
     months_present: frozenset[Period] = frozenset()
     coarser: tuple[Period, ...] = ()
 
@@ -130,6 +134,10 @@ class Sum:
         return not self.missing
 
 
+# Of one kind and area: what each source reported of each material.
+Reports: TypeAlias = Mapping[tuple[str, str | None], Sequence[Recorded]]
+
+
 class Evidence:
     """What counts of the inputs, of the areas in `tree`. Immutable.
 
@@ -146,18 +154,15 @@ class Evidence:
         self.tree = tree
         self._expected = expected or {}
         self._records: dict[tuple[str, str], list[Recorded]] = {}
+        self._reports: dict[tuple[str, str], dict[tuple[str, str | None], list[Recorded]]] = {}
+        # Where a source of a kind reported in a year.
+        self._places: dict[tuple[str, str, int], set[tuple[str, str | None]]] = {}
         for each in sorted(records, key=_in_order):
             self._records.setdefault((each.kind, each.area_id), []).append(each)
-
-    @cached_property
-    def _children(self) -> dict[str, list[str]]:
-        return self.tree.children()
-
-    def subtree(self, area_id: str) -> Iterator[str]:
-        """The area, and all below it."""
-        yield area_id
-        for child in self._children.get(area_id, ()):
-            yield from self.subtree(child)
+            of_area = self._reports.setdefault((each.kind, each.area_id), {})
+            of_area.setdefault((each.source, each.material), []).append(each)
+            places = self._places.setdefault((each.kind, each.source, each.period.year), set())
+            places.add((each.area_id, each.material))
 
     def own(self, kind: str, area_id: str) -> Sequence[Recorded]:
         """All records of just this area."""
@@ -165,7 +170,7 @@ class Evidence:
 
     def within(self, kind: str, area_id: str, period: Period) -> list[Recorded]:
         """What counts of a kind in the area and below, in the period."""
-        return [each for area in self.subtree(area_id) for each in self.own(kind, area) if each.period in period]
+        return [each for area in self.tree.subtree(area_id) for each in self.own(kind, area) if each.period in period]
 
     def share_for(self, kind: str, mass: Recorded) -> Recorded | None:
         """The share of the mass's own area, or the nearest above it, that was recorded for a period around its own."""
@@ -176,35 +181,31 @@ class Evidence:
         return None
 
     def lines(self, kind: Kind, area_id: str, period: Period) -> list[Line]:
-        """Each line of a kind that the period's year knows, with the months of the period that are reported.
+        """Each line that a kind without which there is no rate must have, with what is reported of it.
 
-        Where an area has none of its own, each of its child areas must have some; where there is none at all, the area
-        itself is the line that is missing.
+        Where some area below reports, each of the areas beside it must; where nobody does, the area itself is the line
+        that is missing.
         """
-        own = self._sources(kind.id, area_id, period.year)
-        if own:
-            below = [
-                line
-                for each in self.subtree(area_id)
-                if each != area_id
-                for line in self._own_lines(kind.id, each, period)
-            ]
-            return [*self._own_lines(kind.id, area_id, period), *below]
-        if not any(self._sources(kind.id, each, period.year) for each in self.subtree(area_id)):
-            return [Line(kind.id, area_id, None)]
-        return [line for child in self._children[area_id] for line in self.lines(kind, child, period)]
+        return self._needed_lines(kind.id, area_id, period) or [Line(kind.id, area_id)]
+
+    def _needed_lines(self, kind: str, area_id: str, period: Period) -> list[Line]:
+        own = self._own_lines(kind, area_id, period)
+        below = {child: self._needed_lines(kind, child, period) for child in self.tree.children(area_id)}
+        if not any(below.values()):
+            return own
+        return [*own, *(line for child, lines in below.items() for line in lines or [Line(kind, child)])]
 
     def reported_lines(self, kind: Kind, area_id: str, period: Period) -> list[Line]:
-        """Each line that reported in the period's year or in the year before, or is expected to."""
-        found: dict[tuple[str, str], Line] = {}
-        for each in self.subtree(area_id):
-            for year in (period.year, period.year - 1):
-                for source in self._sources(kind.id, each, year):
-                    found.setdefault((each, source), self._line(kind.id, each, source, period))
-        for expected_kind, area, source in self._expected:
-            if expected_kind == kind.id and area_id in self.tree.upwards(area):
-                found.setdefault((area, source), self._line(kind.id, area, source, period))
-        return [found[key] for key in sorted(found)]
+        """Each line that reports, or is expected to."""
+        areas = frozenset(self.tree.subtree(area_id))
+        found = [line for area in sorted(areas) for line in self._own_lines(kind.id, area, period)]
+        reporting = {(line.area_id, line.source) for line in found}
+        found += [
+            Line(kind.id, area, source)
+            for expected_kind, area, source in self._expected
+            if expected_kind == kind.id and area in areas and (area, source) not in reporting
+        ]
+        return sorted(found, key=lambda line: (line.area_id, line.source or "", line.material or ""))
 
     def due(self, line: Line, months: Sequence[Period]) -> frozenset[Period]:
         """Of `months`, those for which the line is to report."""
@@ -212,16 +213,26 @@ class Evidence:
         return frozenset(months) if duty is None else frozenset(months) & duty
 
     def _own_lines(self, kind: str, area_id: str, period: Period) -> list[Line]:
-        return [self._line(kind, area_id, source, period) for source in self._sources(kind, area_id, period.year)]
+        """Of just this area: whoever reported in the period's year; and who did in the year before, unless the same
+        mass is reported at another level of the tree now. Who falls silent is missed, not taken for 0."""
+        found: list[Line] = []
+        for (source, material), records in self._reports.get((kind, area_id), {}).items():
+            years = {each.period.year for each in records}
+            if period.year not in years and (
+                period.year - 1 not in years or self._moved(kind, area_id, source, material, period.year)
+            ):
+                continue
+            spans = {each.period for each in records}
+            present = frozenset(month for each in spans if each in period for month in each.months)
+            coarser = sorted(each for each in spans if each not in period and each.overlaps(period))
+            found.append(Line(kind, area_id, source, material, present, tuple(coarser)))
+        return found
 
-    def _line(self, kind: str, area_id: str, source: str, period: Period) -> Line:
-        spans = {each.period for each in self.own(kind, area_id) if each.source == source}
-        present = frozenset(month for each in spans if each in period for month in each.months)
-        coarser = sorted(each for each in spans if each not in period and each.overlaps(period))
-        return Line(kind, area_id, source, present, tuple(coarser))
-
-    def _sources(self, kind: str, area_id: str, year: int) -> list[str]:
-        return sorted({each.source for each in self.own(kind, area_id) if each.period.year == year})
+    def _moved(self, kind: str, area_id: str, source: str, material: str | None, year: int) -> bool:
+        return any(
+            self.tree.on_one_line(area_id, place) and (material is None or other is None or material == other)
+            for place, other in self._places.get((kind, source, year), ())
+        )
 
 
 def _in_order(each: Recorded) -> tuple[str, Period, str, str, str]:
@@ -232,26 +243,42 @@ def _in_order(each: Recorded) -> tuple[str, Period, str, str, str]:
 def sums_of(evidence: Evidence, formula: Formula, area_id: str, period: Period, counted_at: CountedAt) -> list[Sum]:
     """What the formula is made of, in the order it needs it; a stand-in where what it needs is not whole."""
     found: list[Sum] = []
-    for quantity_id in formula.needed(counted_at):
-        wanted = sum_of(evidence, QUANTITIES[quantity_id], area_id, period, counted_at)
-        stand_in = formula.stand_ins.get(quantity_id)
-        if not wanted.is_whole and stand_in is not None:
-            instead = sum_of(evidence, QUANTITIES[stand_in], area_id, period, counted_at)
-            if instead.is_whole:
-                wanted = Sum(instead.quantity, instead.used, (), stands_in_for=quantity_id)
-        found.append(wanted)
+    for wanted in formula.needed(counted_at):
+        quantity, missing = _taken(evidence, formula, wanted, area_id, period, counted_at)
+        used = used_of(evidence, quantity, area_id, period, counted_at)
+        found.append(Sum(quantity, used, missing, None if quantity.id == wanted else wanted))
     return found
 
 
-def sum_of(evidence: Evidence, quantity: Quantity, area_id: str, period: Period, counted_at: CountedAt) -> Sum:
-    """One quantity, with what is missing of it."""
+def is_known(evidence: Evidence, formula: Formula, area_id: str, period: Period, counted_at: CountedAt) -> bool:
+    """Whether all that the formula needs is recorded for all of the period."""
+    return not any(
+        _taken(evidence, formula, wanted, area_id, period, counted_at)[1] for wanted in formula.needed(counted_at)
+    )
+
+
+def _taken(
+    evidence: Evidence, formula: Formula, wanted: str, area_id: str, period: Period, counted_at: CountedAt
+) -> tuple[Quantity, list[Line]]:
+    """The quantity, or what stands in for it, with what is missing of it."""
+    quantity = QUANTITIES[wanted]
+    missing = missing_of(evidence, quantity, area_id, period, counted_at)
+    stand_in = formula.stand_ins.get(wanted)
+    if missing and stand_in is not None:
+        instead = QUANTITIES[stand_in]
+        if not missing_of(evidence, instead, area_id, period, counted_at):
+            return instead, []
+    return quantity, missing
+
+
+def used_of(evidence: Evidence, quantity: Quantity, area_id: str, period: Period, counted_at: CountedAt) -> list[Used]:
+    """What is recorded of a quantity; a mass without the share that it needs is not among it."""
     kinds = WAYS_OF_COUNTING[counted_at] if quantity.mass is None else (quantity.mass,)
     masses = [each for kind in kinds for each in evidence.within(kind, area_id, period)]
-    missing = missing_of(evidence, quantity, area_id, period, counted_at)
     if quantity.share is None:
-        return Sum(quantity, [Used(each) for each in masses], missing)
+        return [Used(each) for each in masses]
     shares = [(each, evidence.share_for(quantity.share, each)) for each in masses]
-    return Sum(quantity, [Used(each, share) for each, share in shares if share is not None], missing)
+    return [Used(each, share) for each, share in shares if share is not None]
 
 
 def missing_of(
@@ -272,23 +299,19 @@ def missing_of(
         for line in evidence.lines(KINDS[kind], area_id, period)
         if not line.months_present.issuperset(period.months)
     ]
-    if quantity.share is not None and quantity.mass is not None:
-        missing += [
-            Line(quantity.share, each.area_id, None)
-            for each in evidence.within(quantity.mass, area_id, period)
-            if evidence.share_for(quantity.share, each) is None
-        ]
-    return list(dict.fromkeys(missing))
+    return [*missing, *masses_without_share(evidence, quantity, area_id, period)]
 
 
-def is_known(evidence: Evidence, formula: Formula, area_id: str, period: Period, counted_at: CountedAt) -> bool:
-    """Whether all that the formula needs is recorded for all of the period."""
-    return all(
-        not missing_of(evidence, QUANTITIES[wanted], area_id, period, counted_at)
-        or (stand_in is not None and not missing_of(evidence, QUANTITIES[stand_in], area_id, period, counted_at))
-        for wanted in formula.needed(counted_at)
-        for stand_in in (formula.stand_ins.get(wanted),)
-    )
+def masses_without_share(evidence: Evidence, quantity: Quantity, area_id: str, period: Period) -> list[Line]:
+    """Of a quantity with a share: a line of the share for each area with a mass that has none."""
+    if quantity.share is None or quantity.mass is None:
+        return []
+    areas = [
+        each.area_id
+        for each in evidence.within(quantity.mass, area_id, period)
+        if evidence.share_for(quantity.share, each) is None
+    ]
+    return [Line(quantity.share, area) for area in dict.fromkeys(areas)]
 
 
 def year_to_date(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from service.indicator.evidence import Evidence, Line, Sum, sums_of
+from service.indicator.evidence import Evidence, Line, Sum, Tree, sums_of
 from service.indicator.formulas import Formula, Quotient, rate_of
 from service.indicator.kinds import CountedAt
 from service.indicator.words import Reason, contradiction_reason, invalid_year_reason, missing_reason
@@ -40,20 +40,20 @@ class Figure:
 def figure_of(evidence: Evidence, formula: Formula, area_id: str, period: Period, counted_at: CountedAt) -> Figure:
     """Exactly; nothing is estimated."""
     sums = sums_of(evidence, formula, area_id, period, counted_at)
-    return figure_of_sums(formula, area_id, period, counted_at, sums)
+    return figure_of_sums(formula, area_id, period, counted_at, sums, evidence.tree)
 
 
 def figure_of_sums(
-    formula: Formula, area_id: str, period: Period, counted_at: CountedAt, sums: Sequence[Sum]
+    formula: Formula, area_id: str, period: Period, counted_at: CountedAt, sums: Sequence[Sum], tree: Tree | None = None
 ) -> Figure:
-    """The same from sums that were made before, as those of a publication."""
+    """The same from sums that were made before, as those of a publication; areas are named as in `tree`."""
     quotient: Quotient | None = None
     rate: Fraction | None = None
     if formula.valid_from is not None and period.year < formula.valid_from:
         reason: Reason | None = invalid_year_reason(formula.id, formula.valid_from, period)
     elif any(not each.is_whole for each in sums):
         lines = dict.fromkeys(line for each in sums for line in each.missing)
-        reason = missing_reason(period, list(lines))
+        reason = missing_reason(period, list(lines), tree or Tree({}))
     else:
         quotient = formula.quotient({each.stands_in_for or each.quantity.id: each.grams for each in sums})
         rate = rate_of(quotient)

@@ -7,15 +7,16 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.indicator import CountedAt, FigureSoFar, NeededGrams, Outlook, ProjectedFigure, Target
-from service.indicator import queries
+from service.indicator import queries, volume_queries
 from service.indicator.basis import read_basis
-from service.indicator.evidence import year_to_date
+from service.indicator.coverage import coverage_of
+from service.indicator.evidence import Tree, year_to_date
 from service.indicator.figure import Figure, figure_of
 from service.indicator.formulas import FORMULAS, PERCENT_DIGITS, RATE_DIGITS, decimal_text, exact_grams
 from service.indicator.projection import PAST_YEARS_MAX, Projection, needed_for, project
 from service.indicator.rate import choose_way, formula_answer, target_of
-from service.indicator.targets import target_rate
-from service.indicator.words import how_projected, why_not_projected
+from service.indicator.targets import nearest_targets, target_rate
+from service.indicator.words import Reason, Words, how_projected, why_not_projected
 
 
 async def read_outlook(
@@ -36,7 +37,8 @@ async def read_outlook(
     so_far = figure_of(basis.evidence, formula, area_id, period, way)
     projection = project(basis.evidence, so_far)
     rows = await queries.targets_upwards(connection, area_id)
-    why = None if projection is not None else so_far.reason or why_not_projected(period)
+    why = _why_not(so_far, projection)
+    sites = await volume_queries.bin_sites(connection, basis.subtree, period.first_day, period.last_day)
     return Outlook(
         area=basis.area.id,
         area_name=basis.area.name,
@@ -45,22 +47,33 @@ async def read_outlook(
         formula=formula_answer(formula),
         counted_at=way,
         target=target_of(rows, year),
-        target_path=target_path(rows),
+        target_path=target_path(rows, year),
         so_far=_so_far(so_far),
-        projection=None if projection is None else _projected(so_far, projection),
+        coverage=coverage_of(basis, so_far, sites, today),
+        projection=_projected(so_far, projection, basis.evidence.tree),
         needed=_needed(rows, so_far, projection),
         reason_zh=None if why is None else why.zh,
         reason_en=None if why is None else why.en,
     )
 
 
-def target_path(rows: Sequence[Any]) -> list[Target]:
-    """Each year from the first to the last target of the nearest area that has any; `rows` are nearest first."""
-    years = [row.year for row in rows if row.area_id == rows[0].area_id]
-    if not years:
+def target_path(rows: Sequence[Any], year: int) -> list[Target]:
+    """Each year from the first to the last target of the area whose targets hold in `year`; `rows` are nearest area
+    first. Of a year without a target, those of the nearest area that has any."""
+    nearest = nearest_targets(rows, year) or next((nearest_targets(rows, row.year) for row in rows), None)
+    if nearest is None:
         return []
-    found = [target_of(rows, year) for year in range(min(years), max(years) + 1)]
+    area_id, per_mille_by_year = nearest
+    own = [row for row in rows if row.area_id == area_id]
+    found = [target_of(own, each) for each in range(min(per_mille_by_year), max(per_mille_by_year) + 1)]
     return [each for each in found if each is not None]
+
+
+def _why_not(so_far: Figure, projection: Projection | None) -> Reason | Words | None:
+    """Why there is no projection; None where there is one."""
+    if projection is None:
+        return so_far.reason or why_not_projected(so_far.period, contradictory=False)
+    return why_not_projected(so_far.period, contradictory=True) if projection.rate is None else None
 
 
 def _so_far(figure: Figure) -> FigureSoFar:
@@ -74,8 +87,10 @@ def _so_far(figure: Figure) -> FigureSoFar:
     )
 
 
-def _projected(so_far: Figure, projection: Projection) -> ProjectedFigure:
-    how = how_projected(so_far.period, projection.past_years)
+def _projected(so_far: Figure, projection: Projection | None, tree: Tree) -> ProjectedFigure | None:
+    if projection is None or projection.rate is None:
+        return None
+    how = how_projected(so_far.period, projection.past_years, projection.by_months, tree)
     return ProjectedFigure(
         rate=decimal_text(projection.rate, RATE_DIGITS),
         rate_percent=decimal_text(projection.rate * 100, PERCENT_DIGITS),
@@ -88,10 +103,11 @@ def _projected(so_far: Figure, projection: Projection) -> ProjectedFigure:
 
 
 def _needed(rows: Sequence[Any], so_far: Figure, projection: Projection | None) -> NeededGrams | None:
-    if projection is None or not rows:
+    year = so_far.period.year
+    nearest = nearest_targets(rows, year)
+    if projection is None or projection.rate is None or nearest is None:
         return None
-    per_mille = {row.year: row.rate_per_mille for row in rows if row.area_id == rows[0].area_id}
-    target = target_rate(per_mille, so_far.period.year)
+    target = target_rate(nearest[1], year)
     if target is None:
         return None
     needed = needed_for(target, so_far, projection)

@@ -5,16 +5,15 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.indicator import RateFormula, RateQuantity, RecyclingRate, Target, UsedInput, UsedShare
 from schemas.indicator_inputs import RecordedDocument
 from service.errors import ValidationFailed
 from service.indicator import queries, volume_queries
-from service.indicator.basis import Basis, bins_of_month, read_basis
+from service.indicator.basis import Basis, bins_of_month, read_basis, tree_of
 from service.indicator.coverage import coverage_of, not_counted
-from service.indicator.evidence import Document, Evidence, Recorded, Sum, Tree, Used, year_to_date
+from service.indicator.evidence import Document, Evidence, Recorded, Sum, Used, year_to_date
 from service.indicator.figure import Figure, figure_of
 from service.indicator.formulas import (
     FORMULAS,
@@ -25,7 +24,7 @@ from service.indicator.formulas import (
     exact_grams,
 )
 from service.indicator.kinds import KINDS, CountedAt
-from service.indicator.targets import target_rate
+from service.indicator.targets import nearest_targets, target_rate
 from service.periods import TO_DATE, Period
 
 
@@ -157,28 +156,28 @@ def document_answer(document: Document) -> RecordedDocument:
     return RecordedDocument(name=document.name, date=document.day, sha256=document.sha256)
 
 
-def target_of(rows: Sequence[sa.Row[Any]], year: int) -> Target | None:
+def target_of(rows: Sequence[Any], year: int) -> Target | None:
     """The nearest area's, going up from the area asked for; `rows` are nearest first."""
-    by_area: dict[str, dict[int, int]] = {}
-    for row in rows:
-        by_area.setdefault(row.area_id, {})[row.year] = row.rate_per_mille
-    for area_id, per_mille_by_year in by_area.items():
-        rate = target_rate(per_mille_by_year, year)
-        if rate is not None:
-            return Target(
-                year=year,
-                rate=decimal_text(rate, RATE_DIGITS),
-                rate_percent=decimal_text(rate * 100, PERCENT_DIGITS),
-                area=area_id,
-                interpolated=year not in per_mille_by_year,
-            )
-    return None
+    nearest = nearest_targets(rows, year)
+    if nearest is None:
+        return None
+    area_id, per_mille_by_year = nearest
+    rate = target_rate(per_mille_by_year, year)
+    # The nearest has one for the year: that is how it was chosen.
+    assert rate is not None  # noqa: S101
+    return Target(
+        year=year,
+        rate=decimal_text(rate, RATE_DIGITS),
+        rate_percent=decimal_text(rate * 100, PERCENT_DIGITS),
+        area=area_id,
+        interpolated=year not in per_mille_by_year,
+    )
 
 
 async def district_rates(connection: AsyncConnection, formula_id: str, today: date) -> list[tuple[str, Fraction]]:
     """The rate so far of each district that has one, for the business year of `today`; in three queries."""
     areas = await queries.read_areas(connection)
-    tree = Tree({row.id: row.parent_id for row in areas})
+    tree = tree_of(areas)
     formula, year = FORMULAS[formula_id], today.year
     records = await queries.counting_inputs(connection, date(year, 1, 1), date(year, 12, 31), None)
     weighed = [

@@ -6,7 +6,7 @@ month and 657 000 by day.
 
 from collections.abc import Collection, Sequence
 from datetime import date
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -89,6 +89,13 @@ WHERE area_id = ANY (:area_ids)
 """)
 
 
+class BinSites(NamedTuple):
+    """How many sites an area has, and at how many of them bins weighed something."""
+
+    sites: int
+    sites_with_volume: int
+
+
 async def read_groups(
     connection: AsyncConnection, *, area_id: str, first_month: date, last_month: date, by: By
 ) -> Sequence[sa.Row[Any]]:
@@ -112,10 +119,11 @@ async def bin_months(
 
 async def bin_sites(
     connection: AsyncConnection, area_ids: Collection[str], first_day: date, last_day: date
-) -> sa.Row[Any]:
+) -> BinSites:
     """How many sites these areas have, and at how many of them bins weighed something, in whole months."""
     days = {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day}
-    return (await connection.execute(BIN_SITES, days)).one()
+    found = (await connection.execute(BIN_SITES, days)).one()
+    return BinSites(found.sites, found.sites_with_volume)
 
 
 async def bin_volume_by_area_and_month(connection: AsyncConnection, year: int) -> list[tuple[str, int, int]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, TypeVar
 
-from service.indicator.evidence import Line
+from service.indicator.evidence import Line, Tree
 from service.indicator.formulas import Quotient, exact_grams
 from service.indicator.kinds import KINDS
 from service.periods import Period
@@ -24,21 +24,22 @@ class Reason:
     en: str
 
 
-def missing_reason(period: Period, lines: Sequence[Line]) -> Reason:
+def missing_reason(period: Period, lines: Sequence[Line], tree: Tree) -> Reason:
     """What has to be recorded before there is a rate."""
     by_kind = [(kind, list(of_kind)) for kind, of_kind in groupby(lines, key=lambda line: line.kind)]
     zh = "；".join(
-        f"{KINDS[kind].name_zh}缺 {_some(of_kind, period, _line_zh, '、', '等')}" for kind, of_kind in by_kind
+        f"{KINDS[kind].name_zh}缺 {_some(of_kind, lambda line: _line_zh(line, period, tree), '、', '等')}"
+        for kind, of_kind in by_kind
     )
     en = "; ".join(
-        f"{KINDS[kind].name_en} is not recorded for {_some(of_kind, period, _line_en, ', ', ' and others')}"
+        f"{KINDS[kind].name_en} is not recorded for"
+        f" {_some(of_kind, lambda line: _line_en(line, period, tree), ', ', ' and others')}"
         for kind, of_kind in by_kind
     )
     return Reason(
         "input_missing",
-        f"{period} 无法计算：{zh}。补录后即可计算，缺数不以零代替。",
-        f"No rate for {period}: {en}. Record it with POST /v1/indicator/inputs; what is not recorded is not taken"
-        " for 0.",
+        f"{period} 无法计算：{zh}。补录后即可计算，缺数不以零代替；确实没有的，录入 0。",
+        f"No rate for {period}: {en}. What is not recorded is not taken for 0: record it, and 0 where there was none.",
     )
 
 
@@ -76,21 +77,35 @@ class Words:
     en: str
 
 
-def how_projected(period: Period, past_years: Sequence[int]) -> Words:
-    """How the whole year follows from a part of it; `past_years` are none where all of it is known."""
+def how_projected(period: Period, past_years: Sequence[int], by_months: Sequence[Line], tree: Tree) -> Words:
+    """How the whole year follows from a part of it; `past_years` are none where all of it is known. `by_months`: lines
+    that no past year can be compared with."""
     if not past_years:
         return Words("全年数据已齐，无需推算。", "All of the year is recorded: nothing is projected.")
     years = [str(year) for year in past_years]
-    return Words(
-        f"按 {'、'.join(years)} 年同期占全年的比例推算：各项量 = 本年 {period} 合计 × 往年全年合计 ÷ 往年同期合计，"
+    words = Words(
+        f"按 {'、'.join(years)} 年同期占全年的比例逐项推算：本年 {period} 合计 × 往年全年合计 ÷ 往年同期合计，"
         "再按公式计算。",
-        f"As in {', '.join(years)}: each quantity is that of {period} × the whole of those years ÷ the same months of"
-        " those years; the rate follows by the formula.",
+        f"As in {', '.join(years)}, line by line: what was reported of {period} × the whole of those years ÷ the same"
+        " months of those years; the rate follows by the formula.",
+    )
+    if not by_months:
+        return words
+    zh = _some(by_months, lambda line: f"{KINDS[line.kind].name_zh} {line_zh(line, tree)}", "；", "等")
+    en = _some(by_months, lambda line: f"{KINDS[line.kind].name_en} of {line_en(line, tree)}", "; ", " and others")
+    return Words(
+        f"{words.zh}往年无可比数据的按已报月份平均推算：{zh}。",
+        f"{words.en} What no past year can be compared with goes on as in its months so far: {en}.",
     )
 
 
-def why_not_projected(period: Period) -> Words:
-    """The year so far has a rate, but nothing to compare it with."""
+def why_not_projected(period: Period, *, contradictory: bool) -> Words:
+    """The year so far has a rate, but what comes of it has none, or there is nothing to compare it with."""
+    if contradictory:
+        return Words(
+            f"无法推算全年：按往年推算的各项量互相矛盾（{period} 之后回收量超过产生量）。",
+            f"The whole year cannot be projected: as in past years, more would be recycled after {period} than arises.",
+        )
     return Words(
         f"无法推算全年：往年没有全年及 {period} 同期均完整且可比的数据。",
         f"The whole year cannot be projected: of no past year are the whole and the same months as {period} recorded,"
@@ -98,33 +113,36 @@ def why_not_projected(period: Period) -> Words:
     )
 
 
-def _line_zh(line: Line, period: Period) -> str:
-    where = line.area_id if line.source is None else f"{line.area_id}（{line.source}）"
+def line_zh(line: Line, tree: Tree) -> str:
+    """The area, and who reports."""
+    name = tree.name_of(line.area_id)[0]
+    who = "，".join(each for each in (line.source, line.material) if each is not None)
+    return f"{name}（{who}）" if who else name
+
+
+def line_en(line: Line, tree: Tree) -> str:
+    name = tree.name_of(line.area_id)[1]
+    of = "" if line.material is None else f" ({line.material})"
+    return name if line.source is None else f"{name} by “{line.source}”{of}"
+
+
+def _line_zh(line: Line, period: Period, tree: Tree) -> str:
+    where = line_zh(line, tree)
     if line.coarser:
         return f"{where}：仅有 {'、'.join(map(str, line.coarser))} 的合计"
-    if not line.months_present:
-        return where
-    return f"{where} {_some(_months(line, period), period, _month, '、', '等')}"
+    return f"{where} {_some(_months(line, period), str, '、', '等')}" if line.months_present else where
 
 
-def _line_en(line: Line, period: Period) -> str:
-    where = line.area_id if line.source is None else f"{line.area_id} by “{line.source}”"
+def _line_en(line: Line, period: Period, tree: Tree) -> str:
+    where = line_en(line, tree)
     if line.coarser:
         return f"{where} but for {', '.join(map(str, line.coarser))} as a whole"
-    if not line.months_present:
-        return where
-    return f"{where} in {_some(_months(line, period), period, _month, ', ', ' and others')}"
+    return f"{where} in {_some(_months(line, period), str, ', ', ' and others')}" if line.months_present else where
 
 
 def _months(line: Line, period: Period) -> list[Period]:
     return [month for month in period.months if month not in line.months_present]
 
 
-def _month(month: Period, _period: Period) -> str:
-    return str(month)
-
-
-def _some(
-    things: Sequence[Thing], period: Period, told: Callable[[Thing, Period], str], separator: str, more: str
-) -> str:
-    return separator.join(told(each, period) for each in things[:NAMED_MAX]) + more * (len(things) > NAMED_MAX)
+def _some(things: Sequence[Thing], told: Callable[[Thing], str], separator: str, more: str) -> str:
+    return separator.join(told(each) for each in things[:NAMED_MAX]) + more * (len(things) > NAMED_MAX)

@@ -211,7 +211,7 @@ async def test_a_year_without_anything_is_not_published_and_says_why_there_is_no
     sheets = await opened()
     head = said(sheets)
     assert (head["公布值"], head["按现有数据重算"]) == ("尚未发布 not published", "–")
-    assert "生活垃圾清运量 C缺 nankai" in head["无法计算的原因"]
+    assert "生活垃圾清运量 C缺 南开区" in head["无法计算的原因"]
     assert sheets[RESTATEMENTS][1][0] == sheets[CHECKS][1][0] == "尚未发布"
     assert sheets[INPUTS] == [list(INPUT_HEADER)]
     page = await shown(first)

@@ -15,14 +15,15 @@ from service.indicator.evidence import (
     Evidence,
     Line,
     Recorded,
+    Sum,
     Tree,
     missing_of,
-    sum_of,
     sums_of,
+    used_of,
     year_to_date,
 )
 from service.indicator.figure import Figure, figure_of
-from service.indicator.formulas import FORMULAS, QUANTITIES
+from service.indicator.formulas import FORMULAS, QUANTITIES, Quantity
 from service.indicator.kinds import KINDS, STREAMS, WAYS_OF_COUNTING, CountedAt
 from service.periods import Period
 
@@ -50,6 +51,11 @@ def monthly(
     area: str = "d", source: str = "office", months: Iterable[int] = range(1, 13), kind: str = "cleared"
 ) -> list[Recorded]:
     return [recorded(month, area, Period.of_month(2025, month), kind, source) for month in months]
+
+
+def sum_of(evidence: Evidence, of: Quantity, area: str, period: Period, counted_at: CountedAt) -> Sum:
+    used = used_of(evidence, of, area, period, counted_at)
+    return Sum(of, used, missing_of(evidence, of, area, period, counted_at))
 
 
 def quantity(
@@ -126,7 +132,37 @@ def test_what_is_missing_is_named_where_it_stops_the_sum() -> None:
     assert missing(recorded(1, "c1"), recorded(4, "s2")) == [("c2", None)]
     assert missing(recorded(1, "c1")) == [("c2", None), ("s2", None)]
     assert missing(recorded(1)) == []
-    assert missing(recorded(1), *monthly("s1", "river", [1])) == [("s1", "river")]
+    assert missing(recorded(1), *monthly("s1", "river", [1])) == [("s1", "river"), ("s2", None)]
+
+
+def test_where_one_part_reports_beside_its_district_the_others_must_too() -> None:
+    """One small record of the district's own does not make a rate of what a subdistrict lacks."""
+    own, part = recorded(1, source="river"), recorded(1000, "s1")
+    assert cleared(own, part) is None
+    assert cleared(own, part, recorded(0, "s2")) == 1001
+
+
+def test_who_reported_the_year_before_and_falls_silent_is_missed_and_not_taken_for_0() -> None:
+    before = [recorded(5, period=Period(2024)), recorded(3, period=Period(2024), source="river")]
+    assert cleared(*before, recorded(6)) is None
+    assert cleared(*before, recorded(6), recorded(0, source="river")) == 6
+    # What the same source reports at another level of the tree now is the same mass.
+    assert cleared(before[0], recorded(4, "s1"), recorded(2, "s2")) == 6
+    # Two years ago is long ago.
+    assert cleared(recorded(3, period=Period(2023), source="river"), recorded(6)) == 6
+
+
+def test_a_material_that_is_no_longer_reported_is_missed() -> None:
+    yard = [
+        recorded(6, kind="yard_recyclables", material="paper"),
+        recorded(3, period=Period(2025, 1, 6), kind="yard_recyclables", material="plastic"),
+    ]
+    assert quantity("recovered", *yard, counted_at="yard") is None
+    rest = recorded(0, period=Period(2025, 7, 12), kind="yard_recyclables", material="plastic")
+    assert quantity("recovered", *yard, rest, counted_at="yard") == 9
+    # What was reported as a sum and is by material now, or the other way round, is the same line.
+    whole = recorded(9, period=Period(2024), kind="yard_recyclables")
+    assert quantity("recovered", whole, yard[0], counted_at="yard") == 6
 
 
 def test_recyclables_at_their_origin_count_as_far_as_they_were_reported() -> None:
@@ -190,7 +226,7 @@ def test_a_share_is_that_of_the_nearest_area_for_a_period_around_the_mass() -> N
 def test_a_share_that_is_missing_is_named_at_the_area_of_its_mass() -> None:
     evidence = Evidence(TREE, [recorded(5, "s1", kind="kitchen_treated"), recorded(5, "s2", kind="kitchen_treated")])
     lines = missing_of(evidence, QUANTITIES["kitchen_residue"], "d", YEAR, "origin")
-    assert lines == [Line("residue_share", "s1", None), Line("residue_share", "s2", None)]
+    assert lines == [Line("residue_share", "s1"), Line("residue_share", "s2")]
 
 
 def test_cleared_stands_in_for_generated_only_where_that_is_not_known() -> None:

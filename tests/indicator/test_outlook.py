@@ -4,6 +4,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.db import transaction
+from service.tables import target
 from tests.indicator.calls import Caller
 from tests.indicator.test_routes import problem
 
@@ -68,6 +73,30 @@ async def test_without_inputs_the_reason_says_what_is_missing(operator: Caller) 
     assert [each["area"] for each in community["target_path"]] == ["nankai"] * 11
     city = await outlook(operator, area="tianjin", year="2025")
     assert (city["target"], city["target_path"]) == (None, [])
+
+
+async def test_an_area_with_a_target_of_its_own_for_another_year_is_held_against_its_districts(
+    operator: Caller, engine: AsyncEngine
+) -> None:
+    async with transaction(engine) as connection:
+        await connection.execute(sa.insert(target).values(area_id="xuefu", year=2030, rate_per_mille=900))
+    await operator.record(area="xuefu", grams=170_000_000)
+    await operator.record(area="xuefu", kind="kitchen_treated", grams=30_000_000)
+    found = await outlook(operator, area="xuefu", year="2025")
+    assert (found["target"]["area"], found["target"]["rate_percent"]) == ("nankai", "35.00")
+    assert found["needed"]["gap_grams"] == 29_500_000
+    assert {each["area"] for each in found["target_path"]} == {"nankai"}
+    own = await outlook(operator, area="xuefu", year="2030")
+    assert own["target"]["rate_percent"] == "90.00"
+
+
+async def test_who_has_not_reported_is_named_beside_the_year_so_far(operator: Caller) -> None:
+    await operator.record()
+    await operator.record(kind="kitchen_treated", grams=1)
+    await operator.record(kind="scrap_station_recyclables", source="ST-1", period="2025-03", grams=1)
+    found = await outlook(operator, area="nankai", year="2025")
+    [stations] = [each for each in found["coverage"]["kinds"] if each["kind"] == "scrap_station_recyclables"]
+    assert [(line["source"], len(line["months"])) for line in stations["missing"]] == [("ST-1", 11)]
 
 
 async def test_what_is_asked_wrongly_is_pointed_at(operator: Caller) -> None:

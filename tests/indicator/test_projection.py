@@ -83,9 +83,69 @@ def test_a_figure_without_a_rate_is_not_projected() -> None:
     assert project(evidence, figure(evidence, Period(2026, 1, 9))) is None
 
 
-def test_what_was_nothing_then_and_is_something_now_is_not_projected() -> None:
+def test_what_was_nothing_then_and_is_something_now_goes_on_by_months() -> None:
     evidence = half_years({(2025, 1): (0, 40, 400), (2025, 2): (200, 40, 600), (2026, 1): (1, 50, 380)})
+    projection = project(evidence, figure(evidence))
+    assert projection is not None
+    # R = 1 × 12/6, K = 50 × 80/40.
+    assert projection.quotient.numerator_grams == 102
+    assert [line.kind for line in projection.by_months] == ["pickup_recyclables"]
+
+
+def line_of(kind: str, source: str, grams_by_period: dict[str, int]) -> list[Recorded]:
+    return [
+        Recorded(1, "d", Period.parse(period), kind, source, None, 1, grams, DOCUMENT)
+        for period, grams in grams_by_period.items()
+    ]
+
+
+def months_of(year: int, grams: int, first: int = 1, last: int = 12) -> dict[str, int]:
+    return {f"{year}-{month:02}": grams for month in range(first, last + 1)}
+
+
+def test_a_source_that_began_last_summer_multiplies_nothing() -> None:
+    """Pickups of 10 a month always, a scrap station's 500 a month from last July on: R = 120 + 6000, and no more."""
+    evidence = Evidence(
+        TREE,
+        [
+            *line_of("cleared", "a", {**months_of(2025, 1000), **months_of(2026, 1000, last=6)}),
+            *line_of("kitchen_treated", "a", {**months_of(2025, 100), **months_of(2026, 100, last=6)}),
+            *line_of("pickup_recyclables", "a", {**months_of(2025, 10), **months_of(2026, 10, last=6)}),
+            *line_of("scrap_station_recyclables", "ST", {**months_of(2025, 500, 7), **months_of(2026, 500, last=6)}),
+        ],
+    )
+    so_far = figure(evidence)
+    projection = project(evidence, so_far)
+    assert projection is not None
+    assert projection.quotient.numerator_grams == 120 + 6000 + 1200
+    assert projection.rate == so_far.rate
+    assert [line.source for line in projection.by_months] == ["ST"]
+
+
+def test_a_year_that_was_recorded_as_a_whole_is_not_compared_with_months() -> None:
+    evidence = Evidence(
+        TREE,
+        [
+            *line_of("cleared", "a", {**months_of(2025, 1000), **months_of(2026, 1000, last=6)}),
+            *line_of("kitchen_treated", "a", {**months_of(2025, 100), **months_of(2026, 100, last=6)}),
+            *line_of("pickup_recyclables", "a", {"2025": 1200, **months_of(2026, 100, last=6)}),
+        ],
+    )
+    projection = project(evidence, figure(evidence))
+    assert projection is not None
+    assert projection.quotient.numerator_grams == 1200 + 1200
+
+
+def test_a_past_year_that_contradicts_itself_is_no_past_year() -> None:
+    evidence = half_years({(2025, 1): (1, 50, 10), (2025, 2): (1, 50, 10), (2026, 1): (1, 5, 50)})
     assert project(evidence, figure(evidence)) is None
+
+
+def test_what_contradicts_itself_when_it_is_projected_has_no_rate() -> None:
+    evidence = half_years({(2025, 1): (1, 1, 100), (2025, 2): (1, 99, 1), (2026, 1): (1, 50, 100)})
+    projection = project(evidence, figure(evidence))
+    assert projection is not None
+    assert projection.rate is None
 
 
 def test_what_is_nothing_so_far_as_it_was_then_comes_as_it_came_then() -> None:

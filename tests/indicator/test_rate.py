@@ -170,8 +170,8 @@ async def test_with_no_c_the_rate_is_null_and_says_why(connection: AsyncConnecti
     assert grams(found, "recovered") == 7
     assert found.reason_zh is not None
     assert found.reason_en is not None
-    assert "生活垃圾清运量 C缺 nankai" in found.reason_zh
-    assert "waste cleared (C) is not recorded for nankai" in found.reason_en
+    assert "生活垃圾清运量 C缺 南开区" in found.reason_zh
+    assert "waste cleared (C) is not recorded for Nankai" in found.reason_en
 
 
 async def test_with_no_k_the_rate_is_null_and_0_must_be_recorded(connection: AsyncConnection) -> None:
@@ -315,7 +315,7 @@ async def test_a_child_that_reported_nothing_makes_the_sum_unknown(connection: A
     assert [(line.area, line.source) for line in covered(found, "cleared").missing] == [("gulou", None)]
     assert quantity(found, "cleared").recorded_grams == str(600 * TONNE)
     assert found.reason_en is not None
-    assert "is not recorded for gulou" in found.reason_en
+    assert "is not recorded for Gulou" in found.reason_en
 
 
 async def test_only_the_latest_version_counts(connection: AsyncConnection) -> None:
@@ -336,6 +336,20 @@ async def test_a_scrap_station_that_does_not_report_is_missed_and_named(connecti
     found = covered(await rate(connection), "scrap_station_recyclables")
     assert (found.needed, found.share) == (False, "0.500000")
     assert [(line.area, line.source, line.months) for line in found.missing] == [("xuefu-1", "ST-1", ["2025-12"])]
+
+
+async def test_a_share_that_is_missing_is_in_the_coverage(connection: AsyncConnection) -> None:
+    await record(connection)
+    await record(connection, kind="kitchen_treated", grams=1)
+    found = await rate(connection, formula="cn.net_residue")
+    assert (found.rate, found.missing) == (None, ["residue_share"])
+    share = covered(found, "residue_share")
+    assert (share.needed, share.share) == (True, "0.000000")
+    assert [(line.area, line.months) for line in share.missing] == [("nankai", [])]
+    # 12 months of C, 12 of K, and the share of K.
+    assert found.coverage.share == "0.960000"
+    await record(connection, kind="residue_share", grams=None, ppm=1)
+    assert (await rate(connection, formula="cn.net_residue")).coverage.share == "1.000000"
 
 
 async def test_an_unknown_area_has_no_rate(connection: AsyncConnection) -> None:

@@ -100,8 +100,8 @@ def test_what_is_missing_is_said_in_both_languages(tanbi: Tanbi, record: Tanbi) 
     shown = tanbi("indicator", "rate", "c", "2025")
     for told in (
         "missing",
-        "厨余垃圾处理量 K缺 c",
-        "kitchen waste treated (K) is not recorded for c",
+        "厨余垃圾处理量 K缺 天津",
+        "kitchen waste treated (K) is not recorded for Tianjin",
         "missing: cleared of c",
     ):
         assert told in shown
