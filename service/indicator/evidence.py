@@ -271,6 +271,12 @@ def _taken(
     return quantity, missing
 
 
+def sum_of(evidence: Evidence, quantity: Quantity, area_id: str, period: Period, counted_at: CountedAt) -> Sum:
+    """One quantity by itself: nothing stands in for it."""
+    used = used_of(evidence, quantity, area_id, period, counted_at)
+    return Sum(quantity, used, missing_of(evidence, quantity, area_id, period, counted_at))
+
+
 def used_of(evidence: Evidence, quantity: Quantity, area_id: str, period: Period, counted_at: CountedAt) -> list[Used]:
     """What is recorded of a quantity; a mass without the share that it needs is not among it."""
     kinds = WAYS_OF_COUNTING[counted_at] if quantity.mass is None else (quantity.mass,)

@@ -11,14 +11,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.indicator import FormulaId, Outlook, RateFormula
+from schemas.indicator import FormulaId, MissingLine, Outlook, RateFormula
 from service.business_days import business_day
-from service.indicator import public_queries, queries, volume_queries
+from service.indicator import public_queries
 from service.indicator.basis import Basis, read_basis
-from service.indicator.coverage import coverage_of
 from service.indicator.evidence import sum_of
-from service.indicator.figure import figure_of
-from service.indicator.formulas import FORMULAS, QUANTITIES
+from service.indicator.formulas import QUANTITIES
 from service.indicator.kinds import KINDS, CountedAt
 from service.indicator.outlook import read_outlook
 from service.indicator.public_page import (
@@ -140,7 +138,6 @@ async def gather(
     places = [_place(row) for row in await public_queries.read_places(connection, area_id)]
     shown_years = sorted({month.year for month in await public_queries.months_shown(connection, area_id)})
     shown = await read_year(connection, area_id, shown_years[-1], places) if shown_years else None
-    targets = await queries.targets_upwards(connection, area_id)
     return PublicData(
         area=places[0],
         made_on=today,
@@ -148,12 +145,12 @@ async def gather(
         published=[_published(row) for row in await public_queries.published_years(connection, area_id)],
         outlook=outlook,
         target_steps=[
-            TargetStep(row.year, (Decimal(row.rate_per_mille) / 10).normalize())
-            for row in targets
-            if row.area_id == targets[0].area_id
+            TargetStep(each.year, Decimal(each.rate_percent).normalize())
+            for each in outlook.target_path
+            if not each.interpolated
         ],
         months=_months(basis, outlook, today),
-        coverage=await _coverage(connection, basis, outlook, {each.id: each.name for each in places}, today),
+        coverage=_coverage(outlook, {each.id: each.name for each in places}),
         shown=shown,
         shown_years=shown_years,
         volumes_after_days=after_days,
@@ -210,34 +207,33 @@ def _masses(basis: Basis, month: Period, counted_at: CountedAt) -> MonthMasses:
     return MonthMasses(str(month), recovered, kitchen, cleared)
 
 
-async def _coverage(
-    connection: AsyncConnection, basis: Basis, outlook: Outlook, names: dict[str, Named], today: date
-) -> CoverageInWords | None:
+def _coverage(outlook: Outlook, names: dict[str, Named]) -> CoverageInWords | None:
     """Of the running year's months so far; None where nothing is due yet."""
-    period = Period.parse(outlook.so_far.period)
-    figure = figure_of(basis.evidence, FORMULAS[outlook.formula.id], basis.area.id, period, outlook.counted_at)
-    sites = await volume_queries.bin_sites(connection, basis.subtree, period.first_day, period.last_day)
-    coverage = coverage_of(basis, figure, sites, today)
+    coverage = outlook.coverage
     if coverage.share is None:
         return None
     missing = [
-        _missing(each.kind, names.get(line.area, Named(line.area, line.area)), line.source, line.months)
+        _missing(each.kind, names.get(line.area, Named(line.area, line.area)), line)
         for each in coverage.kinds
         for line in each.missing
     ]
     # Downwards: what is not whole is never said to be.
     percent = (Decimal(coverage.share) * 100).quantize(Decimal("0.1"), rounding=ROUND_FLOOR).normalize()
-    return CoverageInWords([str(month) for month in period.months], percent, missing[:MISSING_MAX])
+    months = [str(month) for month in Period.parse(outlook.so_far.period).months]
+    return CoverageInWords(months, percent, missing[:MISSING_MAX])
 
 
-def _missing(kind: str, area: Named, source: str | None, months: Sequence[str]) -> Named:
+def _missing(kind: str, area: Named, line: MissingLine) -> Named:
     found = KINDS[kind]
-    named = months[:NAMED_MAX]
-    more = len(months) > NAMED_MAX
-    by_zh, by_en = ("", "") if source is None else (f"（{source}）", f" (“{source}”)")
+    named = line.months[:NAMED_MAX]
+    more = len(line.months) > NAMED_MAX
+    who = "，".join(each for each in (line.source, line.material) if each is not None)
+    by_zh, by_en = (f"（{who}）", f" (“{who}”)") if who else ("", "")
     zh = "、".join(period_text(month, "zh") for month in named) + "等" * more
     en = ", ".join(period_text(month, "en") for month in named) + " and others" * more
-    return Named(f"{area.zh}{found.name_zh}{by_zh}：{zh}", f"{found.name_en} of {area.en}{by_en}: {en}")
+    # A share is missing for a mass, and for no month of its own.
+    zh, en = (f"：{zh}", f": {en}") if named else ("", "")
+    return Named(f"{area.zh}{found.name_zh}{by_zh}{zh}", f"{found.name_en} of {area.en}{by_en}{en}")
 
 
 def page_figures(data: PublicData, downloads: Sequence[Download]) -> PublicFigures:

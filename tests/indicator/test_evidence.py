@@ -15,15 +15,14 @@ from service.indicator.evidence import (
     Evidence,
     Line,
     Recorded,
-    Sum,
     Tree,
     missing_of,
+    sum_of,
     sums_of,
-    used_of,
     year_to_date,
 )
 from service.indicator.figure import Figure, figure_of
-from service.indicator.formulas import FORMULAS, QUANTITIES, Quantity
+from service.indicator.formulas import FORMULAS, QUANTITIES
 from service.indicator.kinds import KINDS, STREAMS, WAYS_OF_COUNTING, CountedAt
 from service.periods import Period
 
@@ -51,11 +50,6 @@ def monthly(
     area: str = "d", source: str = "office", months: Iterable[int] = range(1, 13), kind: str = "cleared"
 ) -> list[Recorded]:
     return [recorded(month, area, Period.of_month(2025, month), kind, source) for month in months]
-
-
-def sum_of(evidence: Evidence, of: Quantity, area: str, period: Period, counted_at: CountedAt) -> Sum:
-    used = used_of(evidence, of, area, period, counted_at)
-    return Sum(of, used, missing_of(evidence, of, area, period, counted_at))
 
 
 def quantity(
