@@ -155,6 +155,31 @@ def test_what_is_nothing_so_far_as_it_was_then_comes_as_it_came_then() -> None:
     assert projection.rate == Fraction(280, 1200)
 
 
+def test_what_is_nothing_so_far_comes_in_the_mean_of_past_years() -> None:
+    halves = {(2024, 1): (0, 40, 400), (2024, 2): (100, 40, 600), (2025, 1): (0, 40, 400), (2025, 2): (300, 40, 600)}
+    evidence = half_years({**halves, (2026, 1): (0, 40, 400)})
+    projection = project(evidence, figure(evidence))
+    assert projection is not None
+    assert projection.quotient.numerator_grams == 200 + 80
+
+
+def test_a_past_year_without_the_same_months_is_not_compared() -> None:
+    evidence = Evidence(
+        TREE,
+        [
+            *line_of("cleared", "a", {**months_of(2025, 1000), **months_of(2026, 1000, last=5)}),
+            *line_of("kitchen_treated", "a", {**months_of(2025, 100), **months_of(2026, 100, last=5)}),
+            # By quarters last year and by months now: of April and May nothing can be compared.
+            *line_of("pickup_recyclables", "a", {f"2025-Q{quarter}": 300 for quarter in (1, 2, 3, 4)}),
+            *line_of("pickup_recyclables", "a", months_of(2026, 100, last=5)),
+        ],
+    )
+    projection = project(evidence, figure(evidence, Period(2026, 1, 5)))
+    assert projection is not None
+    assert [line.kind for line in projection.by_months] == ["pickup_recyclables"]
+    assert projection.quotient.numerator_grams == 1200 + 1200
+
+
 def test_a_year_that_is_known_as_a_whole_is_its_own_projection() -> None:
     evidence = half_years({**PAST, (2026, 1): (120, 50, 380), (2026, 2): (1, 2, 3)})
     whole = figure(evidence, Period(2026))

@@ -90,6 +90,11 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], code: str) -> None:
     assert entered(book(), **changes) == code
 
 
+def test_a_month_can_be_recorded_from_its_first_day_on() -> None:
+    first_day = Book(TREE, MATERIALS, {}, today=date(2026, 12, 1))
+    assert entered(first_day, period="2026-12") == "new"
+
+
 def test_a_refusal_says_in_both_languages_what_is_wrong() -> None:
     refusal = book(an_entry()).enter(an_entry(area_id="s1", period=Period.of_month(2025, 3)))
     assert isinstance(refusal, Refusal)
