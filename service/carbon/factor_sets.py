@@ -9,6 +9,7 @@ from schemas.carbon import Factor, FactorSet, FactorSetRequest, FactorSets, SetI
 from service.carbon import queries
 from service.carbon.rules import SINCE_EVER, FactorLine, SetNames, digest_of, last_day_of, mistakes_in, spans_of
 from service.errors import FactorSetDiffers, FactorSetUnknown
+from service.materials import material_names
 from service.problems import validation_failed
 
 
@@ -19,7 +20,7 @@ async def add_set(connection: AsyncConnection, wanted: FactorSetRequest, *, reco
     id belongs to a set of another content.
     """
     named = [factor.material for factor in wanted.factors]
-    mistakes = mistakes_in(named, await queries.known_materials(connection))
+    mistakes = mistakes_in(named, await material_names(connection))
     if mistakes:
         raise validation_failed(
             [

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.carbon import queries
 from service.carbon.reading import CellMistake, FactorFile
 from service.carbon.rules import mistakes_in
+from service.materials import material_names
 
 
 class Judged(NamedTuple):
@@ -18,7 +18,7 @@ class Judged(NamedTuple):
 
 async def judge_file(connection: AsyncConnection, file: FactorFile) -> Judged:
     readable = [row for row in file.rows if row.factor is not None]
-    known = await queries.known_materials(connection)
+    known = await material_names(connection)
     found = mistakes_in([row.cells[0] for row in readable], known)
     mistakes = [CellMistake(readable[each.position].row, each.field, each.detail) for each in found]
     return Judged(file, sorted([*file.mistakes, *mistakes], key=lambda mistake: mistake.row))

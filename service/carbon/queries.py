@@ -17,7 +17,6 @@ from service.tables import (
     carbon_factor_set,
     carbon_set_choice,
     fold_position,
-    material,
     resident_volume,
     site,
     volume,
@@ -96,10 +95,6 @@ async def read_choices(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
             sa.select(carbon_set_choice).order_by(carbon_set_choice.c.effective_from, carbon_set_choice.c.id)
         )
     ).all()
-
-
-async def known_materials(connection: AsyncConnection) -> set[str]:
-    return set((await connection.execute(sa.select(material.c.id))).scalars())
 
 
 async def claim_set(connection: AsyncConnection, names: SetNames, *, digest: bytes, recorded_by: UUID | None) -> bool:

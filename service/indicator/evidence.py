@@ -27,12 +27,6 @@ class Document:
     day: date | None
     sha256: str | None
 
-    def is_same(self, other: "Document") -> bool:
-        """By the digest where both have one: a file may have been given another name."""
-        if self.sha256 is not None and other.sha256 is not None:
-            return self.sha256 == other.sha256
-        return self == other
-
 
 @dataclass(frozen=True, slots=True)
 class Recorded:

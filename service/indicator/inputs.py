@@ -8,12 +8,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.cursors import encode_cursor
-from schemas.indicator_inputs import IndicatorInput, InputsQuery, RecordedDocument, RecordedInput, RecordedInputs
+from schemas.indicator_inputs import IndicatorInput, InputsQuery, RecordedInput, RecordedInputs
 from service.errors import AreaUnknown, InputOverlaps, MaterialUnknown, NothingToWithdraw, TanbiError, ValidationFailed
 from service.indicator import queries
+from service.indicator.documents import document_answer
 from service.indicator.evidence import Document, Tree
 from service.indicator.kinds import KINDS
-from service.indicator.recording import Book, Effect, Entry, Refusal
+from service.indicator.recording import Book, Effect, Entry, Reach, Refusal
+from service.materials import material_names
 from service.periods import Period
 
 # The roles that record inputs, and propose and publish what they come to.
@@ -47,7 +49,7 @@ async def record_input(
         document=Document(wanted.document.name, wanted.document.date, wanted.document.sha256),
     )
     await queries.lock_inputs(connection)
-    book = await open_book(connection, [(entry.kind, entry.period.year)], today=today)
+    book = await open_book(connection, [Reach.of(entry.identity)], today=today)
     found = book.enter(entry)
     if isinstance(found, Refusal):
         raise refused(found)
@@ -55,12 +57,17 @@ async def record_input(
     return recorded_input(await queries.find_input(connection, entry.identity, found.version))
 
 
-async def open_book(connection: AsyncConnection, wanted: Collection[tuple[str, int]], *, today: date) -> Book:
-    """What is recorded of these kinds and years. Whoever goes on to write has taken the inputs' lock before: then it
+async def open_book(connection: AsyncConnection, wanted: Collection[Reach], *, today: date) -> Book:
+    """What is recorded within these reaches. Whoever goes on to write has taken the inputs' lock before: then it
     stays so until the transaction ends."""
-    tree = Tree({row.id: row.parent_id for row in await queries.read_areas(connection)})
-    materials = await queries.read_material_ids(connection)
-    return Book(tree, materials, await queries.latest_versions(connection, wanted), today=today)
+    areas = await queries.read_areas(connection)
+    return Book(
+        Tree({row.id: row.parent_id for row in areas}),
+        await queries.latest_versions(connection, wanted),
+        areas={row.id: (row.name, row.name_en) for row in areas},
+        materials=await material_names(connection),
+        today=today,
+    )
 
 
 async def write_effects(
@@ -133,7 +140,6 @@ async def read_inputs(connection: AsyncConnection, query: InputsQuery) -> Record
 
 
 def recorded_input(row: Any) -> RecordedInput:
-    document = queries.document_of(row)
     return RecordedInput(
         id=row.id,
         area=row.area_id,
@@ -147,7 +153,7 @@ def recorded_input(row: Any) -> RecordedInput:
         ppm=row.ppm,
         withdrawn=queries.is_withdrawn(row),
         entered=row.entered,
-        document=RecordedDocument(name=document.name, date=document.day, sha256=document.sha256),
+        document=document_answer(queries.document_of(row)),
         import_id=None if row.import_id is None else str(row.import_id),
         recorded_by=row.recorder_name or "",
         recorded_at=row.created_at,

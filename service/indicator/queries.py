@@ -10,9 +10,9 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.indicator.evidence import Document, Recorded
-from service.indicator.recording import Identity, Latest
+from service.indicator.recording import Identity, Latest, Reach
 from service.periods import Period
-from service.tables import api_key, area, indicator_input, material, scrap_station, target
+from service.tables import api_key, area, indicator_input, scrap_station, target
 
 # The only number of an advisory lock that is taken to record inputs.
 INPUT_LOCK = 0x494E5054
@@ -33,10 +33,12 @@ LATEST_VERSIONS = sa.text("""
 SELECT DISTINCT ON (area_id, first_day, last_day, kind, source, material_id)
        area_id, first_day, last_day, kind, source, material_id, version, grams, ppm,
        document, document_date, document_sha256
-FROM unnest(cast(:kinds AS text[]), cast(:first_days AS date[]), cast(:last_days AS date[]))
-         AS wanted (kind, year_begins, year_ends)
+FROM unnest(cast(:kinds AS text[]), cast(:sources AS text[]), cast(:first_days AS date[]), cast(:last_days AS date[]))
+         AS wanted (kind, by, begins, ends)
 JOIN indicator_input USING (kind)
-WHERE first_day BETWEEN year_begins AND year_ends
+WHERE (by IS NULL OR source = by) AND last_day >= begins
+  -- No input goes beyond its year.
+  AND first_day BETWEEN date_trunc('year', begins)::date AND ends
 ORDER BY area_id, first_day, last_day, kind, source, material_id, version DESC
 """)
 
@@ -65,10 +67,6 @@ async def read_area_names(connection: AsyncConnection, area_ids: Collection[str]
     return (
         await connection.execute(sa.select(area.c.id, area.c.name, area.c.name_en).where(area.c.id == wanted))
     ).all()
-
-
-async def read_material_ids(connection: AsyncConnection) -> frozenset[str]:
-    return frozenset((await connection.execute(sa.select(material.c.id))).scalars())
 
 
 async def counting_inputs(
@@ -142,15 +140,15 @@ async def lock_inputs(connection: AsyncConnection) -> None:
     await connection.execute(LOCK_INPUTS, {"lock": INPUT_LOCK})
 
 
-async def latest_versions(connection: AsyncConnection, wanted: Collection[tuple[str, int]]) -> dict[Identity, Latest]:
-    """The latest version of each input of these kinds and years, withdrawn ones too."""
-    kinds, years = zip(*wanted, strict=True) if wanted else ((), ())
+async def latest_versions(connection: AsyncConnection, wanted: Collection[Reach]) -> dict[Identity, Latest]:
+    """The latest version of each input within these reaches, withdrawn ones too."""
     found = await connection.execute(
         LATEST_VERSIONS,
         {
-            "kinds": list(kinds),
-            "first_days": [date(year, 1, 1) for year in years],
-            "last_days": [date(year, 12, 31) for year in years],
+            "kinds": [each.kind for each in wanted],
+            "sources": [each.source for each in wanted],
+            "first_days": [each.first_day for each in wanted],
+            "last_days": [each.last_day for each in wanted],
         },
     )
     return {

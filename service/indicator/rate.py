@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.indicator import RateFormula, RateQuantity, RecyclingRate, Target, UsedInput, UsedShare
-from schemas.indicator_inputs import RecordedDocument
 from service.errors import ValidationFailed
 from service.indicator import queries, volume_queries
 from service.indicator.basis import Basis, bins_of_month, read_basis, tree_of
 from service.indicator.coverage import coverage_of, not_counted
-from service.indicator.evidence import Document, Evidence, Recorded, Sum, Used, year_to_date
+from service.indicator.documents import document_answer
+from service.indicator.evidence import Evidence, Recorded, Sum, Used, year_to_date
 from service.indicator.figure import Figure, figure_of
 from service.indicator.formulas import (
     FORMULAS,
@@ -150,10 +150,6 @@ def _used_share(share: Recorded) -> UsedShare:
         version=share.version,
         document=document_answer(share.document),
     )
-
-
-def document_answer(document: Document) -> RecordedDocument:
-    return RecordedDocument(name=document.name, date=document.day, sha256=document.sha256)
 
 
 def target_of(rows: Sequence[Any], year: int) -> Target | None:

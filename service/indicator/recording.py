@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from service.indicator.evidence import Document, Tree
 from service.indicator.kinds import KINDS
@@ -16,6 +16,8 @@ from service.periods import Period
 
 Identity: TypeAlias = tuple[str, Period, str, str, str | None]
 Rivals: TypeAlias = tuple[str, str, int, int]
+# Chinese and English.
+Names: TypeAlias = tuple[str, str]
 EffectKind = Literal["new", "correction", "unchanged", "withdrawal"]
 
 
@@ -52,7 +54,28 @@ class Latest:
 
     def says(self, entry: Entry) -> bool:
         """Whether the entry would record the same amount from the same document."""
-        return self.amount == entry.amount and (entry.is_in_document or self.document.is_same(entry.document))
+        return self.amount == entry.amount and (entry.is_in_document or self.document == entry.document)
+
+
+class Reach(NamedTuple):
+    """Which inputs can be the same mass as another: those of its kind and source, and of a share of anyone (None), in
+    which a day of these lies."""
+
+    kind: str
+    source: str | None
+    first_day: date
+    last_day: date
+
+    @classmethod
+    def of(cls, identity: Identity) -> "Reach":
+        _, period, kind, source, _ = identity
+        return cls(kind, None if _is_share(kind) else source, period.first_day, period.last_day)
+
+    @classmethod
+    def of_year(cls, kind: str, year: int) -> "Reach":
+        """Of every source: for a sheet, which may have rows of any."""
+        period = Period(year)
+        return cls(kind, None, period.first_day, period.last_day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +99,23 @@ class Refusal:
 
 
 class Book:
-    """What is recorded of some kinds and years, entry after entry."""
+    """What is recorded of some kinds and years, entry after entry. `areas` and `materials` are the names of all."""
 
     def __init__(
-        self, tree: Tree, materials: frozenset[str], latest: Mapping[Identity, Latest], *, today: date
+        self,
+        tree: Tree,
+        latest: Mapping[Identity, Latest],
+        *,
+        areas: Mapping[str, Names],
+        materials: Mapping[str, Names],
+        today: date,
     ) -> None:
         self._tree = tree
+        self._areas = areas
         self._materials = materials
         self._today = today
         self._latest: dict[Identity, Latest] = {}
-        # What counts of a month, by area: at the area itself, and there or anywhere below it. An import has very many.
+        # What counts of a month, by area: at the area itself, and anywhere below it. An import has very many.
         self._at: defaultdict[tuple[Rivals, str], set[Identity]] = defaultdict(set)
         self._below: defaultdict[tuple[Rivals, str], set[Identity]] = defaultdict(set)
         self.learn(latest)
@@ -107,8 +137,8 @@ class Book:
             return Refusal(
                 "amount",
                 "nothing_to_withdraw",
-                f"{_told(entry.identity)}没有录入，无可撤回。",
-                f"Nothing is recorded as {_told(entry.identity)}, so there is nothing to withdraw.",
+                f"没有录入{self._told_zh(entry.identity)}，无可撤回。",
+                f"There is nothing to withdraw: {self._told_en(entry.identity)} is not recorded.",
             )
         if latest is not None and latest.says(entry):
             return Effect(entry, "unchanged", latest.version, before)
@@ -120,9 +150,9 @@ class Book:
         return Effect(entry, "new" if before is None else "correction", version, before)
 
     def _keep(self, identity: Identity, amount: int | None) -> None:
-        area_id = identity[0]
+        area_id, *around = self._tree.upwards(identity[0])
         for rivals in _rivals(identity):
-            places = [self._at[rivals, area_id], *(self._below[rivals, each] for each in self._tree.upwards(area_id))]
+            places = [self._at[rivals, area_id], *(self._below[rivals, each] for each in around)]
             for counting in places:
                 if amount is None:
                     counting.discard(identity)
@@ -172,14 +202,26 @@ class Book:
         others = [other for other in self._rivals_of(identity) if other != identity and self._clashes(identity, other)]
         if not others:
             return None
-        first = min(map(_told, others))
+        first = min(others, key=_ids)
+        zh, en = self._told_zh, self._told_en
         return Refusal(
             "period",
             "input_overlaps",
-            f"已录入{first}，与 {_told(identity)} 重叠，同一重量会计两次。请更正或先撤回前者。",
-            f"{first} is recorded already, and {_told(identity)} would count the same again."
-            " Correct that one, or withdraw it first.",
+            f"已录入{zh(first)}［{_ids(first)}］；{zh(identity)}与其重叠，同一重量会计两次。请更正或先撤回前者。",
+            f"The {en(first)} [{_ids(first)}] is recorded already, and the {en(identity)} would count the same again."
+            " Correct the former, or withdraw it first.",
         )
+
+    def _told_zh(self, identity: Identity) -> str:
+        area_id, period, kind, source, material = identity
+        when = f"{period} 年" if period.is_year else str(period)
+        of = "" if material is None else f"，{self._materials.get(material, (material, material))[0]}"
+        return f"{self._areas[area_id][0]} {when} {KINDS[kind].name_zh}（{source}{of}）"
+
+    def _told_en(self, identity: Identity) -> str:
+        area_id, period, kind, source, material = identity
+        of = "" if material is None else f", {self._materials.get(material, (material, material))[1]},"
+        return f"{KINDS[kind].name_en}{of} of {self._areas[area_id][1]} in {period} by “{source}”"
 
     def _rivals_of(self, identity: Identity) -> Iterator[Identity]:
         """What counts at the area, around it or in it, in one of its months."""
@@ -194,7 +236,7 @@ class Book:
         other_area_id, other_period, _, _, other_material = other
         if not period.overlaps(other_period):
             return False
-        if KINDS[kind].unit == "ppm":
+        if _is_share(kind):
             # The share nearest to a mass is taken, so each area may have its own.
             return area_id == other_area_id
         if material is not None and other_material is not None and material != other_material:
@@ -205,12 +247,17 @@ class Book:
 def _rivals(identity: Identity) -> Iterator[Rivals]:
     """Only inputs of one kind, source and month can be the same mass; shares do not add up, whoever reports them."""
     _, period, kind, source, _ = identity
-    known = KINDS.get(kind)
-    by = "" if known is not None and known.unit == "ppm" else source
+    by = "" if _is_share(kind) else source
     for month in range(period.first_month, period.last_month + 1):
         yield kind, by, period.year, month
 
 
-def _told(identity: Identity) -> str:
+def _is_share(kind: str) -> bool:
+    known = KINDS.get(kind)
+    return known is not None and known.unit == "ppm"
+
+
+def _ids(identity: Identity) -> str:
+    """As the API and the commands take it."""
     area_id, period, kind, source, material = identity
     return " ".join(str(each) for each in (kind, area_id, period, f"“{source}”", material) if each is not None)

@@ -9,7 +9,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.cursors import encode_bin_cursor
-from schemas.indicator_inputs import RecordedDocument
 from schemas.stations import (
     NewStation,
     RecordedWeight,
@@ -25,9 +24,10 @@ from schemas.stations import (
 from service.db import violated_constraint
 from service.errors import AreaUnknown, MonthNotDue, StationExists, StationUnknown, ValidationFailed
 from service.indicator import queries, station_queries
+from service.indicator.documents import document_answer
 from service.indicator.evidence import Document
 from service.indicator.inputs import open_book, refused, write_effects
-from service.indicator.recording import Effect, Entry, Refusal
+from service.indicator.recording import Effect, Entry, Reach, Refusal
 from service.indicator.reporting import Duty, report_document, report_text
 from service.periods import Period
 
@@ -92,7 +92,8 @@ async def report_weights(
     document = report_document(row.name, month, text, today)
     if wanted.document is not None:
         document = Document(wanted.document.name, wanted.document.date, wanted.document.sha256)
-    book = await open_book(connection, [(KIND, month.year)], today=today)
+    reach = Reach(KIND, station_id, month.first_day, month.last_day)
+    book = await open_book(connection, [reach], today=today)
     effects: list[Effect] = []
     for material, weight in grams.items():
         entry = Entry(
@@ -114,7 +115,7 @@ async def report_weights(
     return StationReceipt(
         month=str(month),
         weights=[_reported(each) for each in effects],
-        document=RecordedDocument(name=document.name, date=document.day, sha256=document.sha256),
+        document=document_answer(document),
         report_text=text,
     )
 
@@ -162,18 +163,13 @@ async def read_weights(connection: AsyncConnection, station_id: str, month: str)
                 material=row.material_id,
                 grams=row.grams,
                 version=row.version,
-                document=_document(row),
+                document=document_answer(queries.document_of(row)),
                 recorded_at=row.created_at,
             )
             for row in rows
             if (row.first_day, row.last_day) == (period.first_day, period.last_day)
         ],
     )
-
-
-def _document(row: Any) -> RecordedDocument:
-    document = queries.document_of(row)
-    return RecordedDocument(name=document.name, date=document.day, sha256=document.sha256)
 
 
 async def _find(connection: AsyncConnection, station_id: str) -> Any:

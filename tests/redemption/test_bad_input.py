@@ -25,7 +25,7 @@ from tests.world import World, add_shop, earn
 Client = TestClient[Any, Any]
 
 # Written by workers of their own accord.
-IN_THE_BACKGROUND = {"volume", "resident_volume", "coin_volume", "fold_position"}
+IN_THE_BACKGROUND = {"volume", "volume_month", "resident_volume", "coin_volume", "fold_position"}
 PROBLEMS = {(each.method, each.path): {kind.code for kind in problem_kinds(each.problems)} for each in routes.endpoints}
 INVALID = "validation_failed"
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.cursors import Moment
-from service.tables import api_key, area, indicator_import, material
+from service.tables import api_key, area, indicator_import
 
 _NAMED = sa.select(indicator_import, api_key.c.name.label("importer_name")).outerjoin(
     api_key, api_key.c.id == indicator_import.c.imported_by
@@ -31,12 +31,6 @@ WHERE import_id = :import_id
 async def area_names(connection: AsyncConnection) -> dict[str, tuple[str, str]]:
     """Of every area: its names, Chinese and English, by its id."""
     found = await connection.execute(sa.select(area.c.id, area.c.name, area.c.name_en).order_by(area.c.id))
-    return {row.id: (row.name, row.name_en) for row in found}
-
-
-async def material_names(connection: AsyncConnection) -> dict[str, tuple[str, str]]:
-    """Of every material, the same."""
-    found = await connection.execute(sa.select(material.c.id, material.c.name, material.c.name_en))
     return {row.id: (row.name, row.name_en) for row in found}
 
 

@@ -39,7 +39,8 @@ from service.indicator.importing.kept_rows import KeptRows
 from service.indicator.importing.reading import Read, Sheet, read_chunks, read_sheet, shown_name
 from service.indicator.importing.sheet import Limits, SheetError, SheetRefused, SheetRow, column_letter
 from service.indicator.inputs import open_book, write_effects
-from service.indicator.recording import Book, Effect
+from service.indicator.recording import Book, Effect, Reach
+from service.materials import material_names
 
 Stage = Literal["checking", "recording"]
 Progress = Callable[[Stage, float], None]
@@ -133,7 +134,7 @@ async def _write_nothing(_changes: list[Effect]) -> None:
 async def _read(connection: AsyncConnection, upload: Upload) -> Sheet:
     """Raises SheetRefused."""
     areas = await import_queries.area_names(connection)
-    materials = await import_queries.material_names(connection)
+    materials = await material_names(connection)
     reading = asyncio.to_thread(
         read_sheet,
         upload.path,
@@ -194,9 +195,9 @@ class _Running:
         book = await open_book(self.connection, (), today=self._today)
         document = Document(shown_name(self.upload.name), self._today, self.sheet.sha256)
         deciding = Deciding(book, document, self.sheet.error, told_max=TOLD_MAX)
-        known: set[tuple[str, int]] = set()
+        known: set[Reach] = set()
         async for read in chunks:
-            wanted = {(row.kind, row.period.year) for row in read if isinstance(row, SheetRow)} - known
+            wanted = {Reach.of_year(row.kind, row.period.year) for row in read if isinstance(row, SheetRow)} - known
             known |= wanted
             await self._learn(book, wanted)
             changes = await asyncio.to_thread(deciding.take, read)
@@ -204,7 +205,7 @@ class _Running:
                 await write(changes)
         return deciding
 
-    async def _learn(self, book: Book, wanted: set[tuple[str, int]]) -> None:
+    async def _learn(self, book: Book, wanted: set[Reach]) -> None:
         if wanted:
             latest = await queries.latest_versions(self.connection, wanted)
             await asyncio.to_thread(book.learn, latest)

@@ -8,8 +8,9 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.imports import UnitName
-from service.indicator.importing.import_queries import area_names, material_names
+from service.indicator.importing.import_queries import area_names
 from service.indicator.importing.template import template_csv, template_xlsx
+from service.materials import material_names
 
 
 async def write_template(
