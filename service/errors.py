@@ -934,14 +934,6 @@ class ProposalOutdated(Conflict):
     title_zh = "提出后数据已变更"
 
 
-class TargetExists(Conflict):
-    """This area has a target for this year already, and it stays so."""
-
-    code = "target_exists"
-    title = "Target exists"
-    title_zh = "该年度目标已设定"
-
-
 class NothingToWithdraw(Conflict):
     """No input is recorded for this area, period, kind, source and material."""
 

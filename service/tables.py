@@ -1283,9 +1283,12 @@ target = Table(
     metadata,
     Column("area_id", Text, ForeignKey("area.id"), primary_key=True),
     Column("year", SmallInteger, primary_key=True, autoincrement=False),
+    # The latest counts.
+    Column("version", Integer, primary_key=True, autoincrement=False),
     # In thousandths, so that 38.5 % is exact.
     Column("rate_per_mille", SmallInteger, nullable=False),
     CheckConstraint("rate_per_mille BETWEEN 0 AND 1000", name="rate_per_mille"),
+    CheckConstraint("version > 0", name="version"),
 )
 
 # -- carbon ---------------------------------------------------------------------------------------------------------

@@ -8,8 +8,11 @@ from typing import Any
 import asyncpg
 import pytest
 from alembic import command
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from schemas.indicator import RecyclingRate
 from service.embedded import EmbeddedPostgres
+from service.indicator.rate import recycling_rate
 from service.migrating import alembic_config, upgrade
 from service.plausibility.sequences import OPEN_GAPS_MAX
 from tests.conftest import admin_execute
@@ -108,6 +111,85 @@ def test_a_bin_that_was_in_use_is_remembered_as_if_it_always_had_been(
         )
     )
     assert given_up == [(2,), (4,)]
+
+
+# Of the third release: area, year, kind, source, version, grams.
+INPUTS = [
+    ("nankai", 2025, "cleared", "env", 1, 999),
+    ("nankai", 2025, "cleared", "env", 2, 1000),
+    ("xuefu", 2025, "cleared", "street", 1, 300),
+    ("xuefu", 2025, "cleared", "env", 1, 250),
+    ("xuefu", 2024, "cleared", "env", 1, 5),
+    ("nankai", 2025, "kitchen_treated", "plant", 1, 200),
+    ("nankai", 2025, "recyclables", "station", 1, 100),
+    ("xuefu", 2025, "recyclables", "station", 1, 40),
+    # Another source was never hidden.
+    ("xuefu", 2025, "recyclables", "street", 1, 7),
+    *((f"c{number:02}", 2025, "kitchen_treated", "plant", 1, number) for number in range(20)),
+]
+
+
+async def _fill_inputs(postgres: EmbeddedPostgres) -> None:
+    connection = await asyncpg.connect(host=str(postgres.socket_dir), user="postgres", database="migrating_inputs")
+    areas = [("t", None, "city"), ("nankai", "t", "district"), ("xuefu", "nankai", "subdistrict")]
+    areas += [(f"c{number:02}", "xuefu", "community") for number in range(20)]
+    await connection.executemany(
+        "INSERT INTO area (id, parent_id, kind, name, name_en) VALUES ($1, $2, $3, $1, $1)", areas
+    )
+    await connection.executemany(
+        "INSERT INTO indicator_input (area_id, first_day, last_day, kind, source, version, grams, document,"
+        " recorded_by) VALUES ($1, make_date($2, 1, 1), make_date($2, 12, 31), $3, $4, $5, $6, 'd',"
+        " gen_random_uuid())",
+        INPUTS,
+    )
+    await connection.execute("INSERT INTO target (area_id, year, rate_per_mille) VALUES ('nankai', 2025, 350)")
+    await connection.close()
+
+
+def test_inputs_that_begin_to_count_are_told_and_count(
+    postgres: EmbeddedPostgres, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(admin_execute(postgres, "CREATE DATABASE migrating_inputs"))
+    url = postgres.admin_url("migrating_inputs")
+    command.upgrade(alembic_config(url), "0003")
+
+    async def read() -> RecyclingRate:
+        engine = create_async_engine(url)
+        async with engine.connect() as connection:
+            found = await recycling_rate(
+                connection,
+                area_id="nankai",
+                asked="2025",
+                formula_id="cn.cleared_plus_recovered",
+                counted_at=None,
+                today=date(2026, 11, 21),
+            )
+        await engine.dispose()
+        return found
+
+    try:
+        asyncio.run(_fill_inputs(postgres))
+        capsys.readouterr()
+        upgrade(url)
+        told = capsys.readouterr().out.splitlines()
+        assert "withdraw one of the two" in told[0]
+        assert told[1:3] == [
+            f"  cleared: xuefu 2025-01 to 2025-12 “{source}” ({grams} g) beside nankai 2025-01 to 2025-12 “env”"
+            " (1000 g)"
+            for source, grams in (("env", 250), ("street", 300))
+        ]
+        assert told[3].startswith("  kitchen_treated: c00 2025-01 to 2025-12 “plant” (0 g) beside nankai ")
+        assert (len(told), told[-1]) == (1 + 20 + 1, "  and 3 more")
+        found = asyncio.run(read())
+        grams = {each.symbol: each.grams for each in found.quantities}
+        assert grams == {"R": "147", "K": str(200 + sum(range(20))), "C": "1550"}
+        assert {each.kind for quantity in found.quantities for each in quantity.inputs if quantity.symbol == "R"} == {
+            "other_recyclables"
+        }
+        assert found.target is not None
+        assert found.target.rate_percent == "35.00"
+    finally:
+        asyncio.run(admin_execute(postgres, "DROP DATABASE migrating_inputs WITH (FORCE)"))
 
 
 def test_volumes_by_month_are_what_those_by_day_add_up_to(postgres: EmbeddedPostgres) -> None:

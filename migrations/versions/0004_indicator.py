@@ -15,10 +15,38 @@ PRIVILEGES = {
     "publication": "INSERT, UPDATE (decision, decided_by, decided_at, decision_reason, number)",
 }
 
+TOLD_MAX = 20
+# Each input that was hidden, with the nearest and first one that hid it.
+BEGIN_TO_COUNT = """
+WITH RECURSIVE around (area_id, around_id, distance) AS (
+    SELECT id, parent_id, 1 FROM area WHERE parent_id IS NOT NULL
+    UNION ALL
+    SELECT around.area_id, area.parent_id, distance + 1
+    FROM around JOIN area ON area.id = around.around_id WHERE area.parent_id IS NOT NULL
+), latest AS (
+    SELECT DISTINCT ON (area_id, first_day, last_day, kind, source) *
+    FROM indicator_input ORDER BY area_id, first_day, last_day, kind, source, version DESC
+), hidden AS (
+    SELECT DISTINCT ON (inner_.id)
+           inner_.kind, inner_.area_id, inner_.first_day, inner_.last_day, inner_.source, inner_.grams,
+           outer_.area_id AS outer_area, outer_.first_day AS outer_first, outer_.last_day AS outer_last,
+           outer_.source AS outer_source, outer_.grams AS outer_grams
+    FROM latest AS inner_
+    JOIN around ON around.area_id = inner_.area_id
+    JOIN latest AS outer_ ON outer_.area_id = around.around_id AND outer_.kind = inner_.kind
+     AND outer_.first_day <= inner_.last_day AND outer_.last_day >= inner_.first_day
+     AND (inner_.kind <> 'other_recyclables' OR outer_.source = inner_.source)
+    ORDER BY inner_.id, distance, outer_.first_day, outer_.source
+)
+SELECT * FROM hidden ORDER BY kind, first_day, last_day, area_id, source
+"""
+
 
 def upgrade() -> None:
     create_imports()
     alter_inputs()
+    tell_what_begins_to_count()
+    alter_targets()
     create_stations()
     create_publications()
     op.execute(f"GRANT SELECT ON {', '.join(PRIVILEGES)} TO tanbi_app")
@@ -90,6 +118,35 @@ def alter_inputs() -> None:
         ("document_sha256", "octet_length(document_sha256) = 32"),
     ):
         op.create_check_constraint(op.f(f"ck_indicator_input_{name}"), "indicator_input", condition)
+
+
+def tell_what_begins_to_count() -> None:
+    """Until now the inputs of an area hid those of the areas in it, of recyclables those of the same source: from now
+    on they add up, and past rates with them."""
+    found = op.get_bind().execute(sa.text(BEGIN_TO_COUNT)).all()
+    if not found:
+        return
+    print(
+        "Inputs of an area and of the areas in it add up now. These begin to count beside one of an area around them."
+        " Where both are the same mass, withdraw one of the two (tanbi indicator record AREA PERIOD KIND withdraw …):"
+    )
+    for row in found[:TOLD_MAX]:
+        inner, outer = (
+            f"{area} {first:%Y-%m} to {last:%Y-%m} “{source}” ({grams} g)"
+            for area, first, last, source, grams in (row[1:6], row[6:11])
+        )
+        print(f"  {row.kind}: {inner} beside {outer}")
+    if len(found) > TOLD_MAX:
+        print(f"  and {len(found) - TOLD_MAX} more")
+
+
+def alter_targets() -> None:
+    """A target can be corrected: the latest version counts."""
+    op.add_column("target", sa.Column("version", sa.Integer(), server_default="1", nullable=False))
+    op.alter_column("target", "version", server_default=None)
+    op.drop_constraint("pk_target", "target", type_="primary")
+    op.create_primary_key(op.f("pk_target"), "target", ["area_id", "year", "version"])
+    op.create_check_constraint(op.f("ck_target_version"), "target", "version > 0")
 
 
 def create_stations() -> None:

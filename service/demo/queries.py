@@ -150,7 +150,10 @@ async def has_rules(connection: AsyncConnection) -> bool:
 async def insert_targets(connection: AsyncConnection) -> None:
     await connection.execute(
         sa.insert(target),
-        [{"area_id": nankai.DISTRICT[0], "year": year, "rate_per_mille": rate} for year, rate in nankai.TARGETS],
+        [
+            {"area_id": nankai.DISTRICT[0], "year": year, "version": 1, "rate_per_mille": rate}
+            for year, rate in nankai.TARGETS
+        ],
     )
 
 

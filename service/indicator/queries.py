@@ -24,9 +24,9 @@ WITH RECURSIVE above (id, parent_id, distance) AS (
     UNION ALL
     SELECT area.id, area.parent_id, distance + 1 FROM area JOIN above ON area.id = above.parent_id
 )
-SELECT target.area_id, target.year, target.rate_per_mille
+SELECT DISTINCT ON (distance, target.year) target.area_id, target.year, target.rate_per_mille
 FROM above JOIN target ON target.area_id = above.id
-ORDER BY distance, target.year
+ORDER BY distance, target.year, target.version DESC
 """)
 
 LATEST_VERSIONS = sa.text("""
@@ -127,12 +127,23 @@ async def targets_upwards(connection: AsyncConnection, area_id: str) -> Sequence
     return (await connection.execute(TARGETS_UPWARDS, {"area_id": area_id})).all()
 
 
-async def insert_target(connection: AsyncConnection, area_id: str, year: int, per_mille: int) -> None:
-    await connection.execute(sa.insert(target).values(area_id=area_id, year=year, rate_per_mille=per_mille))
+async def insert_target(connection: AsyncConnection, area_id: str, year: int, *, version: int, per_mille: int) -> None:
+    await connection.execute(
+        sa.insert(target).values(area_id=area_id, year=year, version=version, rate_per_mille=per_mille)
+    )
+
+
+async def find_target(connection: AsyncConnection, area_id: str, year: int) -> sa.Row[Any] | None:
+    """The latest version of the area's own."""
+    versions = sa.select(target).where(target.c.area_id == area_id, target.c.year == year)
+    return (await connection.execute(versions.order_by(target.c.version.desc()).limit(1))).one_or_none()
 
 
 async def all_targets(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
-    return (await connection.execute(sa.select(target).order_by(target.c.area_id, target.c.year))).all()
+    """The latest version of each."""
+    of_each = (target.c.area_id, target.c.year)
+    latest = sa.select(target).ext(distinct_on(*of_each)).order_by(*of_each, target.c.version.desc())
+    return (await connection.execute(latest)).all()
 
 
 async def lock_inputs(connection: AsyncConnection) -> None:

@@ -308,18 +308,25 @@ def target_set(
     percent: Annotated[str, typer.Argument(help="Such as 38.5; to a tenth.")],
     data: DataOption = None,
 ) -> None:
-    """Set a year's target, once; years between two targets lie on the line."""
+    """Set a year's target, or another one; years between two targets lie on the line."""
     if PER_MILLE.fullmatch(percent) is None:
         raise ValidationFailed(f"{percent} is no target. Say 0 to 100 per cent, to a tenth, such as 38.5.")
     per_mille = int(Fraction(percent) * 10)
-    in_transaction(data, lambda connection, _: set_target(connection, area_id=area, year=year, per_mille=per_mille))
-    console.print(f"The target of {area} in {year} is {percent} %.", highlight=False)
+    before = in_transaction(
+        data, lambda connection, _: set_target(connection, area_id=area, year=year, per_mille=per_mille)
+    )
+    was = "" if before is None or before == per_mille else f"; it was {_per_cent(before)}"
+    console.print(f"The target of {area} in {year} is {_per_cent(per_mille)}{was}.", highlight=False)
 
 
 @target_app.command("list")
 def target_list(data: DataOption = None) -> None:
-    """Show every target that was set."""
-    table: Table = listing("Area", "Year", "Target")
+    """Show every target as it counts."""
+    table: Table = listing("Area", "Year", "Target", "Version")
     for row in in_transaction(data, lambda connection, _: list_targets(connection)):
-        table.add_row(row.area_id, str(row.year), f"{decimal_text(Fraction(row.rate_per_mille, 10), 1)} %")
+        table.add_row(row.area_id, str(row.year), _per_cent(row.rate_per_mille), str(row.version))
     console.print(table)
+
+
+def _per_cent(per_mille: int) -> str:
+    return f"{decimal_text(Fraction(per_mille, 10), 1)} %"

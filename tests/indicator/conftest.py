@@ -42,7 +42,7 @@ async def world(engine: AsyncEngine, settings: Settings) -> World:
         await connection.execute(
             sa.insert(target),
             [
-                {"area_id": "nankai", "year": year, "rate_per_mille": per_mille}
+                {"area_id": "nankai", "year": year, "version": 1, "rate_per_mille": per_mille}
                 for year, per_mille in ((2025, 350), (2027, 385), (2035, 500))
             ],
         )

@@ -79,7 +79,7 @@ async def test_an_area_with_a_target_of_its_own_for_another_year_is_held_against
     operator: Caller, engine: AsyncEngine
 ) -> None:
     async with transaction(engine) as connection:
-        await connection.execute(sa.insert(target).values(area_id="xuefu", year=2030, rate_per_mille=900))
+        await connection.execute(sa.insert(target).values(area_id="xuefu", year=2030, version=1, rate_per_mille=900))
     await operator.record(area="xuefu", grams=170_000_000)
     await operator.record(area="xuefu", kind="kitchen_treated", grams=30_000_000)
     found = await outlook(operator, area="xuefu", year="2025")

@@ -13,7 +13,6 @@ from service.errors import (
     InputOverlaps,
     OwnPublication,
     PublicationUnknown,
-    TargetExists,
     TokenInvalid,
     ValidationFailed,
 )
@@ -149,11 +148,16 @@ def test_without_a_key_nothing_is_recorded(tanbi: Tanbi, report: Path) -> None:
         tanbi("indicator", "record", "c", "2025", "cleared", "5t", *FROM, "--document", str(report))
 
 
-def test_targets_are_set_once_and_the_way_there_is_told(tanbi: Tanbi, record: Tanbi) -> None:
+def test_targets_are_set_and_corrected_and_the_way_there_is_told(tanbi: Tanbi, record: Tanbi) -> None:
     tanbi("indicator", "target", "set", "c", "2025", "35")
     assert "38.5 %" in tanbi("indicator", "target", "set", "c", "2027", "38.5")
-    with pytest.raises(TargetExists):
-        tanbi("indicator", "target", "set", "c", "2025", "34")
+    assert tanbi("indicator", "target", "set", "c", "2025", "34") == (
+        "The target of c in 2025 is 34.0 %; it was 35.0 %."
+    )
+    for _ in range(2):
+        assert "2025 is 35.0 %" in tanbi("indicator", "target", "set", "c", "2025", "35")
+    assert re.search(r"c . 2025 . 35.0 % . 3 ", tanbi("indicator", "target", "list"))
+    assert "34.0 %" not in tanbi("indicator", "target", "list")
     with pytest.raises(AreaUnknown):
         tanbi("indicator", "target", "set", "d", "2025", "34")
     for wrong in ("35.55", "101", "much"):

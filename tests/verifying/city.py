@@ -114,7 +114,9 @@ async def prepare(engine: AsyncEngine) -> int:
             ],
         )
         await raise_revision(connection)
-        await connection.execute(sa.insert(target).values(area_id="nankai", year=now.year, rate_per_mille=385))
+        await connection.execute(
+            sa.insert(target).values(area_id="nankai", year=now.year, version=1, rate_per_mille=385)
+        )
         await choose_factors(connection)
         cleared = IndicatorInput(
             area="nankai",
