@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.carbon.rules import FactorLine, SetNames
 from service.co2e import Weighed
+from service.sites_below import MONTHS_OF_PLACES, PLACES
 from service.tables import (
     area,
     carbon_factor,
@@ -22,22 +23,31 @@ from service.tables import (
     volume,
 )
 
-# By the set in force on each day. Of one site, or of an area and all below it.
-WEIGHED = sa.text("""
-WITH RECURSIVE below (id) AS (
-    SELECT id FROM area WHERE id = :area_id
-    UNION
-    SELECT area.id FROM area JOIN below ON area.parent_id = below.id
-), in_force AS (
+# By the set in force on each day. Sums by day are read of those months only inside which another set begins: a year of
+# 900 sites is 32 400 rows by month and 985 500 by day.
+WEIGHED: Final = f"""
+in_force AS (
     SELECT set_id, effective_from, lead(effective_from, 1, 'infinity') OVER (ORDER BY effective_from, id) AS until
     FROM carbon_set_choice
+), parted AS MATERIALIZED (
+    SELECT DISTINCT date_trunc('month', effective_from)::date AS month
+    FROM carbon_set_choice
+    WHERE effective_from BETWEEN :first_day AND :last_day AND extract(day FROM effective_from) > 1
+), by_month AS MATERIALIZED (
+    SELECT volume.month AS begins, volume.material_id, sum(volume.grams) AS grams
+    {MONTHS_OF_PLACES}
+    WHERE volume.month BETWEEN :first_day AND :last_day AND volume.month NOT IN (SELECT month FROM parted)
+    GROUP BY 1, 2
+), by_day AS MATERIALIZED (
+    SELECT volume.day AS begins, volume.material_id, sum(volume.grams) AS grams
+    FROM parted
+    JOIN volume ON volume.day BETWEEN parted.month AND (parted.month + interval '1 month - 1 day')::date
+    WHERE volume.site_id = ANY (ARRAY(SELECT id FROM place))
+    GROUP BY 1, 2
 ), weighed AS (
-    SELECT in_force.set_id, volume.material_id, sum(volume.grams)::bigint AS grams
-    FROM volume
-    JOIN site ON site.id = volume.site_id
-    LEFT JOIN in_force ON volume.day >= in_force.effective_from AND volume.day < in_force.until
-    WHERE volume.day BETWEEN :first_day AND :last_day
-      AND (site.id = :site_id OR site.area_id IN (SELECT id FROM below))
+    SELECT in_force.set_id, material_id, sum(grams)::bigint AS grams
+    FROM (SELECT * FROM by_month UNION ALL SELECT * FROM by_day) AS each_
+    LEFT JOIN in_force ON begins >= effective_from AND begins < until
     GROUP BY 1, 2
 )
 SELECT weighed.set_id, weighed.material_id, weighed.grams, factor.milligrams_co2e_per_kg
@@ -45,11 +55,13 @@ FROM weighed
 LEFT JOIN carbon_factor AS factor ON factor.set_id = weighed.set_id AND factor.material_id = weighed.material_id
 WHERE weighed.grams > 0
 ORDER BY weighed.set_id, weighed.material_id
-""").bindparams(
-    sa.bindparam("area_id", type_=sa.Text),
-    sa.bindparam("site_id", type_=sa.Text),
-    sa.bindparam("first_day", type_=sa.Date),
-    sa.bindparam("last_day", type_=sa.Date),
+"""  # noqa: S608  # our own text
+DAYS: Final = (sa.bindparam("first_day", type_=sa.Date), sa.bindparam("last_day", type_=sa.Date))
+WEIGHED_IN_AREA = sa.text(f"WITH RECURSIVE {PLACES}, {WEIGHED}").bindparams(
+    *DAYS, sa.bindparam("area_id", type_=sa.Text)
+)
+WEIGHED_AT_SITE = sa.text(f"WITH place AS (SELECT :site_id AS id), {WEIGHED}").bindparams(
+    *DAYS, sa.bindparam("site_id", type_=sa.Text)
 )
 
 
@@ -65,11 +77,13 @@ async def read_place(
 async def weighed_by_set(
     connection: AsyncConnection, *, area_id: str | None, site_id: str | None, first_day: date, last_day: date
 ) -> list[Weighed]:
-    """Grams that count, by factor set and material, of the site or of all sites in and below the area; both days are
-    included. What is held does not count."""
-    found = await connection.execute(
-        WEIGHED, {"area_id": area_id, "site_id": site_id, "first_day": first_day, "last_day": last_day}
-    )
+    """Grams that count, by factor set and material, of the site or of all sites in and below the area; from the first
+    day of a month to the last of another. What is held does not count."""
+    days = {"first_day": first_day, "last_day": last_day}
+    if area_id is None:
+        found = await connection.execute(WEIGHED_AT_SITE, {"site_id": site_id, **days})
+    else:
+        found = await connection.execute(WEIGHED_IN_AREA, {"area_id": area_id, **days})
     return [Weighed(*row) for row in found]
 
 

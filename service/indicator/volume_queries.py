@@ -11,29 +11,14 @@ from typing import Any, Final, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.sites_below import MONTHS_OF_PLACES, PLACES
 from service.tables import site, volume_month
 
 By = Literal["material", "area", "month", "source"]
 
-# Each site below the area, with the child area that it is below of; one at the area itself with the area.
-PLACES: Final = """
-below (id, branch) AS (
-    SELECT id, id FROM area WHERE id = :area_id
-    UNION
-    SELECT area.id, CASE below.id WHEN :area_id THEN area.id ELSE below.branch END
-    FROM area JOIN below ON area.parent_id = below.id
-), place AS MATERIALIZED (
-    SELECT site.id, below.branch FROM below JOIN site ON site.area_id = below.id
-)
-"""
 SUMS: Final = """
 sum(volume.grams)::bigint AS grams, sum(volume.drops)::bigint AS drops,
 sum(volume.held_grams)::bigint AS held_grams, sum(volume.held_drops)::bigint AS held_drops
-"""
-# The sites named twice: joined alone, the planner would read these months of all sites of the city, ten times as many.
-MONTHS_OF_PLACES: Final = """
-FROM place
-JOIN volume_month AS volume ON volume.site_id = place.id AND volume.site_id = ANY (ARRAY(SELECT id FROM place))
 """
 WEIGHED: Final = f"{MONTHS_OF_PLACES} AND volume.month BETWEEN :first_month AND :last_month"
 

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
-from service.tables import carbon_factor_set, carbon_set_choice, volume
+from service.tables import carbon_factor_set, carbon_set_choice, volume, volume_month
 from tests.carbon.conftest import a_document
 from tests.indicator.calls import Caller
 from tests.world import World
@@ -23,9 +23,11 @@ MONTHS = [f"2025-{month:02}" for month in range(1, 13)]
 QUARTERS = [f"2025-Q{quarter}" for quarter in range(1, 5)]
 Client = TestClient[Any, Any]
 Volume = tuple[date, str, str, int]
+SUMS = ("grams", "drops", "held_grams", "held_drops")
 
 
 async def weigh(engine: AsyncEngine, volumes: Iterable[Volume], *, held_grams: int = 0) -> None:
+    """What folding makes of drops: the sums by day and by month."""
     columns = ("day", "site_id", "material_id", "grams")
     rows = [
         dict(zip(columns, each, strict=True)) | {"source": "bin", "drops": 1, "held_grams": held_grams}
@@ -33,6 +35,15 @@ async def weigh(engine: AsyncEngine, volumes: Iterable[Volume], *, held_grams: i
     ]
     async with transaction(engine) as connection:
         await connection.execute(sa.insert(volume), rows)
+        days = sa.select(
+            volume.c.site_id,
+            sa.cast(sa.func.date_trunc("month", volume.c.day), sa.Date),
+            volume.c.material_id,
+            volume.c.source,
+            *(sa.func.sum(volume.c[name]) for name in SUMS),
+        ).group_by(sa.text("1, 2, 3, 4"))
+        names = ["site_id", "month", "material_id", "source", *SUMS]
+        await connection.execute(sa.insert(volume_month).from_select(names, days))
 
 
 async def in_force(engine: AsyncEngine, *choices: tuple[date, str]) -> None:
@@ -132,7 +143,9 @@ async def test_sites_add_up_to_their_area_and_months_to_the_year_and_a_later_cho
     def a_day() -> date:
         return begin + timedelta(days=pick.randrange(365))
 
-    await in_force(engine, *((a_day(), pick.choice("ab")) for _ in range(4)))
+    # Some months have one set alone, from their first day on too.
+    chosen = [a_day() for _ in range(3)] + [date(2025, 9, 1)]
+    await in_force(engine, *((day, pick.choice("ab")) for day in chosen))
     keys = {
         (a_day(), pick.choice(["site-1", "site-2", "site-3"]), pick.choice(["paper", "plastic", "metal"]))
         for _ in range(200)
