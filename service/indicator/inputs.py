@@ -57,6 +57,14 @@ async def record_input(
     return recorded_input(await queries.find_input(connection, entry.identity, found.version))
 
 
+async def sources_of(connection: AsyncConnection, area_id: str, period: Period, kind: str) -> list[str]:
+    """Whose inputs of the kind count at the area itself in any month of the period: they add up."""
+    reach = Reach(kind, None, period.first_day, period.last_day)
+    latest = await queries.latest_versions(connection, [reach])
+    counting = {source for (at, _, _, source, _), each in latest.items() if at == area_id and each.amount is not None}
+    return sorted(counting)
+
+
 async def open_book(connection: AsyncConnection, wanted: Collection[Reach], *, today: date) -> Book:
     """What is recorded within these reaches. Whoever goes on to write has taken the inputs' lock before: then it
     stays so until the transaction ends."""

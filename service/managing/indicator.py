@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,13 +20,14 @@ from service.indicator.formulas import FORMULAS, decimal_text
 from service.indicator.importing.amounts import UNITS, read_amount
 from service.indicator.importing.sheet import CellWrong
 from service.indicator.importing.words import in_words
-from service.indicator.inputs import RECORDERS, read_inputs, record_input
+from service.indicator.inputs import RECORDERS, read_inputs, record_input, sources_of
 from service.indicator.kinds import KINDS
 from service.indicator.outlook import read_outlook
 from service.indicator.rate import recycling_rate
 from service.indicator.setting_targets import list_targets, set_target
 from service.managing.operating import KEY_VARIABLE, KeyFileOption, as_operator
 from service.managing.running import DataOption, city_zone, console, in_transaction, listing, moment, typed
+from service.periods import Period
 from service.settings import Settings
 
 indicator_app = typer.Typer(
@@ -226,12 +228,30 @@ def record(
         },
     )
 
-    async def work(connection: AsyncConnection, operator: Operator, settings: Settings) -> RecordedInput:
+    async def work(
+        connection: AsyncConnection, operator: Operator, settings: Settings
+    ) -> tuple[RecordedInput, list[str]]:
         today = business_today(settings.business_timezone)
-        return await record_input(connection, wanted, recorded_by=operator.key_id, today=today)
+        found = await record_input(connection, wanted, recorded_by=operator.key_id, today=today)
+        return found, await sources_of(connection, found.area, Period.parse(found.period), found.kind)
 
-    found = as_operator(data, key_file, RECORDERS, work)
+    found, sources = as_operator(data, key_file, RECORDERS, work)
     console.print(f"Input {found.id}: {_amount(found)}, version {found.version}.", highlight=False)
+    if _adds_a_source(found, sources):
+        named = ", ".join(f"“{source}”" for source in sources)
+        console.print(
+            f"{found.kind} of {found.area} in {found.period} is now the sum of {len(sources)} sources: {named}."
+            " If they weigh the same waste, withdraw one of them.",
+            highlight=False,
+            markup=False,
+        )
+
+
+def _adds_a_source(found: RecordedInput, sources: Sequence[str]) -> bool:
+    """Of waste, which the rate needs and one usually weighs. Recyclables come from many, and a correction adds none."""
+    kind = KINDS[found.kind]
+    is_waste = kind.unit == "grams" and not kind.streams
+    return is_waste and found.version == 1 and len(sources) > 1
 
 
 def read_typed_amount(text: str) -> dict[str, object]:

@@ -94,6 +94,17 @@ def test_what_stands_twice_and_what_is_not_there_is_refused(tanbi: Tanbi, record
         tanbi("indicator", "rate", "d", "2025")
 
 
+def test_a_further_source_of_waste_is_told(tanbi: Tanbi, record: Tanbi, report: Path) -> None:
+    by_another = ("--source", "河道办", "--document", str(report), "--document-date", "2026-01-15")
+    assert "sources" not in record("c", "2025-Q1", "cleared", "5t")
+    told = tanbi("indicator", "record", "c", "2025-03", "cleared", "6t", *by_another)
+    assert "cleared of c in 2025-03 is now the sum of 2 sources: “区城管委”, “河道办”." in told
+    for period, kind in (("2025-03", "cleared"), ("2025-04", "cleared"), ("2025-03", "kitchen_treated")):
+        assert "sources" not in tanbi("indicator", "record", "c", period, kind, "7t", *by_another)
+    record("c", "2025-03", "pickup_recyclables", "5t")
+    assert "sources" not in tanbi("indicator", "record", "c", "2025-03", "pickup_recyclables", "7t", *by_another)
+
+
 def test_what_is_missing_is_said_in_both_languages(tanbi: Tanbi, record: Tanbi) -> None:
     record("c", "2025-01", "cleared", "5t")
     shown = tanbi("indicator", "rate", "c", "2025")
@@ -149,10 +160,10 @@ def test_without_a_key_nothing_is_recorded(tanbi: Tanbi, report: Path) -> None:
 
 
 def test_targets_are_set_and_corrected_and_the_way_there_is_told(tanbi: Tanbi, record: Tanbi) -> None:
-    tanbi("indicator", "target", "set", "c", "2025", "35")
+    tanbi("indicator", "target", "set", "c", "2025", "33")
     assert "38.5 %" in tanbi("indicator", "target", "set", "c", "2027", "38.5")
     assert tanbi("indicator", "target", "set", "c", "2025", "34") == (
-        "The target of c in 2025 is 34.0 %; it was 35.0 %."
+        "The target of c in 2025 is 34.0 %; it was 33.0 %."
     )
     for _ in range(2):
         assert "2025 is 35.0 %" in tanbi("indicator", "target", "set", "c", "2025", "35")
