@@ -24,10 +24,17 @@ class PublicationProposal(Request):
 
     area: AreaId
     period: PeriodText
-    formula: FormulaId | None = Field(None, description="The district's (a setting) where it is not given")
-    counted_at: CountedAt | None = Field(None, description="The usual one of the formula where it is not given")
+    formula: FormulaId | None = Field(
+        None,
+        description="Where it is not given the district's (a setting), and in a restatement that of what it restates",
+    )
+    counted_at: CountedAt | None = Field(
+        None,
+        description="Where it is not given the usual one of the formula, and in a restatement that of what it restates",
+    )
     restates: PublicationNumber | None = Field(
-        None, description="The number of the publication that this one replaces; with the reason"
+        None,
+        description="The number of the publication that this one replaces, by the same formula; with the reason",
     )
     reason: Words | None = Field(None, description="Why the published figure is restated; the public reads it")
 
@@ -54,6 +61,9 @@ class Restated(Answer):
     """The publication that another one replaced, and by how much the figure differs."""
 
     number: int
+    counted_at: CountedAt | None = Field(
+        description="Where the replaced figure counted recyclables; null where this one counts them there too"
+    )
     rate_percent: PercentText
     difference_percentage_points: Annotated[
         str,
@@ -66,7 +76,8 @@ class Restated(Answer):
 
 
 class PublicationSummary(Answer):
-    """What was frozen, by whom, and what another operator decided."""
+    """What was frozen, by whom, and what another operator decided. Of an area and period one figure by each formula
+    stands."""
 
     id: UUID
     number: int | None = Field(description="From 1 on, in the order of publishing; null unless published")
@@ -101,7 +112,7 @@ class Publications(Answer):
 class Publication(PublicationSummary):
     record: dict[str, Any] = Field(
         description="All that the figure is made of, as it was frozen: the answer of GET /v1/indicator/recycling-rate"
-        " under `figure`, and the version of the code"
+        " under `figure`, the version of the code, and of a restatement the number it restates and the reason"
     )
     record_text: str = Field(description="The same as canonical JSON: of these bytes, in UTF-8, the digest is made")
 

@@ -911,7 +911,8 @@ class AlreadyPublished(Conflict):
 
 
 class RestatementRefused(Conflict):
-    """What is restated is the latest publication of the same area and period, and the figure differs from it."""
+    """What is restated is the latest publication of the same area, period and formula, and the figure differs from
+    it."""
 
     code = "restatement_refused"
     title = "Cannot be restated"
@@ -927,7 +928,7 @@ class PublicationDecided(Conflict):
 
 
 class ProposalOutdated(Conflict):
-    """The inputs have changed since this figure was proposed. Reject it, and propose the figure anew."""
+    """What this figure was made of has changed since it was proposed. Reject it, and propose the figure anew."""
 
     code = "proposal_outdated"
     title = "Proposal outdated"

@@ -1238,6 +1238,7 @@ scrap_station = Table(
 
 # A figure as it is proposed by one operator and published by another. `record` is all it is made of, as canonical JSON,
 # and `digest` its SHA-256; neither is ever changed.
+# A trigger, publication_is_decided_once, lets each row be decided on once, and changed in no other way.
 publication = Table(
     "publication",
     metadata,
@@ -1245,6 +1246,15 @@ publication = Table(
     Column("area_id", Text, ForeignKey("area.id"), nullable=False),
     Column("first_day", Date, nullable=False),
     Column("last_day", Date, nullable=False),
+    # What lists tell of a record, which may be megabytes; each as it stands there.
+    Column("formula_id", Text, nullable=False),
+    Column("formula_version", Integer, nullable=False),
+    Column("counted_at", Text, nullable=False),
+    Column("rate", Text, nullable=False),
+    Column("rate_percent", Text, nullable=False),
+    Column("numerator_grams", Text, nullable=False),
+    Column("denominator_grams", Text, nullable=False),
+    Column("code_version", Text, nullable=False),
     Column("record", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     # Of a restatement: the number of the publication that it replaces, and why.
@@ -1271,6 +1281,7 @@ publication = Table(
         "area_id",
         "first_day",
         "last_day",
+        "formula_id",
         unique=True,
         postgresql_where=text("decision = 'published' AND restates IS NULL"),
     ),

@@ -189,6 +189,14 @@ def create_publications() -> None:
         sa.Column("area_id", sa.Text(), nullable=False),
         sa.Column("first_day", sa.Date(), nullable=False),
         sa.Column("last_day", sa.Date(), nullable=False),
+        sa.Column("formula_id", sa.Text(), nullable=False),
+        sa.Column("formula_version", sa.Integer(), nullable=False),
+        sa.Column("counted_at", sa.Text(), nullable=False),
+        sa.Column("rate", sa.Text(), nullable=False),
+        sa.Column("rate_percent", sa.Text(), nullable=False),
+        sa.Column("numerator_grams", sa.Text(), nullable=False),
+        sa.Column("denominator_grams", sa.Text(), nullable=False),
+        sa.Column("code_version", sa.Text(), nullable=False),
         sa.Column("record", sa.Text(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("restates", sa.Integer(), nullable=True),
@@ -219,7 +227,7 @@ def create_publications() -> None:
     op.create_index(
         "uq_publication_first",
         "publication",
-        ["area_id", "first_day", "last_day"],
+        ["area_id", "first_day", "last_day", "formula_id"],
         unique=True,
         postgresql_where=sa.text("decision = 'published' AND restates IS NULL"),
     )
@@ -231,3 +239,19 @@ def create_publications() -> None:
         postgresql_where=sa.text("decision = 'published'"),
     )
     op.create_index("ix_publication_created_at_id", "publication", ["created_at", "id"])
+    # The service may write a decision, and only once: whoever has its role neither takes back what was published nor
+    # gives it another number.
+    op.execute("""
+        CREATE FUNCTION publication_is_decided_once() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF OLD.decision IS NOT NULL OR NEW.decision IS NULL THEN
+                RAISE EXCEPTION 'a publication is decided on once: %', OLD.id USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        END
+        $$
+    """)
+    op.execute("""
+        CREATE TRIGGER publication_is_decided_once BEFORE UPDATE ON publication
+        FOR EACH ROW EXECUTE FUNCTION publication_is_decided_once()
+    """)

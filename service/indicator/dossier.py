@@ -20,7 +20,7 @@ from service.indicator.figure import figure_of
 from service.indicator.formulas import FORMULAS, Formula, formula_of_version
 from service.indicator.kinds import CountedAt
 from service.indicator.publishing import summary
-from service.indicator.record import Frozen
+from service.indicator.record import Frozen, columns_of
 from service.periods import Period
 
 
@@ -59,7 +59,7 @@ async def gather_dossier(
         raise ValidationFailed(detail, errors=[{"pointer": "/year", "code": "not_begun", "detail": detail}])
     basis = await read_basis(connection, area_id, [year], today, bins_by_child=True)
     published = await publication_queries.published_within(connection, area_id, period)
-    latest = await _latest(published, period)
+    latest = await _latest(connection, published, period, formula_id)
     formula, way = _method(latest, formula_id)
     tree = basis.evidence.tree
     children = tree.children(area_id)
@@ -92,17 +92,24 @@ async def gather_dossier(
     )
 
 
-async def _latest(published: Sequence[Any], period: Period) -> Published | None:
-    """What is published of the whole year and not restated."""
-    for row in published:
-        if row.restated_by is None and (row.first_day, row.last_day) == (period.first_day, period.last_day):
-            # Of many inputs the record is megabytes.
-            return await asyncio.to_thread(_published, row)
-    return None
+async def _latest(
+    connection: AsyncConnection, published: Sequence[Any], period: Period, formula_id: str
+) -> Published | None:
+    """What is published of the whole year and not restated; of several the one by the formula, or else the first."""
+    of_year = [
+        row
+        for row in published
+        if row.restated_by is None and (row.first_day, row.last_day) == (period.first_day, period.last_day)
+    ]
+    if not of_year:
+        return None
+    chosen = min(of_year, key=lambda row: (row.formula_id != formula_id, row.number))
+    # Of many inputs the record is megabytes.
+    return await asyncio.to_thread(_published, await publication_queries.find_number(connection, chosen.number))
 
 
 def _published(row: Any) -> Published:
-    return Published(PublicationSummary(**summary(row)), Frozen(row.record), row.digest)
+    return Published(PublicationSummary(**summary(row)), Frozen(row.record), columns_of(row))
 
 
 def _method(latest: Published | None, formula_id: str) -> tuple[Formula, CountedAt]:

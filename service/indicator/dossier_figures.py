@@ -134,11 +134,11 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What is published of the year and not restated, and its digest."""
+    """What is published of the year and not restated: its record, and what stands beside it (record.COLUMNS)."""
 
     summary: PublicationSummary
     frozen: Frozen
-    digest: bytes
+    columns: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ def dossier_of(facts: Facts) -> Dossier:
         rows=list(_rows(facts)),
         areas=[*_areas(facts)],
         inputs=[*_inputs(facts)],
-        checks=[] if latest is None else recomputation(latest.frozen, latest.digest, facts.stored),
+        checks=[] if latest is None else recomputation(latest.frozen, latest.columns, facts.stored),
     )
 
 

@@ -116,8 +116,11 @@ class PublicData:
 
     @property
     def standing(self) -> Published | None:
-        """The newest year's figure that nothing restates."""
-        return next((each for each in self.published if each.restated_by is None), None)
+        """The newest year's figure that nothing restates: by the district's formula where there is one, for by another
+        it is another indicator."""
+        standing = [each for each in self.published if each.restated_by is None]
+        usual = (each for each in standing if each.figure["formula"]["id"] == self.outlook.formula.id)
+        return next(usual, standing[0] if standing else None)
 
 
 async def gather(

@@ -266,9 +266,15 @@ def path_rows(figures: PublicFigures) -> list[PathRow]:
 
 
 def _standing(figures: PublicFigures) -> list[tuple[int, Publication]]:
-    """By year, the publications of whole years that none has superseded."""
-    standing = [each for each in figures.history if each.superseded_by is None and each.period.isdecimal()]
-    return sorted((int(each.period), each) for each in standing)
+    """By year, the publications of whole years that none has superseded; of a year the one by the page's formula, where
+    it has figures by several."""
+    standing: dict[int, Publication] = {}
+    for each in figures.history:
+        if each.superseded_by is None and each.period.isdecimal():
+            year = int(each.period)
+            if year not in standing or each.formula_id == figures.formula_id:
+                standing[year] = each
+    return sorted(standing.items())
 
 
 def _drawn(parts: Sequence[str]) -> Markup:

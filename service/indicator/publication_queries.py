@@ -21,13 +21,17 @@ _decider = api_key.alias("decider")
 _old = publication.alias("old")
 _new = publication.alias("new")
 _STATE = sa.func.coalesce(publication.c.decision, "waiting")
+# All but the record, which may be megabytes.
 _NAMED = (
     sa.select(
-        publication,
+        *(column for column in publication.c if column is not publication.c.record),
         _STATE.label("state"),
         _proposer.c.name.label("proposer_name"),
         _decider.c.name.label("decider_name"),
-        _old.c.record.label("old_record"),
+        _old.c.counted_at.label("old_counted_at"),
+        _old.c.rate_percent.label("old_rate_percent"),
+        _old.c.numerator_grams.label("old_numerator_grams"),
+        _old.c.denominator_grams.label("old_denominator_grams"),
         _new.c.number.label("restated_by"),
     )
     .join(_proposer, _proposer.c.id == publication.c.proposed_by)
@@ -35,6 +39,7 @@ _NAMED = (
     .outerjoin(_old, _old.c.number == publication.c.restates)
     .outerjoin(_new, sa.and_(_new.c.restates == publication.c.number, _new.c.decision == "published"))
 )
+_WITH_RECORD = _NAMED.add_columns(publication.c.record)
 
 
 async def lock_publishing(connection: AsyncConnection) -> None:
@@ -54,36 +59,37 @@ async def lock_publication(connection: AsyncConnection, publication_id: UUID) ->
 
 
 async def find_publication(connection: AsyncConnection, publication_id: UUID) -> sa.Row[Any] | None:
-    return (await connection.execute(_NAMED.where(publication.c.id == publication_id))).one_or_none()
+    """With its record."""
+    return (await connection.execute(_WITH_RECORD.where(publication.c.id == publication_id))).one_or_none()
 
 
 async def find_number(connection: AsyncConnection, number: int) -> sa.Row[Any] | None:
-    """The publication of this number."""
-    return (await connection.execute(_NAMED.where(publication.c.number == number))).one_or_none()
+    """The publication of this number, with its record."""
+    return (await connection.execute(_WITH_RECORD.where(publication.c.number == number))).one_or_none()
 
 
-async def find_latest(connection: AsyncConnection, area_id: str, period: Period) -> Any:
-    """What is published of an area and period and not restated; None where nothing is."""
+async def find_latest(connection: AsyncConnection, area_id: str, period: Period, formula_id: str) -> Any:
+    """What is published of an area and period by a formula and not restated; None where nothing is."""
     return (
         await connection.execute(
-            _latest(area_id).where(
+            _latest(area_id, formula_id).where(
                 publication.c.first_day == period.first_day, publication.c.last_day == period.last_day
             )
         )
     ).one_or_none()
 
 
-async def all_latest(connection: AsyncConnection, area_id: str) -> Sequence[Any]:
-    """All that is published of an area and not restated, in the order of time."""
+async def all_latest(connection: AsyncConnection, area_id: str, formula_id: str) -> Sequence[Any]:
+    """All that is published of an area by a formula and not restated, in the order of time; without the records."""
     found: Sequence[Any] = (
-        await connection.execute(_latest(area_id).order_by(publication.c.first_day, publication.c.last_day))
+        await connection.execute(_latest(area_id, formula_id).order_by(publication.c.first_day, publication.c.last_day))
     ).all()
     return found
 
 
 async def published_within(connection: AsyncConnection, area_id: str, period: Period) -> Sequence[Any]:
-    """All that was ever published of an area for this period and for parts of it, what was restated too; of each period
-    in the order of publishing."""
+    """All that was ever published of an area for this period and for parts of it, by any formula and what was restated
+    too; of each period in the order of publishing. Without the records."""
     query = _NAMED.where(
         publication.c.area_id == area_id,
         publication.c.decision == "published",
@@ -94,9 +100,12 @@ async def published_within(connection: AsyncConnection, area_id: str, period: Pe
     return found
 
 
-def _latest(area_id: str) -> sa.Select[Any]:
+def _latest(area_id: str, formula_id: str) -> sa.Select[Any]:
     return _NAMED.where(
-        publication.c.area_id == area_id, publication.c.decision == "published", _new.c.number.is_(None)
+        publication.c.area_id == area_id,
+        publication.c.formula_id == formula_id,
+        publication.c.decision == "published",
+        _new.c.number.is_(None),
     )
 
 
@@ -126,7 +135,7 @@ async def page_of_publications(
     before: Moment | None,
     limit: int,
 ) -> Sequence[Any]:
-    """Newest first; of all areas, periods and states where none is named."""
+    """Newest first, without the records; of all areas, periods and states where none is named."""
     query = _NAMED.order_by(publication.c.created_at.desc(), publication.c.id.desc()).limit(limit)
     if area_id is not None:
         query = query.where(publication.c.area_id == area_id)

@@ -66,8 +66,8 @@ routes = Routes("publications")
 )
 async def post_publication(request: web.Request) -> web.Response:
     """The rate with its formula, inputs, coverage and the version of the code is frozen, and waits for another
-    operator. Of an area and period one figure is published; a later correction is a restatement, which names the
-    publication that it replaces and the reason. Needs the role operator or admin."""
+    operator. Of an area, period and formula one figure is published; a later correction is a restatement, which names
+    the publication that it replaces and the reason. Needs the role operator or admin."""
     settings = request.app[SETTINGS]
     wanted = await read_model(request, PublicationProposal, settings)
     return await _decide(
@@ -105,8 +105,9 @@ async def post_publication(request: web.Request) -> web.Response:
 )
 async def post_publication_publish(request: web.Request) -> web.Response:
     """It gets its number, and is public. Nobody publishes what they proposed, nor what another key of that name has
-    proposed. Where inputs were recorded since that change the figure, it is not published: reject it, and propose it
-    anew. Needs the role operator or admin."""
+    proposed. Where operators have recorded since what changes the figure, its coverage or what it does not count, it is
+    not published, and the problem says what differs: reject it, and propose it anew. What bins weighed counts as it was
+    proposed. Needs the role operator or admin."""
     await read_model(request, PublishRequest, request.app[SETTINGS])
     publication_id = _publication_id(request)
     today = business_today(request.app[SETTINGS].business_timezone)

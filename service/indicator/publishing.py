@@ -3,10 +3,12 @@
 Everything happens in the caller's transaction.
 """
 
+import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from fractions import Fraction
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,9 +41,18 @@ from service.errors import (
 )
 from service.indicator import publication_queries as queries
 from service.indicator.code_version import code_version
+from service.indicator.evidence import Recorded
 from service.indicator.queries import inputs_by_id, lock_inputs
 from service.indicator.rate import recycling_rate
-from service.indicator.record import FORMAT, Frozen, Step, canonical, difference_points, digest_of, recomputation
+from service.indicator.record import (
+    Frozen,
+    Step,
+    changes,
+    columns_of,
+    difference_points,
+    recomputation,
+    record_of,
+)
 from service.moments import in_utc
 from service.periods import Period
 
@@ -49,7 +60,8 @@ from service.periods import Period
 async def propose(
     connection: AsyncConnection, operator: Operator, wanted: PublicationProposal, *, formula_id: str, today: date
 ) -> Publication:
-    """Freeze a figure as it is now; it waits for another operator. `formula_id` is the district's.
+    """Freeze a figure as it is now; it waits for another operator. `formula_id` is the district's; a restatement is by
+    the formula of what it restates.
 
     Raises AreaUnknown, RateNotKnown with the reason, PeriodNotOver, AlreadyPublished, and for a restatement
     PublicationUnknown, RestatementRefused, or ValidationFailed where its reason is missing.
@@ -57,34 +69,29 @@ async def propose(
     period = Period.parse(wanted.period)
     if period.last_day >= today:
         raise PeriodNotOver(f"{period} ends on {period.last_day}; its figure can be published from the day after on.")
-    await _check_restatement(connection, wanted, period)
-    text = await _frozen_now(
+    old = await _find_restated(connection, wanted)
+    formula_id = wanted.formula or (formula_id if old is None else old.formula_id)
+    await _check_latest(connection, wanted.area, period, formula_id, wanted.restates)
+    rate = await _rate_now(
         connection,
         area_id=wanted.area,
         period=period,
-        formula_id=wanted.formula or formula_id,
-        counted_at=wanted.counted_at,
+        formula_id=formula_id,
+        counted_at=wanted.counted_at or (None if old is None else old.counted_at),
         today=today,
     )
-    if wanted.restates is not None:
-        old = await _number(connection, wanted.restates)
-        if Frozen(old.record).basis() == Frozen(text).basis():
-            raise RestatementRefused(
-                f"Nothing has changed since publication {wanted.restates}: the figure would be the same, from the same"
-                " inputs."
-            )
+    if rate.rate is None:
+        raise RateNotKnown(rate.reason_en or "")
+    # Of many inputs a record is megabytes: not in the loop.
+    frozen = await asyncio.to_thread(_freeze, rate, wanted)
+    if old is not None and await asyncio.to_thread(_is_same, frozen, old.record):
+        raise RestatementRefused(
+            f"Nothing has changed since publication {wanted.restates}: the figure would be the same, from the same"
+            " inputs."
+        )
     publication_id = uuid.uuid4()
     await queries.insert_proposal(
-        connection,
-        id=publication_id,
-        area_id=wanted.area,
-        first_day=period.first_day,
-        last_day=period.last_day,
-        record=text,
-        digest=digest_of(text),
-        restates=wanted.restates,
-        reason=wanted.reason,
-        proposed_by=operator.key_id,
+        connection, id=publication_id, record=frozen.text, proposed_by=operator.key_id, **frozen.columns()
     )
     return await read_publication(connection, publication_id)
 
@@ -93,29 +100,29 @@ async def publish(connection: AsyncConnection, operator: Operator, publication_i
     """Give the frozen figure its number.
 
     Raises PublicationUnknown or PublicationDecided; and then it goes on waiting: OwnPublication, RequesterRevoked,
-    ProposalOutdated where inputs have changed since, AlreadyPublished or RestatementRefused.
+    ProposalOutdated where what operators recorded has changed since or the code computes another figure, with what
+    differs, AlreadyPublished or RestatementRefused.
     """
     # What is recorded or published meanwhile waits.
     await lock_inputs(connection)
     await queries.lock_publishing(connection)
     row = await _lock_waiting(connection, publication_id)
     await require_second_operator(connection, operator.key_id, row.proposed_by, own=OwnPublication)
-    frozen = Frozen(row.record)
     period = Period.of_days(row.first_day, row.last_day)
-    await _check_latest(connection, row.area_id, period, row.restates)
-    try:
-        now = await _frozen_now(
-            connection,
-            area_id=row.area_id,
-            period=period,
-            formula_id=frozen.figure["formula"]["id"],
-            counted_at=frozen.figure["counted_at"],
-            today=today,
-        )
-    except RateNotKnown as error:
-        raise ProposalOutdated(f"Since it was proposed the inputs have changed. {error}") from None
-    if Frozen(now).basis() != frozen.basis():
-        raise ProposalOutdated
+    await _check_latest(connection, row.area_id, period, row.formula_id, row.restates)
+    frozen = await asyncio.to_thread(Frozen, row.record)
+    now = await _rate_now(
+        connection,
+        area_id=row.area_id,
+        period=period,
+        formula_id=row.formula_id,
+        counted_at=row.counted_at,
+        today=today,
+    )
+    stored = await _stored_inputs(connection, frozen)
+    outdated = await asyncio.to_thread(_outdated, frozen, columns_of(row), now, stored)
+    if outdated is not None:
+        raise ProposalOutdated(f"{outdated} Reject it, and propose the figure anew.")
     number = await queries.next_number(connection)
     await queries.decide(connection, publication_id, decision="published", decided_by=operator.key_id, number=number)
     return await read_publication(connection, publication_id)
@@ -163,9 +170,9 @@ async def read_publications(connection: AsyncConnection, query: PublicationsQuer
 async def recompute(connection: AsyncConnection, number: int) -> Recomputation:
     """Every digit of a publication again, from its stored inputs. Raises PublicationUnknown."""
     row = await _number(connection, number)
-    frozen = Frozen(row.record)
-    stored = {each.id: each for each in await inputs_by_id(connection, frozen.input_ids()) if each.id is not None}
-    steps = recomputation(frozen, row.digest, stored)
+    frozen = await asyncio.to_thread(Frozen, row.record)
+    stored = await _stored_inputs(connection, frozen)
+    steps = await asyncio.to_thread(recomputation, frozen, columns_of(row), stored)
     return Recomputation(
         number=number, equal=all(step.is_equal for step in steps), steps=[_step(step) for step in steps]
     )
@@ -175,7 +182,39 @@ def _step(step: Step) -> RecomputedStep:
     return RecomputedStep(what=step.what, published=step.published, recomputed=step.recomputed, equal=step.is_equal)
 
 
-async def _frozen_now(
+async def _stored_inputs(connection: AsyncConnection, frozen: Frozen) -> dict[int, Recorded]:
+    """Those that were used, as they are stored."""
+    return {each.id: each for each in await inputs_by_id(connection, frozen.input_ids()) if each.id is not None}
+
+
+def _freeze(rate: RecyclingRate, wanted: PublicationProposal) -> Frozen:
+    figure = rate.model_dump(mode="json")
+    return Frozen(record_of(figure, code_version=code_version(), restates=wanted.restates, reason=wanted.reason))
+
+
+def _is_same(frozen: Frozen, old_record: str) -> bool:
+    return frozen.basis() == Frozen(old_record).basis()
+
+
+def _outdated(
+    frozen: Frozen, columns: Mapping[str, object], now: RecyclingRate, stored: Mapping[int, Recorded]
+) -> str | None:
+    """Why the proposed figure cannot be published any more; None where it can."""
+    as_now = Frozen(record_of(now.model_dump(mode="json"), code_version=code_version(), restates=None, reason=None))
+    changed = changes(frozen, as_now)
+    if changed or now.missing:
+        said = "; ".join(changed)
+        missing = f" {now.reason_en}" if now.missing else ""
+        return f"Since it was proposed this has changed: {said}.{missing}" if said else f"It has no rate now.{missing}"
+    differing = [
+        f"{step.what}: {step.published} → {step.recomputed}"
+        for step in recomputation(frozen, columns, stored)
+        if not step.is_equal
+    ]
+    return f"Computed again now it is another figure: {'; '.join(differing)}." if differing else None
+
+
+async def _rate_now(
     connection: AsyncConnection,
     *,
     area_id: str,
@@ -183,9 +222,9 @@ async def _frozen_now(
     formula_id: str,
     counted_at: CountedAt | None,
     today: date,
-) -> str:
-    """The record's text of the figure as it is now. Raises AreaUnknown and RateNotKnown."""
-    rate = await recycling_rate(
+) -> RecyclingRate:
+    """The figure as it is now, with what bins weighed by child area. Raises AreaUnknown."""
+    return await recycling_rate(
         connection,
         area_id=area_id,
         asked=str(period),
@@ -194,37 +233,42 @@ async def _frozen_now(
         today=today,
         bins_by_child=True,
     )
-    if rate.rate is None:
-        raise RateNotKnown(rate.reason_en or "")
-    return canonical({"format": FORMAT, "code_version": code_version(), "figure": _figure(rate)})
 
 
-def _figure(rate: RecyclingRate) -> dict[str, Any]:
-    return rate.model_dump(mode="json")
-
-
-async def _check_restatement(connection: AsyncConnection, wanted: PublicationProposal, period: Period) -> None:
+async def _find_restated(connection: AsyncConnection, wanted: PublicationProposal) -> Any:
+    """What a proposal restates; None where it restates nothing. Raises PublicationUnknown, RestatementRefused for one
+    by another formula, and ValidationFailed where number or reason stands alone."""
     if (wanted.restates is None) != (wanted.reason is None):
         missing = "reason" if wanted.reason is None else "restates"
         detail = "A restatement names the publication that it replaces, and the reason."
         raise ValidationFailed(detail, errors=[{"pointer": f"/{missing}", "code": "missing", "detail": detail}])
-    await _check_latest(connection, wanted.area, period, wanted.restates)
+    if wanted.restates is None:
+        return None
+    old = await _number(connection, wanted.restates)
+    if wanted.formula not in (None, old.formula_id):
+        raise RestatementRefused(
+            f"Publication {wanted.restates} is by {old.formula_id}, and is restated by the same formula. The figure by"
+            f" {wanted.formula} is another one, which is proposed without `restates`."
+        )
+    return old
 
 
-async def _check_latest(connection: AsyncConnection, area_id: str, period: Period, restates: int | None) -> None:
-    """Raises AlreadyPublished or RestatementRefused where something else is published of the area and period."""
-    latest = await queries.find_latest(connection, area_id, period)
+async def _check_latest(
+    connection: AsyncConnection, area_id: str, period: Period, formula_id: str, restates: int | None
+) -> None:
+    """Raises AlreadyPublished or RestatementRefused where something else is published of the area and period by this
+    formula."""
+    latest = await queries.find_latest(connection, area_id, period, formula_id)
     if restates is None and latest is not None:
         raise AlreadyPublished(
-            f"The rate of {area_id} for {period} is publication {latest.number}. To correct it, propose a restatement:"
-            f" restates {latest.number}, with the reason."
+            f"The rate of {area_id} for {period} by {formula_id} is publication {latest.number}. To correct it, propose"
+            f" a restatement: restates {latest.number}, with the reason."
         )
     if restates is not None and (latest is None or latest.number != restates):
-        await _number(connection, restates)
         is_latest = "nothing" if latest is None else f"publication {latest.number}"
         raise RestatementRefused(
-            f"Publication {restates} cannot be restated: of {area_id} in {period} {is_latest} is published and not"
-            " restated."
+            f"Publication {restates} cannot be restated: of {area_id} in {period} by {formula_id} {is_latest} is"
+            " published and not restated."
         )
 
 
@@ -259,22 +303,18 @@ def publication_answer(row: Any) -> Publication:
 
 
 def summary(row: Any) -> dict[str, Any]:
-    """The fields of a PublicationSummary."""
-    frozen = Frozen(row.record)
-    figure = frozen.figure
+    """The fields of a PublicationSummary, of the columns alone."""
     decided = row.decision is not None
     return {
         "id": row.id,
         "number": row.number,
         "state": row.state,
         "area": row.area_id,
-        "period": figure["period"],
-        "formula": figure["formula"]["id"],
-        "formula_version": figure["formula"]["version"],
+        "period": str(Period.of_days(row.first_day, row.last_day)),
+        "formula": row.formula_id,
         "digest": row.digest.hex(),
-        "code_version": frozen.code_version,
-        **{name: figure[name] for name in FIGURES},
-        "restates": None if row.restates is None else _restated(row, frozen),
+        **{name: getattr(row, name) for name in FIGURES},
+        "restates": None if row.restates is None else _restated(row),
         "restated_by": row.restated_by,
         "proposed_by": OperatorName(key_id=row.proposed_by, name=row.proposer_name),
         "proposed_at": row.created_at,
@@ -284,14 +324,19 @@ def summary(row: Any) -> dict[str, Any]:
     }
 
 
-FIGURES: Sequence[str] = ("counted_at", "rate", "rate_percent", "numerator_grams", "denominator_grams")
+FIGURES: Final = (
+    *("formula_version", "counted_at", "code_version"),
+    *("rate", "rate_percent", "numerator_grams", "denominator_grams"),
+)
 
 
-def _restated(row: Any, frozen: Frozen) -> Restated:
-    old = Frozen(row.old_record)
+def _restated(row: Any) -> Restated:
+    new = Fraction(row.numerator_grams) / Fraction(row.denominator_grams)
+    old = Fraction(row.old_numerator_grams) / Fraction(row.old_denominator_grams)
     return Restated(
         number=row.restates,
-        rate_percent=old.figure["rate_percent"],
-        difference_percentage_points=difference_points(frozen.rate, old.rate),
+        counted_at=None if row.old_counted_at == row.counted_at else row.old_counted_at,
+        rate_percent=row.old_rate_percent,
+        difference_percentage_points=difference_points(new, old),
         reason=row.reason,
     )

@@ -1,4 +1,4 @@
-"""What a publication froze, and computing it again from the stored inputs: no I/O, no web, no database."""
+"""What a publication froze, beside what is stored now, and computing it again: no I/O, no web, no database."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
-from service.indicator.evidence import Recorded, Sum, Used
+from service.indicator.evidence import BINS, Recorded, Sum, Used
 from service.indicator.figure import Figure, figure_of_sums
 from service.indicator.formulas import (
     PERCENT_DIGITS,
@@ -17,6 +17,7 @@ from service.indicator.formulas import (
     exact_grams,
     formula_of_version,
 )
+from service.indicator.kinds import KINDS, WHOLE_PPM
 from service.periods import Period
 
 FORMAT: Final = "tanbi.publication.v1"
@@ -24,11 +25,23 @@ DIFFERENCE_DIGITS: Final = 4
 NOT_THERE: Final = "–"
 # What must be the same of an input that was used and of the one that is stored.
 STORED: Final = ("area", "period", "kind", "source", "material", "version", "amount")
+# What stands beside a record, in columns of its own, and is told by it too.
+COLUMNS: Final = (
+    *("digest", "area_id", "first_day", "last_day", "formula_id", "formula_version", "counted_at"),
+    *("rate", "rate_percent", "numerator_grams", "denominator_grams", "code_version", "restates", "reason"),
+)
 
 
 def canonical(record: Mapping[str, Any]) -> str:
     """The one text of a record: keys in order, no blanks, no numbers but whole ones."""
     return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def record_of(figure: Mapping[str, Any], *, code_version: str, restates: int | None, reason: str | None) -> str:
+    """The text to freeze: all that is known of a publication when it is proposed."""
+    return canonical(
+        {"format": FORMAT, "code_version": code_version, "restates": restates, "reason": reason, "figure": figure}
+    )
 
 
 def digest_of(text: str) -> bytes:
@@ -65,6 +78,27 @@ class Frozen:
         """Exact."""
         return Fraction(self.figure["numerator_grams"]) / Fraction(self.figure["denominator_grams"])
 
+    def columns(self) -> dict[str, object]:
+        """What must stand beside it: COLUMNS."""
+        figure = self.figure
+        period = Period.parse(figure["period"])
+        return {
+            "digest": digest_of(self.text),
+            "area_id": figure["area"],
+            "first_day": period.first_day,
+            "last_day": period.last_day,
+            "formula_id": figure["formula"]["id"],
+            "formula_version": figure["formula"]["version"],
+            "counted_at": figure["counted_at"],
+            "rate": figure["rate"],
+            "rate_percent": figure["rate_percent"],
+            "numerator_grams": figure["numerator_grams"],
+            "denominator_grams": figure["denominator_grams"],
+            "code_version": self.record["code_version"],
+            "restates": self.record["restates"],
+            "reason": self.record["reason"],
+        }
+
     def inputs(self) -> Iterator[dict[str, Any]]:
         """Each that was used, with the shares among them; as often as it was used."""
         for quantity in self.figure["quantities"]:
@@ -74,18 +108,21 @@ class Frozen:
                     yield each["share"]
 
     def input_ids(self) -> frozenset[int]:
-        """Of what operators recorded; bins' masses have none, and are in the record itself."""
+        """Of what operators recorded; what bins weighed has none, and is in the record itself."""
         return frozenset(each["id"] for each in self.inputs() if each["id"] is not None)
 
     def basis(self) -> tuple[Any, ...]:
-        """What makes it another figure than the next: the formula, and what it was made of."""
-        formula = self.figure["formula"]
-        return formula["id"], formula["version"], self.figure["counted_at"], self.figure["quantities"]
+        """What makes it another figure than the next: the formula, what it was made of, with what bins weighed, and
+        what its masses stand for."""
+        figure = self.figure
+        formula = figure["formula"]["id"], figure["formula"]["version"]
+        return *formula, figure["counted_at"], figure["quantities"], figure["not_counted"], figure["coverage"]["kinds"]
 
     def recompute(self, stored: Mapping[int, Recorded]) -> Figure:
-        """The figure from the inputs as they are stored; from the record only where bins weighed.
+        """The figure from the inputs as they are stored; from the record only what bins weighed.
 
-        Raises KeyError for a formula, a quantity or an input that there is no more.
+        Raises KeyError for a formula, a quantity or an input that there is no more, and for one without an id that
+        bins have not weighed.
         """
         figure = self.figure
         formula = formula_of_version(figure["formula"]["id"], figure["formula"]["version"])
@@ -102,7 +139,8 @@ class Frozen:
 
 
 def _input(each: Mapping[str, Any], stored: Mapping[int, Recorded]) -> Recorded:
-    if each["id"] is not None:
+    # Only what bins weighed is believed as the record tells it.
+    if each["id"] is not None or each["kind"] != BINS:
         return stored[each["id"]]
     period = Period.parse(each["period"])
     return Recorded(None, each["area"], period, each["kind"], each["source"], each["material"], 0, each["grams"])
@@ -112,9 +150,15 @@ def _share(each: Mapping[str, Any], stored: Mapping[int, Recorded]) -> Recorded 
     return None if each["share"] is None else stored[each["share"]["id"]]
 
 
-def recomputation(frozen: Frozen, digest: bytes, stored: Mapping[int, Recorded]) -> Sequence[Step]:
-    """Every step from the record's bytes to its digits, beside what was published; all are equal where it holds."""
-    steps = [Step("digest", digest.hex(), digest_of(frozen.text).hex()), *_inputs(frozen, stored)]
+def columns_of(row: Any) -> dict[str, object]:
+    """Of a row of a publication, what must be the same in its record: COLUMNS."""
+    return {name: getattr(row, name) for name in COLUMNS}
+
+
+def recomputation(frozen: Frozen, columns: Mapping[str, object], stored: Mapping[int, Recorded]) -> Sequence[Step]:
+    """Every step from the record's bytes to its digits, beside what was published, which stands in `columns` too; all
+    are equal where it holds."""
+    steps = [*_columns(frozen, columns), *_inputs(frozen, stored)]
     published = frozen.figure
     try:
         again: Figure | None = frozen.recompute(stored)
@@ -135,21 +179,40 @@ def recomputation(frozen: Frozen, digest: bytes, stored: Mapping[int, Recorded])
     return steps
 
 
+def _columns(frozen: Frozen, columns: Mapping[str, object]) -> Iterator[Step]:
+    told = frozen.columns()
+    for name in COLUMNS:
+        yield Step(name if name == "digest" else f"column {name}", _shown(columns[name]), _shown(told[name]))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return NOT_THERE
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
 def _inputs(frozen: Frozen, stored: Mapping[int, Recorded]) -> Iterator[Step]:
     """Each input as it is stored now: a version is never changed, so it is what it was."""
-    for each in {one["id"]: one for one in frozen.inputs() if one["id"] is not None}.values():
-        found = stored.get(each["id"])
-        amount = each["grams"] if "grams" in each else each["ppm"]
-        published = (
-            each["area"],
-            each["period"],
-            each["kind"],
-            each["source"],
-            each.get("material"),
-            each["version"],
-            amount,
-        )
-        yield Step(f"input {each['id']}", _told(published), NOT_THERE if found is None else _told(_as_stored(found)))
+    for each in frozen.inputs():
+        if each["id"] is None and each["kind"] != BINS:
+            yield Step("input without an id", _told(_as_used(each)), NOT_THERE)
+    used = [(each["id"], _told(_as_used(each))) for each in frozen.inputs() if each["id"] is not None]
+    for number, published in dict.fromkeys(used):
+        found = stored.get(number)
+        yield Step(f"input {number}", published, NOT_THERE if found is None else _told(_as_stored(found)))
+
+
+def _as_used(each: Mapping[str, Any]) -> tuple[object, ...]:
+    amount = each["grams"] if "grams" in each else each["ppm"]
+    return (
+        each["area"],
+        each["period"],
+        each["kind"],
+        each["source"],
+        each.get("material"),
+        each["version"],
+        amount,
+    )
 
 
 def _as_stored(found: Recorded) -> tuple[object, ...]:
@@ -158,6 +221,87 @@ def _as_stored(found: Recorded) -> tuple[object, ...]:
 
 def _told(values: Sequence[object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in zip(STORED, values, strict=True) if value is not None)
+
+
+def changes(frozen: Frozen, now: Frozen) -> list[str]:
+    """What of a proposed figure is otherwise in the same figure as it is now, in words: the formula, what operators
+    recorded, what of it is not counted, and what it covers. What bins weighed counts as it was proposed: a drop that
+    comes late changes nothing here."""
+    found = [
+        f"{name}: {old} → {new}"
+        for name, old, new in (
+            ("formula", _formula(frozen), _formula(now)),
+            ("counted at", frozen.figure["counted_at"], now.figure["counted_at"]),
+        )
+        if old != new
+    ]
+    old_sums, new_sums = _recorded_sums(frozen), _recorded_sums(now)
+    for key in dict.fromkeys((*old_sums, *new_sums)):
+        old, new = old_sums.get(key, NOTHING), new_sums.get(key, NOTHING)
+        if old.ids != new.ids:
+            other = ", from other records" if old.grams == new.grams else ""
+            found.append(f"{_name(key)}: {exact_grams(old.grams)} g → {exact_grams(new.grams)} g{other}")
+    old_elsewhere, new_elsewhere = _not_counted(frozen), _not_counted(now)
+    for kind in dict.fromkeys((*old_elsewhere, *new_elsewhere)):
+        was, is_now = old_elsewhere.get(kind, 0), new_elsewhere.get(kind, 0)
+        if was != is_now:
+            found.append(f"{_named(kind)}, not counted: {was} g → {is_now} g")
+    old_covered, new_covered = _covered(frozen), _covered(now)
+    for kind in dict.fromkeys((*old_covered, *new_covered)):
+        if old_covered.get(kind) != new_covered.get(kind):
+            shares = " → ".join((each.get(kind) or {}).get("share") or NOT_THERE for each in (old_covered, new_covered))
+            found.append(f"coverage of {_named(kind)}: {shares}")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordedSum:
+    """What operators recorded of a kind, in one quantity: ids of inputs and of their shares, and grams, exact."""
+
+    ids: frozenset[tuple[int, int | None]]
+    grams: Fraction
+
+
+NOTHING: Final = _RecordedSum(frozenset(), Fraction(0))
+
+
+def _recorded_sums(frozen: Frozen) -> dict[tuple[str, str], _RecordedSum]:
+    """By quantity and kind."""
+    found: dict[tuple[str, str], _RecordedSum] = {}
+    for quantity in frozen.figure["quantities"]:
+        for each in quantity["inputs"]:
+            if each["kind"] != BINS:
+                key, share = (quantity["id"], each["kind"]), each["share"]
+                before = found.get(key, NOTHING)
+                part = Fraction(1) if share is None else Fraction(share["ppm"], WHOLE_PPM)
+                ids = before.ids | {(each["id"], None if share is None else share["id"])}
+                found[key] = _RecordedSum(ids, before.grams + each["grams"] * part)
+    return found
+
+
+def _formula(frozen: Frozen) -> str:
+    formula = frozen.figure["formula"]
+    return f"{formula['id']} version {formula['version']}"
+
+
+def _not_counted(frozen: Frozen) -> dict[str, int]:
+    return {each["kind"]: each["grams"] for each in frozen.figure["not_counted"] if each["kind"] != BINS}
+
+
+def _covered(frozen: Frozen) -> dict[str, dict[str, Any]]:
+    return {each["kind"]: each for each in frozen.figure["coverage"]["kinds"]}
+
+
+def _name(quantity_and_kind: tuple[str, str]) -> str:
+    """A quantity that is a part of its mass is named beside the mass."""
+    quantity, kind = quantity_and_kind
+    known = QUANTITIES.get(quantity)
+    return _named(kind) if known is None or known.share is None else f"{known.name_zh} {known.name_en}"
+
+
+def _named(kind: str) -> str:
+    known = KINDS.get(kind)
+    return kind if known is None else f"{known.name_zh} {known.name_en}"
 
 
 def difference_points(new: Fraction, old: Fraction) -> str:

@@ -129,17 +129,22 @@ def indicator_publications(
     )
     page = in_transaction(data, lambda connection, _: read_publications(connection, query))
     zone = city_zone()
-    table = listing("Number", "Id", "Area", "Period", "Rate", "State", "Restates", "Proposed by", "Decided by", "At")
+    table = listing(
+        "Number", "Id", "Area", "Period", "Formula", "Rate", "State", "Restates", "Proposed by", "Decided by", "At"
+    )
     for each in page.publications:
         restates = ""
         if each.restates is not None:
-            restates = f"{each.restates.number} ({each.restates.difference_percentage_points}): {each.restates.reason}"
+            counted = "" if each.restates.counted_at is None else f", counted at {each.restates.counted_at}"
+            difference = f"{each.restates.difference_percentage_points}{counted}"
+            restates = f"{each.restates.number} ({difference}): {each.restates.reason}"
         state_now = each.state if each.restated_by is None else f"restated by {each.restated_by}"
         table.add_row(
             "" if each.number is None else str(each.number),
             str(each.id),
             each.area,
             each.period,
+            each.formula,
             f"{each.rate_percent} %",
             state_now,
             restates,

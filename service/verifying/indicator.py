@@ -5,6 +5,7 @@ The published digits are computed here in SQL, from the record and the inputs it
 
 from typing import Final
 
+from service.indicator.evidence import BINS
 from service.indicator.kinds import KINDS
 from service.verifying.check import Check
 
@@ -12,6 +13,15 @@ UNITS: Final = {
     "kinds": [kind.id for kind in KINDS.values() if kind.recorded],
     "units": [kind.unit for kind in KINDS.values() if kind.recorded],
 }
+
+# A period as it is written, from its days; see service/periods.py.
+PERIOD_TEXT: Final = """
+CASE WHEN extract(month FROM first_day) = 1 AND extract(month FROM last_day) = 12 THEN to_char(first_day, 'YYYY')
+     WHEN extract(month FROM first_day) = extract(month FROM last_day) THEN to_char(first_day, 'YYYY-MM')
+     WHEN extract(quarter FROM first_day) = extract(quarter FROM last_day)
+      AND extract(month FROM last_day) - extract(month FROM first_day) = 2 THEN to_char(first_day, 'YYYY-"Q"Q')
+     ELSE to_char(first_day, 'YYYY-MM/') || to_char(last_day, 'YYYY-MM') END
+"""
 
 # The latest version of each input that is not withdrawn, and each area with all that it lies in.
 COUNTING: Final = """
@@ -129,9 +139,9 @@ CHECKS: Final = (
         8,
         "publications_have_two_operators",
         "Publications are numbered from 1 on without a gap, each published by another operator than proposed it; what"
-        " one restates is an earlier one of the same area and period.",
+        " one restates is an earlier one of the same area, period and formula.",
         """
-        SELECT publication.id, publication.number,
+        SELECT publication.number, publication.id,
                CASE WHEN proposer.id IS NULL OR decider.id IS NULL THEN 'nobody knows by whom'
                     WHEN proposer.plain_name = decider.plain_name THEN 'the same operator'
                     WHEN publication.number <> place THEN 'a number is missing'
@@ -145,14 +155,60 @@ CHECKS: Final = (
         WHERE proposer.id IS NULL OR decider.id IS NULL OR proposer.plain_name = decider.plain_name
            OR publication.number <> place
            OR old.id IS NOT NULL AND NOT (old.number < publication.number
-              AND (old.area_id, old.first_day, old.last_day)
-                = (publication.area_id, publication.first_day, publication.last_day))
+              AND (old.area_id, old.first_day, old.last_day, old.formula_id)
+                = (publication.area_id, publication.first_day, publication.last_day, publication.formula_id))
         """,
     ),
     Check(
         8,
+        "publications_are_decided_once",
+        "The database lets each proposal be decided on once, and a publication be changed in no other way.",
+        """
+        SELECT expected.name AS trigger,
+               CASE WHEN found.oid IS NULL THEN 'missing' WHEN found.tgenabled NOT IN ('O', 'A') THEN 'disabled'
+                    ELSE 'another one' END AS problem
+        FROM (VALUES ('publication_is_decided_once')) AS expected (name)
+        LEFT JOIN pg_trigger AS found
+          ON found.tgrelid = to_regclass('publication') AND found.tgname = expected.name AND NOT found.tgisinternal
+        LEFT JOIN pg_proc AS called ON called.oid = found.tgfoid
+        -- 19: of each row, before, and of updates only; of all columns and whatever the values.
+        WHERE (found.tgenabled IN ('O', 'A') AND found.tgtype = 19 AND found.tgqual IS NULL
+               AND cardinality(found.tgattr::smallint[]) = 0 AND called.proname = expected.name) IS NOT TRUE
+        """,
+    ),
+    Check(
+        8,
+        "publications_say_what_they_froze",
+        "What stands beside the record of a publication or proposal is what the record says: area, period, formula, way"
+        " of counting, digits, code, and of a restatement what it restates and why.",
+        f"""
+        SELECT number, id, said.name AS column, said.beside, said.frozen
+        FROM (SELECT *, record::jsonb AS content, record::jsonb -> 'figure' AS figure, {PERIOD_TEXT} AS period
+              FROM publication) AS publication
+        CROSS JOIN LATERAL (VALUES
+            ('area_id', area_id, figure ->> 'area'),
+            ('period', period, figure ->> 'period'),
+            ('first_day', first_day::text, figure ->> 'first_day'),
+            ('last_day', last_day::text, figure ->> 'last_day'),
+            ('formula_id', formula_id, figure #>> '{{formula,id}}'),
+            ('formula_version', formula_version::text, figure #>> '{{formula,version}}'),
+            ('counted_at', counted_at, figure ->> 'counted_at'),
+            ('rate', rate, figure ->> 'rate'),
+            ('rate_percent', rate_percent, figure ->> 'rate_percent'),
+            ('numerator_grams', numerator_grams, figure ->> 'numerator_grams'),
+            ('denominator_grams', denominator_grams, figure ->> 'denominator_grams'),
+            ('code_version', code_version, content ->> 'code_version'),
+            ('restates', restates::text, content ->> 'restates'),
+            ('reason', reason, content ->> 'reason')
+        ) AS said (name, beside, frozen)
+        WHERE said.beside IS DISTINCT FROM said.frozen
+        """,  # noqa: S608  # our own text
+    ),
+    Check(
+        8,
         "publications_name_stored_inputs",
-        "Each input that a published figure was made of is stored as it was used: area, kind, source, version, amount.",
+        "Each input that a published figure was made of is stored as it was used: area, period, kind, source, material,"
+        " version, amount; only what bins weighed is none that was recorded.",
         f"""
         WITH {PUBLISHED},
         named AS (
@@ -160,13 +216,16 @@ CHECKS: Final = (
             UNION ALL
             SELECT number, share, NULL, (share ->> 'ppm')::integer FROM used
         )
-        SELECT DISTINCT named.number, (used ->> 'id')::bigint AS input_id
+        SELECT DISTINCT named.number, (used ->> 'id')::bigint AS input_id, used ->> 'kind' AS kind
         FROM named
-        LEFT JOIN indicator_input AS stored ON stored.id = (used ->> 'id')::bigint
-        WHERE used ->> 'id' IS NOT NULL
-          AND (stored.area_id, stored.kind, stored.source, stored.version::text, stored.grams, stored.ppm)
+        LEFT JOIN (SELECT *, {PERIOD_TEXT} AS period FROM indicator_input) AS stored
+          ON stored.id = (used ->> 'id')::bigint
+        WHERE used IS NOT NULL AND (used ->> 'id' IS NOT NULL OR used ->> 'kind' IS DISTINCT FROM '{BINS}')
+          AND (stored.area_id, stored.period, stored.kind, stored.source, stored.material_id, stored.version::text,
+               stored.grams, stored.ppm)
               IS DISTINCT FROM
-              (used ->> 'area', used ->> 'kind', used ->> 'source', used ->> 'version', named.grams, named.ppm)
+              (used ->> 'area', used ->> 'period', used ->> 'kind', used ->> 'source', used ->> 'material',
+               used ->> 'version', named.grams, named.ppm)
         """,  # noqa: S608  # our own text
     ),
     Check(

@@ -228,6 +228,22 @@ async def test_a_proposal_is_nowhere_and_a_published_figure_is_there_with_its_di
     assert "30.00%" in await text(client, PAGE)
 
 
+async def test_of_a_year_with_figures_by_two_formulas_the_districts_stands(
+    client: Client, first: Publisher, second: Publisher
+) -> None:
+    await report(first)
+    await publish(first, second)
+    await first.record(period=str(YEAR), kind="residue_share", grams=None, ppm=500_000)
+    await publish(first, second, formula="cn.net_residue")
+    found = await rate(client)
+    assert [(each["number"], each["formula"]) for each in found["history"]] == [
+        (2, "cn.net_residue"),
+        (1, "cn.cleared_plus_recovered"),
+    ]
+    assert (found["published"]["number"], found["published"]["rate_percent"]) == (1, "30.00")
+    assert found["formula"]["id"] == "cn.cleared_plus_recovered"
+
+
 async def test_a_restated_figure_is_told_with_both_numbers(client: Client, first: Publisher, second: Publisher) -> None:
     await report(first)
     await publish(first, second)

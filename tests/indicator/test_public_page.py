@@ -231,6 +231,14 @@ def test_every_word_is_used(language: Language) -> None:
 
 
 @languages
+def test_of_a_year_with_two_figures_the_one_by_the_pages_formula_is_drawn(language: Language) -> None:
+    other = replace(FULL.history[0], number="6", percent=Decimal("12.34"), formula_id="us.epa1997")
+    for history in ([other, *FULL.history], [*FULL.history, other]):
+        # In the table of what was published, and nowhere else.
+        assert public_page(replace(FULL, history=history), language).count("12.34") == 1
+
+
+@languages
 def test_the_headline_says_the_figure_its_meaning_and_its_target(language: Language) -> None:
     said = Page(public_page(FULL, language)).said()
     assert "36.74%" in said

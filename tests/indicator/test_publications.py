@@ -105,6 +105,7 @@ async def test_the_record_holds_all_that_the_figure_is_made_of_under_its_digest(
     assert record == published["record"]
     assert text == json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert record["code_version"] == published["code_version"]
+    assert (record["restates"], record["reason"]) == (None, None)
     figure = record["figure"]
     assert figure["formula"]["definition_zh"].startswith("（可回收物回收量 R")
     recovered, kitchen, cleared = figure["quantities"]
@@ -191,9 +192,11 @@ async def test_a_correction_is_a_restatement_that_names_the_old_figure_and_the_d
     await first.record(grams=700_000, document=a_document(name="更正", sha256="7a" * 32))
     restated = await second.published(await first.proposed(restates=1, reason="清运量更正"))
     assert restated["number"] == 2
+    assert (restated["record"]["restates"], restated["record"]["reason"]) == (1, "清运量更正")
     # 191 ÷ 701 − 191 ÷ 601 = 27.2468 % − 31.7804 %
     assert restated["restates"] == {
         "number": 1,
+        "counted_at": None,
         "rate_percent": "31.78",
         "difference_percentage_points": "-4.5336",
         "reason": "清运量更正",
@@ -204,6 +207,34 @@ async def test_a_correction_is_a_restatement_that_names_the_old_figure_and_the_d
     await first.record(grams=500_000, document=a_document(name="再更正", sha256="7b" * 32))
     assert await problem(await first.propose(restates=1, reason="x")) == (409, "restatement_refused", [])
     assert (await second.published(await first.proposed(restates=2, reason="x")))["number"] == 3
+
+
+async def test_by_each_formula_one_figure_is_published(first: Publisher, second: Publisher) -> None:
+    await first.record(kind="residue_share", ppm=100_000, grams=None)
+    await second.published(await first.proposed())
+    net = await second.published(await first.proposed(formula="cn.net_residue"))
+    assert (net["number"], net["formula"], net["restates"]) == (2, "cn.net_residue", None)
+    assert await problem(await first.propose(formula="cn.net_residue")) == (409, "already_published", [])
+    await first.record(grams=700_000, document=a_document(name="更正", sha256="7a" * 32))
+    # Two formulas are two indicators: there is no difference between them to tell.
+    other = await first.propose(formula="cn.net_residue", restates=1, reason="x")
+    document = await other.json()
+    assert (other.status, document["code"]) == (409, "restatement_refused")
+    assert "is by cn.cleared_plus_recovered" in document["detail"]
+    # Unsaid, it is the formula of what is restated, not the district's.
+    restated = await second.published(await first.proposed(restates=2, reason="x"))
+    assert (restated["formula"], restated["restates"]["rate_percent"]) == ("cn.net_residue", net["rate_percent"])
+
+
+async def test_a_restatement_tells_where_the_old_figure_counted(first: Publisher, second: Publisher) -> None:
+    await first.record(kind="yard_recyclables", grams=2_000)
+    await second.published(await first.proposed())
+    restated = await second.published(await first.proposed(restates=1, counted_at="yard", reason="x"))
+    assert (restated["counted_at"], restated["restates"]["counted_at"]) == ("yard", "origin")
+    await first.record(grams=700_000, document=a_document(name="更正", sha256="7a" * 32))
+    # Unsaid, it counts where what it restates counted.
+    again = await second.published(await first.proposed(restates=2, reason="x"))
+    assert (again["counted_at"], again["restates"]["counted_at"]) == ("yard", None)
 
 
 @pytest.mark.parametrize(
@@ -238,20 +269,65 @@ async def test_a_year_that_is_not_over_is_not_published(first: Publisher) -> Non
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "told"),
     [
-        {"grams": 610_000, "document": a_document(sha256="7c" * 32)},
-        {"grams": None, "withdraw": True, "document": a_document(sha256="7d" * 32)},
-        {"kind": "pickup_recyclables", "grams": 1},
+        (
+            {"grams": 610_000, "document": a_document(sha256="7c" * 32)},
+            "生活垃圾清运量 C waste cleared (C): 600000 g → 610000 g",
+        ),
+        (
+            {"grams": None, "withdraw": True, "document": a_document(sha256="7d" * 32)},
+            "waste cleared (C): 600000 g → 0 g",
+        ),
+        ({"kind": "pickup_recyclables", "grams": 1}, "recyclables picked up at the door: 0 g → 1 g"),
+        # Neither is in the rate; the coverage and what is not counted would be published as they no longer are.
+        (
+            {"kind": "yard_recyclables", "grams": 999},
+            "recyclables that the yard received, not counted: 0 g → 999 g",
+        ),
+        (
+            {"kind": "pickup_recyclables", "grams": 1, "period": "2024"},
+            "coverage of 上门回收量 recyclables picked up at the door: – → 0.000000",
+        ),
     ],
 )
 async def test_what_is_recorded_after_the_proposal_must_be_proposed_anew(
-    change: dict[str, Any], first: Publisher, second: Publisher
+    change: dict[str, Any], told: str, first: Publisher, second: Publisher
 ) -> None:
     proposal = await first.proposed()
     await first.record(**change)
-    assert await problem(await second.publish(proposal)) == (409, "proposal_outdated", [])
+    response = await second.publish(proposal)
+    document = await response.json()
+    assert (response.status, document["code"]) == (409, "proposal_outdated")
+    assert told in document["detail"]
     assert (await first.look(f"/{proposal['id']}"))["state"] == "waiting"
+
+
+async def test_what_bins_weighed_counts_as_it_was_proposed(
+    first: Publisher, second: Publisher, engine: AsyncEngine
+) -> None:
+    proposal = await first.proposed()
+    async with transaction(engine) as connection:
+        await weigh(connection, date(2025, 4, 1), 5_000, "site-1")
+    published = await second.published(proposal)
+    assert (published["numerator_grams"], published["record_text"]) == ("191000", proposal["record_text"])
+    assert (await first.look(f"/{published['id']}/recomputation"))["equal"] is True
+    # The late drop is a correction like any other.
+    restated = await second.published(await first.proposed(restates=1, reason="补报"))
+    assert restated["numerator_grams"] == "196000"
+
+
+async def test_a_proposal_that_is_computed_otherwise_by_todays_code_is_not_published(
+    first: Publisher, second: Publisher, admin_engine: AsyncEngine
+) -> None:
+    proposal = await first.proposed()
+    # As code before a correction would have frozen it.
+    other = with_digest(proposal["record_text"].replace('"0.317804"', '"0.317805"'))
+    await change_all(admin_engine, **other, rate="0.317805")
+    response = await second.publish(proposal)
+    document = await response.json()
+    assert (response.status, document["code"]) == (409, "proposal_outdated")
+    assert "rate: 0.317805 → 0.317804" in document["detail"]
 
 
 async def test_what_is_recorded_after_publication_changes_no_published_digit(
@@ -284,16 +360,76 @@ async def test_a_stored_input_that_was_tampered_with_is_named(
     assert again["equal"] is False
 
 
+def with_digest(record: str) -> dict[str, Any]:
+    return {"record": record, "digest": hashlib.sha256(record.encode()).digest()}
+
+
+async def change_all(admin_engine: AsyncEngine, **columns: Any) -> None:
+    """Change every publication, past the trigger that forbids it."""
+    async with transaction(admin_engine) as connection:
+        await connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(sa.update(publication).values(**columns))
+
+
+async def wrong_steps(caller: Publisher, published: dict[str, Any]) -> set[str]:
+    again = await caller.look(f"/{published['id']}/recomputation")
+    wrong = {step["what"] for step in again["steps"] if not step["equal"]}
+    assert again["equal"] is (not wrong)
+    return wrong
+
+
 async def test_a_record_that_was_tampered_with_no_longer_has_its_digest(
     first: Publisher, second: Publisher, admin_engine: AsyncEngine
 ) -> None:
     published = await second.published(await first.proposed())
-    async with transaction(admin_engine) as connection:
-        await connection.execute(
-            sa.update(publication).values(record=published["record_text"].replace('"31.78"', '"41.78"'))
-        )
-    again = await first.look(f"/{published['id']}/recomputation")
-    assert {step["what"] for step in again["steps"] if not step["equal"]} == {"digest", "rate_percent"}
+    await change_all(admin_engine, record=published["record_text"].replace('"31.78"', '"41.78"'))
+    assert await wrong_steps(first, published) == {"digest", "column rate_percent", "rate_percent"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"area_id": "gulou"}, {"column area_id"}),
+        (
+            {"first_day": date(2024, 1, 1), "last_day": date(2024, 12, 31)},
+            {"column first_day", "column last_day"},
+        ),
+        ({"formula_id": "us.epa1997"}, {"column formula_id"}),
+        ({"reason": "x", "restates": 1}, {"column reason", "column restates"}),
+    ],
+)
+async def test_a_figure_that_was_given_to_another_is_named(
+    columns: dict[str, Any],
+    expected: set[str],
+    first: Publisher,
+    second: Publisher,
+    admin_engine: AsyncEngine,
+) -> None:
+    published = await second.published(await first.proposed())
+    await change_all(admin_engine, **columns)
+    assert await wrong_steps(first, published) == expected
+
+
+async def test_an_input_that_nobody_recorded_is_named(
+    first: Publisher, second: Publisher, admin_engine: AsyncEngine
+) -> None:
+    published = await second.published(await first.proposed())
+    record = published["record"]
+    [kitchen] = record["figure"]["quantities"][1]["inputs"]
+    kitchen["id"] = None
+    forged = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    await change_all(admin_engine, **with_digest(forged))
+    assert {"input without an id", "rate"} <= await wrong_steps(first, published)
+
+
+async def test_lists_read_no_record(first: Publisher, second: Publisher, admin_engine: AsyncEngine) -> None:
+    await second.published(await first.proposed())
+    await first.record(grams=700_000, document=a_document(name="更正", sha256="7a" * 32))
+    await second.published(await first.proposed(restates=1, reason="x"))
+    before = await first.look()
+    await change_all(admin_engine, record="no JSON")
+    assert await first.look() == before
+    assert before["publications"][0]["restates"]["difference_percentage_points"] == "-4.5336"
 
 
 async def test_what_is_only_proposed_or_not_there_has_no_recomputation(first: Publisher) -> None:
@@ -335,3 +471,34 @@ async def test_the_service_cannot_change_what_was_published(
         with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
             async with transaction(engine) as connection:
                 await connection.execute(sa.text(statement))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE publication SET number = NULL, decision = NULL, decided_by = NULL, decided_at = NULL WHERE number = 1",
+        "UPDATE publication SET number = 3 - number WHERE number IS NOT NULL",
+        "UPDATE publication SET number = 7 WHERE number = 1",
+        "UPDATE publication SET decision = 'rejected', number = NULL WHERE number = 2",
+        "UPDATE publication SET decision = 'published', number = 3 WHERE decision = 'rejected'",
+        "UPDATE publication SET decided_at = now() WHERE number = 1",
+        "UPDATE publication SET decision_reason = 'x' WHERE decision IS NULL",
+    ],
+)
+async def test_the_service_decides_once(
+    statement: str, first: Publisher, second: Publisher, engine: AsyncEngine, admin_engine: AsyncEngine
+) -> None:
+    for part in ("xuefu", "gulou"):
+        for kind in ("cleared", "kitchen_treated"):
+            await first.record(area=part, kind=kind, grams=10_000, source=f"{part} office")
+    for area in ("nankai", "xuefu"):
+        await second.published(await first.proposed(area=area))
+    assert (await first.reject(await first.proposed(area="tianjin"))).status == 200
+    await first.proposed(area="tianjin")
+    before = (await first.look())["publications"]
+    # Neither the service nor the owner.
+    for one in (engine, admin_engine):
+        with pytest.raises(sa.exc.IntegrityError, match="decided on once"):
+            async with transaction(one) as connection:
+                await connection.execute(sa.text(statement))
+    assert (await first.look())["publications"] == before

@@ -1,6 +1,7 @@
 """A frozen record: its digits follow again from the stored inputs, whatever they are, and from no others."""
 
 import json
+import re
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from service.indicator.code_version import DECIDING, SERVICE, code_version
 from service.indicator.evidence import BINS, Evidence, Recorded
 from service.indicator.figure import Figure, figure_of
 from service.indicator.formulas import FORMULAS, PERCENT_DIGITS, RATE_DIGITS, decimal_text, exact_grams
 from service.indicator.kinds import KINDS
 from service.indicator.rate import formula_answer, quantity_answer
-from service.indicator.record import FORMAT, Frozen, canonical, difference_points, digest_of, recomputation
+from service.indicator.record import Frozen, canonical, changes, difference_points, recomputation, record_of
 from service.periods import Period
 from tests.indicator.test_evidence import DOCUMENT, TREE
 
@@ -36,7 +38,8 @@ def frozen(figure: Figure) -> Frozen:
         "rate": decimal_text(figure.rate, RATE_DIGITS),
         "rate_percent": decimal_text(figure.rate * 100, PERCENT_DIGITS),
     }
-    return Frozen(canonical({"format": FORMAT, "code_version": "test", "figure": document}))
+    document |= {"not_counted": [], "coverage": {"kinds": []}}
+    return Frozen(record_of(document, code_version="test", restates=None, reason=None))
 
 
 @st.composite
@@ -65,7 +68,7 @@ def by_id(stored: list[Recorded]) -> dict[int, Recorded]:
 def test_what_is_computed_again_is_what_was_published(made: tuple[Figure, list[Recorded]]) -> None:
     figure, stored = made
     record = frozen(figure)
-    assert all(step.is_equal for step in recomputation(record, digest_of(record.text), by_id(stored)))
+    assert all(step.is_equal for step in recomputation(record, record.columns(), by_id(stored)))
     assert record.recompute(by_id(stored)).rate == figure.rate == record.rate
     # Read and written again, it is the same text.
     assert canonical(json.loads(record.text)) == record.text
@@ -83,11 +86,13 @@ def test_an_input_that_is_another_one_is_named(made: tuple[Figure, list[Recorded
                 replace(other[number], amount=other[number].amount + 1),
                 replace(other[number], version=2),
                 replace(other[number], area_id="c3"),
+                replace(other[number], material="paper"),
+                replace(other[number], period=Period(2024)),
                 replace(other[number], kind="imported" if other[number].kind != "imported" else "exported"),
             ]
         )
     )
-    wrong = [step.what for step in recomputation(record, digest_of(record.text), other) if not step.is_equal]
+    wrong = [step.what for step in recomputation(record, record.columns(), other) if not step.is_equal]
     assert f"input {number}" in wrong
 
 
@@ -96,7 +101,7 @@ def test_an_input_that_is_gone_leaves_no_digits(made: tuple[Figure, list[Recorde
     figure, stored = made
     record = frozen(figure)
     kept = {number: each for number, each in by_id(stored).items() if number != min(record.input_ids())}
-    steps = {step.what: step for step in recomputation(record, digest_of(record.text), kept)}
+    steps = {step.what: step for step in recomputation(record, record.columns(), kept)}
     assert not steps[f"input {min(record.input_ids())}"].is_equal
     assert steps["rate"].recomputed == "–"
 
@@ -108,8 +113,101 @@ def test_a_formula_that_there_is_no_more_is_told_and_not_guessed() -> None:
     ]
     figure = figure_of(Evidence(TREE, inputs), FORMULAS["cn.cleared_plus_recovered"], "d", YEAR, "origin")
     record = Frozen(frozen(figure).text.replace('"version":1', '"version":9', 1))
-    steps = recomputation(record, digest_of(record.text), by_id(inputs))
+    steps = recomputation(record, record.columns(), by_id(inputs))
     assert not all(step.is_equal for step in steps)
+
+
+@given(figures(), st.data())
+def test_what_stands_beside_a_record_is_what_it_says(made: tuple[Figure, list[Recorded]], data: st.DataObject) -> None:
+    figure, stored = made
+    record = frozen(figure)
+    columns = record.columns()
+    name = data.draw(st.sampled_from(sorted(columns)))
+    columns[name] = b"another" if name == "digest" else "another"
+    wrong = [step.what for step in recomputation(record, columns, by_id(stored)) if not step.is_equal]
+    assert wrong == [name if name == "digest" else f"column {name}"]
+
+
+@given(figures(), st.data())
+def test_only_what_bins_weighed_is_believed_without_an_id(
+    made: tuple[Figure, list[Recorded]], data: st.DataObject
+) -> None:
+    figure, stored = made
+    forged = json.loads(frozen(figure).text)
+    used = [each for quantity in forged["figure"]["quantities"] for each in quantity["inputs"]]
+    one = data.draw(st.sampled_from([each for each in used if each["id"] is not None]))
+    (data.draw(st.sampled_from([one, one["share"]])) if one["share"] else one)["id"] = None
+    record = Frozen(canonical(forged))
+    steps = recomputation(record, record.columns(), by_id(stored))
+    assert "input without an id" in [step.what for step in steps if not step.is_equal]
+    assert {step.what: step.recomputed for step in steps}["rate"] == "–"
+
+
+@given(figures(), st.data())
+def test_what_was_recorded_since_a_proposal_is_told_and_what_bins_weighed_is_not(
+    made: tuple[Figure, list[Recorded]], data: st.DataObject
+) -> None:
+    figure, _ = made
+    record = frozen(figure)
+    later = json.loads(record.text)
+    used = [(quantity, each) for quantity in later["figure"]["quantities"] for each in quantity["inputs"]]
+    quantity, each = data.draw(st.sampled_from(used))
+    before = sum(one["grams"] for one in quantity["inputs"] if one["kind"] == each["kind"])
+    each["grams"] += 5
+    if each["id"] is not None:
+        each["id"] += 1000
+    told = changes(record, Frozen(canonical(later)))
+    if each["kind"] == BINS:
+        assert told == []
+        # What is restated is compared with all of it.
+        assert record.basis() != Frozen(canonical(later)).basis()
+    else:
+        [line] = told
+        if each["share"] is None:
+            assert line.endswith(f"{KINDS[each['kind']].name_en}: {before} g → {before + 5} g")
+
+
+def test_what_else_is_compared_with_a_proposal() -> None:
+    inputs = [
+        Recorded(n, "d", YEAR, kind, "office", None, 1, 10, DOCUMENT)
+        for n, kind in enumerate(("cleared", "kitchen_treated"), 1)
+    ]
+    figure = figure_of(Evidence(TREE, inputs), FORMULAS["cn.cleared_plus_recovered"], "d", YEAR, "origin")
+    record = frozen(figure)
+
+    def told_after(**changed: Any) -> list[str]:
+        document = json.loads(record.text)
+        document["figure"] |= changed
+        return changes(record, Frozen(canonical(document)))
+
+    assert told_after() == []
+    assert told_after(target={"year": 2025}, coverage={"kinds": [], "bins": {"held_grams": 9}}) == []
+    weighed = {"counting_point": "bin", "same_as": []}
+    assert told_after(not_counted=[{"kind": BINS, "grams": 9} | weighed]) == []
+    [line] = told_after(not_counted=[{"kind": "yard_recyclables", "grams": 9} | weighed])
+    assert line.endswith("recyclables that the yard received, not counted: 0 g → 9 g")
+    [line] = told_after(coverage={"kinds": [{"kind": "cleared", "share": "0.500000"}]})
+    assert line.endswith("coverage of 生活垃圾清运量 C waste cleared (C): – → 0.500000")
+    [line] = told_after(formula=json.loads(record.text)["figure"]["formula"] | {"version": 2})
+    assert line == "formula: cn.cleared_plus_recovered version 1 → cn.cleared_plus_recovered version 2"
+    [line] = told_after(counted_at="yard")
+    assert line == "counted at: origin → yard"
+
+
+def test_the_code_version_is_of_every_module_that_decides_what_is_frozen() -> None:
+    indicator = SERVICE / "indicator"
+    found, todo = set[str](), {"rate", "record"}
+    while todo:
+        name = todo.pop()
+        found.add(name)
+        imported = re.findall(
+            r"^from service\.indicator(?:\.(\w+))? import (.*)", (indicator / f"{name}.py").read_text(), re.MULTILINE
+        )
+        names = {module or one for module, those in imported for one in ([module] if module else those.split(", "))}
+        todo |= names - found
+    # Who may record what, and why there is no rate: neither is in what is frozen.
+    assert {f"indicator/{name}.py" for name in found - {"recording", "words"}} | {"periods.py"} == set(DECIDING)
+    assert re.fullmatch(r"[0-9.]+\+[0-9a-f]{12}", code_version())
 
 
 def test_a_difference_is_in_percentage_points_with_its_sign() -> None:

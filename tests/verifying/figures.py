@@ -13,7 +13,7 @@ from service.auth import Operator, authenticate_operator
 from service.db import transaction
 from service.indicator.inputs import record_input
 from service.indicator.publishing import propose, publish
-from service.tables import indicator_import, scrap_station
+from service.tables import indicator_import, public_volume, scrap_station
 
 TODAY = date(2026, 11, 21)
 FORMULA = "cn.cleared_plus_recovered"
@@ -36,6 +36,11 @@ async def publish_figures(engine: AsyncEngine) -> None:
                 file_bytes=1,
                 rows=1,
                 imported_by=proposer.key_id,
+            )
+        )
+        await connection.execute(
+            sa.insert(public_volume).values(
+                district_id="nankai", month=date(2024, 1, 1), area_id="nankai", material_id="paper", grams=100_000
             )
         )
 

@@ -10,6 +10,8 @@ KINDS = "inputs_are_of_their_kinds"
 ONCE = "inputs_stand_once"
 DIGEST = "publications_keep_their_digest"
 OPERATORS = "publications_have_two_operators"
+ONCE_DECIDED = "publications_are_decided_once"
+SAID = "publications_say_what_they_froze"
 STORED = "publications_name_stored_inputs"
 SUMS = "publications_add_up"
 
@@ -23,11 +25,32 @@ def copied(where: str, **changes: str) -> str:
     return f"INSERT INTO indicator_input ({COLUMNS}) SELECT {columns} FROM indicator_input WHERE {where}"
 
 
-def record_with(number: int, before: str, after: str) -> str:
-    """A statement that changes a record's text, with its digest."""
-    text = f"replace(record, '{before}', '{after}')"
+def untriggered(*statements: str) -> tuple[str, ...]:
+    """Statements as of one whom the trigger does not stop, though it is in place."""
     return (
-        f"UPDATE publication SET record = {text}, digest = sha256(convert_to({text}, 'UTF8')) WHERE number = {number}"
+        "SET LOCAL session_replication_role = replica",
+        *statements,
+        "SET LOCAL session_replication_role = origin",
+    )
+
+
+def record_with(number: int, before: str, after: str, **columns: str) -> tuple[str, ...]:
+    """Statements that change a record's text with its digest, and columns beside it."""
+    text = f"regexp_replace(record, '{before}', '{after}')"
+    changed = "".join(f", {name} = {value}" for name, value in columns.items())
+    return untriggered(
+        f"UPDATE publication SET record = {text}, digest = sha256(convert_to({text}, 'UTF8')){changed}"
+        f" WHERE number = {number}"
+    )
+
+
+def column_with(number: int, name: str, value: str, **more: str) -> Damage:
+    """A column that says something else than the record beside it."""
+    changed = ", ".join(f"{column} = {to}" for column, to in {name: value, **more}.items())
+    return Damage(
+        SAID,
+        untriggered(f"UPDATE publication SET {changed} WHERE number = {number}"),
+        {"number": number, "column": name},
     )
 
 
@@ -69,7 +92,7 @@ DAMAGES = {
     ),
     "a record that was rewritten": Damage(
         DIGEST,
-        ("UPDATE publication SET record = replace(record, '0.1.0', '0.1.1') WHERE number = 1",),
+        untriggered("UPDATE publication SET record = replace(record, '清运', '清  运') WHERE number = 1"),
         {"number": 1},
     ),
     "a figure that its proposer has published": Damage(
@@ -82,19 +105,63 @@ DAMAGES = {
     ),
     "a figure that nobody has published": Damage(
         OPERATORS,
-        ("UPDATE publication SET decided_by = gen_random_uuid() WHERE number = 3",),
+        untriggered("UPDATE publication SET decided_by = gen_random_uuid() WHERE number = 3"),
         {"number": 3, "problem": "nobody knows by whom"},
     ),
     "a number that was left out": Damage(
         OPERATORS,
-        ("UPDATE publication SET number = 4 WHERE number = 3",),
+        untriggered("UPDATE publication SET number = 4 WHERE number = 3"),
         {"number": 4, "problem": "a number is missing"},
     ),
     "a restatement of another figure": Damage(
         OPERATORS,
-        ("UPDATE publication SET restates = 3 WHERE number = 2",),
+        record_with(2, '"restates":1', '"restates":3', restates="3"),
         {"number": 2, "problem": "restates another figure"},
     ),
+    "a restatement by another formula": Damage(
+        OPERATORS,
+        record_with(2, '"id":"cn.cleared_plus_recovered"', '"id":"us.epa1998"', formula_id="'us.epa1998'"),
+        {"number": 2, "problem": "restates another figure"},
+    ),
+    "a restatement that came before": Damage(
+        OPERATORS,
+        untriggered(
+            "UPDATE publication SET number = number + 10 WHERE number < 3",
+            "UPDATE publication SET number = 13 - number WHERE number > 3",
+        ),
+        {"number": 1, "problem": "restates another figure"},
+    ),
+    "a trigger that is gone": Damage(
+        ONCE_DECIDED,
+        ("DROP TRIGGER publication_is_decided_once ON publication",),
+        {"trigger": "publication_is_decided_once", "problem": "missing"},
+    ),
+    "a trigger that is disabled": Damage(
+        ONCE_DECIDED,
+        ("ALTER TABLE publication DISABLE TRIGGER publication_is_decided_once",),
+        {"trigger": "publication_is_decided_once", "problem": "disabled"},
+    ),
+    "a trigger that fires sometimes": Damage(
+        ONCE_DECIDED,
+        (
+            "DROP TRIGGER publication_is_decided_once ON publication",
+            "CREATE TRIGGER publication_is_decided_once BEFORE UPDATE OF record ON publication"
+            " FOR EACH ROW EXECUTE FUNCTION publication_is_decided_once()",
+        ),
+        {"trigger": "publication_is_decided_once", "problem": "another one"},
+    ),
+    "a figure of another area": column_with(3, "area_id", "'gulou'"),
+    "a figure of another period": column_with(3, "first_day", "'2025-01-01'", last_day="'2025-03-31'"),
+    "a figure of a longer period": column_with(3, "last_day", "'2024-04-30'"),
+    "a figure by another formula": column_with(3, "formula_id", "'us.epa1997'"),
+    "a figure by another version of its formula": column_with(3, "formula_version", "9"),
+    "a figure counted elsewhere": column_with(3, "counted_at", "'yard'"),
+    "another rate in lists": column_with(2, "rate", "'0.999999'"),
+    "another percentage in lists": column_with(2, "rate_percent", "'99.99'"),
+    "another numerator in lists": column_with(2, "numerator_grams", "'1'"),
+    "another denominator in lists": column_with(2, "denominator_grams", "'1'"),
+    "other code in lists": column_with(1, "code_version", "'0.1.0+000000000000'"),
+    "another reason in lists": column_with(2, "reason", "'x'"),
     "an input that was changed after it was published": Damage(
         STORED,
         (f"UPDATE indicator_input SET grams = grams + 1 WHERE {JANUARY}",),
@@ -105,6 +172,21 @@ DAMAGES = {
         ("UPDATE indicator_input SET ppm = 123457 WHERE kind = 'residue_share'",),
         {"number": 3},
     ),
+    "an input that was moved in time after it was published": Damage(
+        STORED,
+        (f"UPDATE indicator_input SET first_day = '2023-01-01', last_day = '2023-01-31' WHERE {JANUARY}",),
+        {"number": 1, "kind": "cleared"},
+    ),
+    "an input that got a material after it was published": Damage(
+        STORED,
+        ("UPDATE indicator_input SET material_id = 'paper' WHERE kind = 'residue_share'",),
+        {"number": 3, "kind": "residue_share"},
+    ),
+    "an input that nobody recorded": Damage(
+        STORED,
+        record_with(1, '"id":[0-9]*,"kind":"kitchen_treated"', '"id":null,"kind":"kitchen_treated"'),
+        {"number": 1, "input_id": None, "kind": "kitchen_treated"},
+    ),
     "an input that is gone": Damage(
         STORED,
         (f"DELETE FROM indicator_input WHERE {JANUARY}",),
@@ -112,14 +194,29 @@ DAMAGES = {
     ),
     "a quantity that is not its inputs": Damage(
         SUMS,
-        (record_with(1, '"grams":"120000078"', '"grams":"120000079"'),),
+        record_with(1, '"grams":"120000078"', '"grams":"120000079"'),
         {"number": 1, "quantity": "cleared"},
         frozenset(),
     ),
     "a rate that is not its quotient": Damage(
         SUMS,
-        (record_with(3, '"rate":"0.', '"rate":"0.0'),),
+        record_with(3, '"rate":"[0-9.]*"', '"rate":"0.012345"', rate="'0.012345'"),
         {"number": 3, "quantity": "rate"},
+    ),
+    "a percentage that is not its quotient": Damage(
+        SUMS,
+        record_with(3, '"rate_percent":"[0-9.]*"', '"rate_percent":"1.23"', rate_percent="'1.23'"),
+        {"number": 3, "quantity": "rate"},
+    ),
+    "a numerator that is not its quantities'": Damage(
+        SUMS,
+        record_with(3, '"numerator_grams":"[0-9.]*"', '"numerator_grams":"7"', numerator_grams="'7'"),
+        {"number": 3, "quantity": "numerator"},
+    ),
+    "a denominator that is not its quantities'": Damage(
+        SUMS,
+        record_with(3, '"denominator_grams":"[0-9.]*"', '"denominator_grams":"7"', denominator_grams="'7'"),
+        {"number": 3, "quantity": "denominator"},
     ),
 }
 
