@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.api_keys import create_api_key, list_api_keys, revoke_api_key
 from service.db import transaction
+from service.indicator import publication_queries
+from service.periods import Period
 from service.tables import indicator_input, publication
 from tests.indicator.calls import Caller, a_document, weigh
 from tests.indicator.test_routes import problem
@@ -422,11 +424,27 @@ async def test_an_input_that_nobody_recorded_is_named(
     assert {"input without an id", "rate"} <= await wrong_steps(first, published)
 
 
-async def test_lists_read_no_record(first: Publisher, second: Publisher, admin_engine: AsyncEngine) -> None:
+async def test_what_a_figure_covers_may_be_corrected_alone(first: Publisher, second: Publisher) -> None:
+    await second.published(await first.proposed())
+    await first.record(kind="yard_recyclables", grams=999)
+    restated = await second.published(await first.proposed(restates=1, reason="x"))
+    assert restated["restates"]["difference_percentage_points"] == "0.0000"
+
+
+async def test_lists_read_no_record(
+    first: Publisher, second: Publisher, engine: AsyncEngine, admin_engine: AsyncEngine
+) -> None:
     await second.published(await first.proposed())
     await first.record(grams=700_000, document=a_document(name="更正", sha256="7a" * 32))
     await second.published(await first.proposed(restates=1, reason="x"))
     before = await first.look()
+    async with transaction(engine) as connection:
+        rows = [
+            *await publication_queries.all_latest(connection, "nankai", "cn.cleared_plus_recovered"),
+            *await publication_queries.published_within(connection, "nankai", Period(2025)),
+        ]
+    assert [row.number for row in rows] == [2, 1, 2]
+    assert not any("record" in row._fields for row in rows)
     await change_all(admin_engine, record="no JSON")
     assert await first.look() == before
     assert before["publications"][0]["restates"]["difference_percentage_points"] == "-4.5336"

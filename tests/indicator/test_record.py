@@ -182,6 +182,10 @@ def test_what_else_is_compared_with_a_proposal() -> None:
 
     assert told_after() == []
     assert told_after(target={"year": 2025}, coverage={"kinds": [], "bins": {"held_grams": 9}}) == []
+    # The first drop of all comes after the proposal.
+    quantities = json.loads(record.text)["figure"]["quantities"]
+    quantities[0]["inputs"] = [{"id": None, "kind": BINS, "grams": 5, "share": None}]
+    assert told_after(quantities=quantities) == []
     weighed = {"counting_point": "bin", "same_as": []}
     assert told_after(not_counted=[{"kind": BINS, "grams": 9} | weighed]) == []
     [line] = told_after(not_counted=[{"kind": "yard_recyclables", "grams": 9} | weighed])
