@@ -79,14 +79,6 @@ async def find_latest(connection: AsyncConnection, area_id: str, period: Period,
     ).one_or_none()
 
 
-async def all_latest(connection: AsyncConnection, area_id: str, formula_id: str) -> Sequence[Any]:
-    """All that is published of an area by a formula and not restated, in the order of time; without the records."""
-    found: Sequence[Any] = (
-        await connection.execute(_latest(area_id, formula_id).order_by(publication.c.first_day, publication.c.last_day))
-    ).all()
-    return found
-
-
 async def published_within(connection: AsyncConnection, area_id: str, period: Period) -> Sequence[Any]:
     """All that was ever published of an area for this period and for parts of it, by any formula and what was restated
     too; of each period in the order of publishing. Without the records."""
