@@ -84,8 +84,8 @@ def bins_of_month(area_id: str, month: Period, grams: int) -> Recorded:
 def duties(
     stations: Collection[sa.Row[Any]], years: Collection[int], today: date
 ) -> dict[tuple[str, str, str], frozenset[Period]]:
-    """The months for which each scrap station is to report, by its line."""
-    months = [month for year in sorted(years) for month in Period(year).begun(today)]
+    """The months that are over and for which each scrap station is to report, by its line."""
+    months = [month for year in sorted(years) for month in Period(year).months if month.last_day < today]
     return {
         (STATIONS, row.area_id, row.id): frozenset(
             month

@@ -41,7 +41,9 @@ def coverage_of(basis: Basis, figure: Figure, sites: BinSites, today: date) -> C
     begun = period.begun(today)
     counted: list[Counted] = []
     for kind, needed in kinds_counted(figure):
-        lines = (evidence.lines if needed else evidence.reported_lines)(kind, figure.area_id, period)
+        reported = evidence.reported_lines(kind, figure.area_id, period)
+        # Beside what a rate needs, whoever else reports of it.
+        lines = list(dict.fromkeys([*evidence.lines(kind, figure.area_id, period), *reported])) if needed else reported
         counted.append(_of_kind(evidence, kind, needed, lines, begun))
     counted += [_of_share(evidence, figure, each.quantity.id) for each in figure.sums if each.quantity.share]
     months = dict.fromkeys(each.period for each in evidence.within(BINS, figure.area_id, period) if each.amount > 0)

@@ -177,17 +177,19 @@ class Evidence:
     def lines(self, kind: Kind, area_id: str, period: Period) -> list[Line]:
         """Each line that a kind without which there is no rate must have, with what is reported of it.
 
-        Where some area below reports, each of the areas beside it must; where nobody does, the area itself is the line
-        that is missing.
+        An area's own, where it reports itself: parts of it may report beside it. Where it does not and a part of it
+        does, each part must; where nobody does, the area itself is the line that is missing.
         """
         return self._needed_lines(kind.id, area_id, period) or [Line(kind.id, area_id)]
 
     def _needed_lines(self, kind: str, area_id: str, period: Period) -> list[Line]:
         own = self._own_lines(kind, area_id, period)
+        if own:
+            return own
         below = {child: self._needed_lines(kind, child, period) for child in self.tree.children(area_id)}
         if not any(below.values()):
-            return own
-        return [*own, *(line for child, lines in below.items() for line in lines or [Line(kind, child)])]
+            return []
+        return [line for child, lines in below.items() for line in lines or [Line(kind, child)]]
 
     def reported_lines(self, kind: Kind, area_id: str, period: Period) -> list[Line]:
         """Each line that reports, or is expected to."""

@@ -11,6 +11,7 @@ from schemas.cursors import encode_cursor
 from schemas.indicator_inputs import IndicatorInput, InputsQuery, RecordedInput, RecordedInputs
 from service.errors import AreaUnknown, InputOverlaps, MaterialUnknown, NothingToWithdraw, TanbiError, ValidationFailed
 from service.indicator import queries
+from service.indicator.basis import tree_of
 from service.indicator.documents import document_answer
 from service.indicator.evidence import Document, Tree
 from service.indicator.kinds import KINDS
@@ -57,11 +58,17 @@ async def record_input(
     return recorded_input(await queries.find_input(connection, entry.identity, found.version))
 
 
-async def sources_of(connection: AsyncConnection, area_id: str, period: Period, kind: str) -> list[str]:
-    """Whose inputs of the kind count at the area itself in any month of the period: they add up."""
+async def sources_of(connection: AsyncConnection, area_id: str, period: Period, kind: str) -> list[tuple[str, str]]:
+    """Whose inputs of the kind count in any month of the period, at the area, around it or in it: source and area.
+    They add up."""
     reach = Reach(kind, None, period.first_day, period.last_day)
     latest = await queries.latest_versions(connection, [reach])
-    counting = {source for (at, _, _, source, _), each in latest.items() if at == area_id and each.amount is not None}
+    tree = tree_of(await queries.read_areas(connection))
+    counting = {
+        (source, at)
+        for (at, _, _, source, _), each in latest.items()
+        if each.amount is not None and tree.on_one_line(at, area_id)
+    }
     return sorted(counting)
 
 
@@ -92,9 +99,8 @@ def refused(refusal: Refusal) -> TanbiError:
     known = REFUSED_AS.get(refusal.code)
     if known is not None:
         return known(refusal.en)
-    return ValidationFailed(
-        refusal.en, errors=[{"pointer": f"/{refusal.field}", "code": refusal.code, "detail": refusal.en}]
-    )
+    pointer = "/document/date" if refusal.field == "document_date" else f"/{refusal.field}"
+    return ValidationFailed(refusal.en, errors=[{"pointer": pointer, "code": refusal.code, "detail": refusal.en}])
 
 
 def _check_unit(wanted: IndicatorInput) -> None:

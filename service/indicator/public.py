@@ -230,8 +230,8 @@ def _missing(kind: str, area: Named, line: MissingLine) -> Named:
     found = KINDS[kind]
     named = line.months[:NAMED_MAX]
     more = len(line.months) > NAMED_MAX
-    who = "，".join(each for each in (line.source, line.material) if each is not None)
-    by_zh, by_en = (f"（{who}）", f" (“{who}”)") if who else ("", "")
+    who = [each for each in (line.source, line.material) if each is not None]
+    by_zh, by_en = (f"（{'，'.join(who)}）", f" (“{', '.join(who)}”)") if who else ("", "")
     zh = "、".join(period_text(month, "zh") for month in named) + "等" * more
     en = ", ".join(period_text(month, "en") for month in named) + " and others" * more
     # A share is missing for a mass, and for no month of its own.

@@ -92,7 +92,7 @@ class Effect:
 class Refusal:
     """Why an entry cannot be recorded; `field` is what is wrong in it, `code` is stable."""
 
-    field: Literal["area", "period", "kind", "source", "material", "amount"]
+    field: Literal["area", "period", "kind", "source", "material", "amount", "document_date"]
     code: str
     zh: str
     en: str
@@ -190,6 +190,13 @@ class Book:
                 "not_begun",
                 f"{entry.period} 尚未开始，不能录入。",
                 f"{entry.period} has not begun; what was not weighed yet cannot be recorded.",
+            )
+        if entry.document.day is not None and entry.document.day > self._today:
+            return Refusal(
+                "document_date",
+                "in_the_future",
+                f"文件日期 {entry.document.day} 在今天之后，请核对。",
+                f"The document's date, {entry.document.day}, is after today. Check it.",
             )
         return None
 

@@ -102,7 +102,8 @@ def _show_rate(found: RecyclingRate) -> None:
         console.print(f"Of what is to be reported {share} % is recorded.", highlight=False)
     for kind in found.coverage.kinds:
         for line in kind.missing:
-            source = "" if line.source is None else f" by “{line.source}”"
+            who = ", ".join(each for each in (line.source, line.material) if each is not None)
+            source = f" by “{who}”" if who else ""
             console.print(f"  missing: {kind.kind} of {line.area}{source}: {', '.join(line.months)}", highlight=False)
     if found.reason_zh is not None:
         console.print(f"{found.reason_zh}\n{found.reason_en}", highlight=False, markup=False)
@@ -230,7 +231,7 @@ def record(
 
     async def work(
         connection: AsyncConnection, operator: Operator, settings: Settings
-    ) -> tuple[RecordedInput, list[str]]:
+    ) -> tuple[RecordedInput, list[tuple[str, str]]]:
         today = business_today(settings.business_timezone)
         found = await record_input(connection, wanted, recorded_by=operator.key_id, today=today)
         return found, await sources_of(connection, found.area, Period.parse(found.period), found.kind)
@@ -238,7 +239,7 @@ def record(
     found, sources = as_operator(data, key_file, RECORDERS, work)
     console.print(f"Input {found.id}: {_amount(found)}, version {found.version}.", highlight=False)
     if _adds_a_source(found, sources):
-        named = ", ".join(f"“{source}”" for source in sources)
+        named = ", ".join(f"“{source}” ({area_id})" for source, area_id in sources)
         console.print(
             f"{found.kind} of {found.area} in {found.period} is now the sum of {len(sources)} sources: {named}."
             " If they weigh the same waste, withdraw one of them.",
@@ -247,7 +248,7 @@ def record(
         )
 
 
-def _adds_a_source(found: RecordedInput, sources: Sequence[str]) -> bool:
+def _adds_a_source(found: RecordedInput, sources: Sequence[tuple[str, str]]) -> bool:
     """Of waste, which the rate needs and one usually weighs. Recyclables come from many, and a correction adds none."""
     kind = KINDS[found.kind]
     is_waste = kind.unit == "grams" and not kind.streams

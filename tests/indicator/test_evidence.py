@@ -126,14 +126,18 @@ def test_what_is_missing_is_named_where_it_stops_the_sum() -> None:
     assert missing(recorded(1, "c1"), recorded(4, "s2")) == [("c2", None)]
     assert missing(recorded(1, "c1")) == [("c2", None), ("s2", None)]
     assert missing(recorded(1)) == []
-    assert missing(recorded(1), *monthly("s1", "river", [1])) == [("s1", "river"), ("s2", None)]
+    assert missing(recorded(1), *monthly("s1", "river", [1])) == []
+    assert missing(*monthly(months=[1]), recorded(1, "s1", source="river")) == [("d", "office")]
 
 
-def test_where_one_part_reports_beside_its_district_the_others_must_too() -> None:
-    """One small record of the district's own does not make a rate of what a subdistrict lacks."""
-    own, part = recorded(1, source="river"), recorded(1000, "s1")
-    assert cleared(own, part) is None
-    assert cleared(own, part, recorded(0, "s2")) == 1001
+def test_a_part_that_reports_beside_its_district_asks_nothing_of_the_others() -> None:
+    """One subdistrict's small entry takes nobody's rate down, whatever year it is of; it counts, and is covered."""
+    part = monthly("s1", "street", [3])
+    assert cleared(recorded(500), *part) == 503
+    before = recorded(7, "s1", Period.of_month(2024, 3), source="street")
+    assert cleared(recorded(500), before) == 500
+    lines = Evidence(TREE, [recorded(500), before]).reported_lines(KINDS["cleared"], "d", YEAR)
+    assert [(line.area_id, line.source) for line in lines] == [("d", "office"), ("s1", "street")]
 
 
 def test_who_reported_the_year_before_and_falls_silent_is_missed_and_not_taken_for_0() -> None:

@@ -91,6 +91,7 @@ def test_there_must_be_something_to_withdraw() -> None:
         ({"kind": "cleared", "material": "paper"}, "material_not_taken"),
         ({"period": "2026-12"}, "not_begun"),
         ({"period": "2027"}, "not_begun"),
+        ({"document": Document("report", date(2026, 11, 22), None)}, "in_the_future"),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, Any], code: str) -> None:

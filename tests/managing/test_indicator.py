@@ -98,7 +98,7 @@ def test_a_further_source_of_waste_is_told(tanbi: Tanbi, record: Tanbi, report: 
     by_another = ("--source", "河道办", "--document", str(report), "--document-date", "2026-01-15")
     assert "sources" not in record("c", "2025-Q1", "cleared", "5t")
     told = tanbi("indicator", "record", "c", "2025-03", "cleared", "6t", *by_another)
-    assert "cleared of c in 2025-03 is now the sum of 2 sources: “区城管委”, “河道办”." in told
+    assert "cleared of c in 2025-03 is now the sum of 2 sources: “区城管委” (c), “河道办” (c)." in told
     for period, kind in (("2025-03", "cleared"), ("2025-04", "cleared"), ("2025-03", "kitchen_treated")):
         assert "sources" not in tanbi("indicator", "record", "c", period, kind, "7t", *by_another)
     record("c", "2025-03", "pickup_recyclables", "5t")
