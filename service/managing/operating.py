@@ -1,5 +1,6 @@
 """Commands of operators: who acts is an API key, as over HTTP."""
 
+import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ KeyFileOption = Annotated[
         exists=True,
         dir_okay=False,
         readable=True,
-        help=f"A file with the operator's API key, instead of {KEY_VARIABLE}.",
+        help=f"A file with the operator's API key, or what `tanbi key create` printed; instead of {KEY_VARIABLE}.",
     ),
 ]
 
@@ -38,7 +39,7 @@ def as_operator(
 ) -> Result:
     """Run `work` as whoever the key is, if they may. Raises TokenInvalid or Forbidden."""
     # Never an argument: other users of the machine see those.
-    key = os.environ.get(KEY_VARIABLE, "") if key_file is None else key_file.read_text().strip()
+    key = os.environ.get(KEY_VARIABLE, "") if key_file is None else _key_in(key_file)
     if not key:
         raise TokenInvalid(f"Say who you are: put your operator's API key into {KEY_VARIABLE}, or use --key-file.")
 
@@ -53,3 +54,12 @@ def as_operator(
         return await work(connection, operator, settings)
 
     return in_transaction(data, run)
+
+
+def _key_in(key_file: Path) -> str:
+    text = key_file.read_text().strip()
+    try:
+        printed = json.loads(text)
+    except ValueError:
+        return text
+    return str(printed.get("api_key", "")) if isinstance(printed, dict) else text

@@ -61,7 +61,7 @@ def test_one_operator_asks_and_another_decides(
     resident = in_database(settings, register_resident)
     li, wang, auditor = in_database(settings, make_keys)
     wangs = tmp_path / "wang.key"
-    wangs.write_text(f"{wang}\n")
+    wangs.write_text(json.dumps({"role": "admin", "name": "王工", "api_key": wang}))
 
     def request(*arguments: str) -> str:
         asked = tanbi("adjustment", "request", str(resident), *arguments, *WHY)
