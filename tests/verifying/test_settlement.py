@@ -70,7 +70,7 @@ DAMAGES = {
         ADJUSTMENTS,
         ("UPDATE api_key SET plain_name = 'one' WHERE role = 'operator'",),
         {**PATRON, "decision": "approved"},
-        frozenset({"reviews_follow_their_decisions"}),
+        frozenset({"reviews_follow_their_decisions", "publications_have_two_operators"}),
     ),
     "an adjustment that its own operator approved": Damage(
         ADJUSTMENTS,
