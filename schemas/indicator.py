@@ -24,7 +24,7 @@ CountedAt = Annotated[
         " stations, the yard, or the recycling operation. Each stream is counted at one point only"
     ),
 ]
-ReasonCode = Literal["input_missing", "contradictory", "nothing_arose"]
+ReasonCode = Literal["input_missing", "contradictory", "nothing_arose", "not_valid", "not_begun"]
 PeriodAsked = Annotated[
     str,
     Field(

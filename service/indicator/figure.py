@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 
 from service.indicator.evidence import Evidence, Line, Sum, Tree, sums_of
 from service.indicator.formulas import Formula, Quotient, rate_of
 from service.indicator.kinds import CountedAt
-from service.indicator.words import Reason, contradiction_reason, invalid_year_reason, missing_reason
+from service.indicator.words import Reason, contradiction_reason, invalid_year_reason, missing_reason, not_begun_reason
 from service.periods import Period
 
 
@@ -24,6 +25,12 @@ class Figure:
     quotient: Quotient | None
     rate: Fraction | None
     reason: Reason | None
+
+    def why_none(self, today: date) -> Reason | None:
+        """Why there is no rate, told on `today`; None where there is one."""
+        if self.rate is None and self.period.first_day > today:
+            return not_begun_reason(self.period)
+        return self.reason
 
     @property
     def missing(self) -> list[Line]:

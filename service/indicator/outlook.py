@@ -37,7 +37,7 @@ async def read_outlook(
     so_far = figure_of(basis.evidence, formula, area_id, period, way)
     projection = project(basis.evidence, so_far)
     rows = await queries.targets_upwards(connection, area_id)
-    why = _why_not(so_far, projection)
+    why = _why_not(so_far, projection, today)
     sites = await volume_queries.bin_sites(connection, basis.subtree, period.first_day, period.last_day)
     return Outlook(
         area=basis.area.id,
@@ -69,10 +69,10 @@ def target_path(rows: Sequence[Any], year: int) -> list[Target]:
     return [each for each in found if each is not None]
 
 
-def _why_not(so_far: Figure, projection: Projection | None) -> Reason | Words | None:
+def _why_not(so_far: Figure, projection: Projection | None, today: date) -> Reason | Words | None:
     """Why there is no projection; None where there is one."""
     if projection is None:
-        return so_far.reason or why_not_projected(so_far.period, contradictory=False)
+        return so_far.why_none(today) or why_not_projected(so_far.period, contradictory=False)
     return why_not_projected(so_far.period, contradictory=True) if projection.rate is None else None
 
 

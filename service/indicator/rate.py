@@ -64,7 +64,7 @@ async def recycling_rate(
 
 async def described(connection: AsyncConnection, basis: Basis, figure: Figure, today: date) -> RecyclingRate:
     """A figure with its inputs, its coverage and its target."""
-    period, quotient = figure.period, figure.quotient
+    period, quotient, why = figure.period, figure.quotient, figure.why_none(today)
     sites = await volume_queries.bin_sites(connection, basis.subtree, period.first_day, period.last_day)
     return RecyclingRate(
         area=basis.area.id,
@@ -84,9 +84,9 @@ async def described(connection: AsyncConnection, basis: Basis, figure: Figure, t
         coverage=coverage_of(basis, figure, sites, today),
         target=target_of(await queries.targets_upwards(connection, basis.area.id), period.year),
         missing=list(dict.fromkeys(line.kind for line in figure.missing)),
-        reason_code=None if figure.reason is None else figure.reason.code,
-        reason_zh=None if figure.reason is None else figure.reason.zh,
-        reason_en=None if figure.reason is None else figure.reason.en,
+        reason_code=None if why is None else why.code,
+        reason_zh=None if why is None else why.zh,
+        reason_en=None if why is None else why.en,
     )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, TypeVar
+from typing import TypeVar
 
+from schemas.indicator import ReasonCode
 from service.indicator.evidence import Line, Tree
 from service.indicator.formulas import Quotient, exact_grams
 from service.indicator.kinds import KINDS
@@ -19,7 +20,7 @@ NAMED_MAX = 5
 class Reason:
     """Why the rate is null; `code` is stable."""
 
-    code: Literal["input_missing", "contradictory", "nothing_arose", "not_valid"]
+    code: ReasonCode
     zh: str
     en: str
 
@@ -57,6 +58,15 @@ def contradiction_reason(period: Period, quotient: Quotient) -> Reason:
         f"{period} 数据矛盾：分子 {numerator} 克，分母 {denominator} 克，分子应在零与分母之间，请核对录入数据。",
         f"The inputs of {period} contradict each other: {numerator} g recycled of {denominator} g that arose. Check the"
         " inputs.",
+    )
+
+
+def not_begun_reason(period: Period) -> Reason:
+    """Nothing can be recorded of it yet."""
+    return Reason(
+        "not_begun",
+        f"{period} 尚未开始，还没有数据。",
+        f"{period} has not begun: there is nothing to record of it yet.",
     )
 
 

@@ -352,6 +352,18 @@ async def test_a_share_that_is_missing_is_in_the_coverage(connection: AsyncConne
     assert (await rate(connection, formula="cn.net_residue")).coverage.share == "1.000000"
 
 
+async def test_a_year_before_its_formula_and_one_that_has_not_begun_have_no_rate_and_say_so(
+    connection: AsyncConnection,
+) -> None:
+    early = await rate(connection, period="2019", formula="eu.2019_1004")
+    assert (early.rate, early.reason_code) == (None, "not_valid")
+    for period in ("2027", "2027-03", "2026-12"):
+        coming = await rate(connection, period=period)
+        assert (coming.rate, coming.reason_code) == (None, "not_begun")
+        assert coming.reason_zh is not None
+        assert "尚未开始" in coming.reason_zh
+
+
 async def test_an_unknown_area_has_no_rate(connection: AsyncConnection) -> None:
     with pytest.raises(AreaUnknown, match="atlantis"):
         await rate(connection, area="atlantis")
