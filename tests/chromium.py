@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 
 def missing() -> str | None:
@@ -24,19 +24,31 @@ def chinese_fonts() -> set[str]:
 
 
 @asynccontextmanager
-async def page(headers: dict[str, str]) -> AsyncIterator[Page]:
-    """A tab of a browser of its own, which sends these headers with all it asks for."""
+async def browser() -> AsyncIterator[Browser]:
+    """A browser of one's own; starting it takes longer than most that it is asked."""
     async with async_playwright() as playwright:
         # Chromium makes no sandbox as root.
-        browser = await playwright.chromium.launch(
+        started = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"), chromium_sandbox=os.geteuid() != 0
         )
         try:
-            yield await browser.new_page(
-                extra_http_headers=headers, device_scale_factor=2, is_mobile=True, has_touch=True
-            )
+            yield started
         finally:
-            await browser.close()
+            await started.close()
+
+
+async def open_tab(in_browser: Browser, headers: dict[str, str] | None = None) -> Page:
+    """A tab as a phone has it, in a profile of its own, which sends these headers with all it asks for."""
+    return await in_browser.new_page(
+        extra_http_headers=headers or {}, device_scale_factor=2, is_mobile=True, has_touch=True
+    )
+
+
+@asynccontextmanager
+async def page(headers: dict[str, str]) -> AsyncIterator[Page]:
+    """A tab of a browser of its own."""
+    async with browser() as started:
+        yield await open_tab(started, headers)
 
 
 async def fonts_of(tab: Page, selector: str) -> set[str]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Route
 
 from service.indicator.public_page import POLICY, PublicFigures, public_page
 from service.indicator.public_words import WORDS, Language, Named
@@ -16,7 +17,10 @@ from tests.indicator.public_figures import EMPTY, FIRST_YEAR, FULL
 
 MISSING = chromium.missing()
 # In CI a missing program is an error of its set-up, which the first test then shows.
-pytestmark = pytest.mark.skipif(MISSING is not None and os.environ.get("CI") != "true", reason=str(MISSING))
+pytestmark = [
+    pytest.mark.skipif(MISSING is not None and os.environ.get("CI") != "true", reason=str(MISSING)),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 URL = "http://tanbi.test/public/recycling-rate"
 SIZES = ((320, 568), (390, 844), (768, 1024), (1280, 800))
@@ -92,15 +96,23 @@ HIDDEN_TABLES = """
 """
 
 
-@pytest.fixture
-async def tab() -> AsyncIterator[Page]:
-    """A tab that complains of whatever a browser complains of."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One for all tests: starting it takes longer than they do."""
     assert MISSING is None, MISSING
+    async with chromium.browser() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def tab(browser: Browser) -> AsyncIterator[Page]:
+    """A tab that complains of whatever a browser complains of."""
     complaints: list[str] = []
-    async with chromium.page({}) as page:
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        yield page
+    page = await chromium.open_tab(browser)
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    await page.close()
     assert complaints == []
 
 
