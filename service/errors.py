@@ -238,8 +238,8 @@ class PublicAreaUnset(NotFound):
 
 
 class PublicationWithheld(NotFound):
-    """The record of this publication is not public: it has what bins weighed of a part of the area in a month of fewer
-    than ten drops, or in a month that is not shown yet. Its digits and its digest are."""
+    """The record of this publication is not public: what it has of bins is not shown, or not just so, and could tell of
+    fewer than ten drops. Its digits and its digest are."""
 
     code = "publication_withheld"
     title = "Record not public"

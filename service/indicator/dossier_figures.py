@@ -16,7 +16,7 @@ from schemas.indicator import Coverage, NotCounted
 from schemas.publications import PublicationSummary
 from service.indicator.evidence import BINS, Document, Evidence, Recorded, Sum, Used, year_to_date
 from service.indicator.figure import Figure, figure_of
-from service.indicator.formulas import Formula, Quotient
+from service.indicator.formulas import Formula, Quotient, rate_of
 from service.indicator.kinds import KINDS, WAYS_OF_COUNTING, CountedAt
 from service.indicator.record import Frozen, Step, recomputation
 from service.indicator.targets import target_rate
@@ -113,8 +113,9 @@ class InputRow:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The year's target beside the rate. `points`: the rate less the target, in percentage points; `grams`: what the
-    numerator lacks of it, of as much waste as arose; below 0 where the target is exceeded. Both None without a rate."""
+    """The year's target beside the rate: the published one, where something is published. `points`: the rate less the
+    target, in percentage points; `grams`: what the numerator lacks of it, of as much waste as arose; below 0 where the
+    target is exceeded. Both None without a rate."""
 
     rate: Fraction
     area_id: str
@@ -225,19 +226,25 @@ def dossier_of(facts: Facts) -> Dossier:
 
 
 def _is_equal(today: Figure, frozen: Frozen) -> bool:
-    published = Quotient(
-        Fraction(frozen.figure["numerator_grams"]),
-        Fraction(frozen.figure["denominator_grams"]),
-    )
-    return today.rate is not None and today.quotient == published
+    return today.rate is not None and today.quotient == _published_quotient(frozen)
+
+
+def _published_quotient(frozen: Frozen) -> Quotient:
+    return Quotient(Fraction(frozen.figure["numerator_grams"]), Fraction(frozen.figure["denominator_grams"]))
+
+
+def _quotient(facts: Facts) -> Quotient | None:
+    """Of what is published, where something is: the verdict belongs to it, and not to what was recorded since."""
+    return facts.figure.quotient if facts.latest is None else _published_quotient(facts.latest.frozen)
 
 
 def _goal(facts: Facts) -> Goal | None:
     for area_id, per_mille in facts.targets:
         wanted = target_rate(per_mille, facts.year)
         if wanted is not None:
-            rate, quotient = facts.figure.rate, facts.figure.quotient
-            known = rate is not None and quotient is not None
+            quotient = _quotient(facts)
+            rate = None if quotient is None else rate_of(quotient)
+            known = rate is not None
             return Goal(
                 rate=wanted,
                 area_id=area_id,

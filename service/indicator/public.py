@@ -16,7 +16,7 @@ from service.business_days import business_day
 from service.indicator import public_queries
 from service.indicator.basis import Basis, read_basis
 from service.indicator.evidence import sum_of
-from service.indicator.formulas import QUANTITIES
+from service.indicator.formulas import QUANTITIES, decimal_text
 from service.indicator.kinds import KINDS, CountedAt
 from service.indicator.outlook import read_outlook
 from service.indicator.public_page import (
@@ -245,8 +245,8 @@ def page_figures(data: PublicData, downloads: Sequence[Download]) -> PublicFigur
     formula: RateFormula = (
         outlook.formula if standing is None else RateFormula.model_validate(standing.figure["formula"])
     )
-    percents = {each.number: each.percent for each in data.published}
-    history = [_publication(each, percents, data.zone) for each in data.published]
+    by_number = {each.number: each for each in data.published}
+    history = [_publication(each, by_number, data.zone) for each in data.published]
     return PublicFigures(
         area_id=data.area.id,
         area=data.area.name,
@@ -269,8 +269,16 @@ def page_figures(data: PublicData, downloads: Sequence[Download]) -> PublicFigur
     )
 
 
-def _publication(each: Published, percents: dict[int, Decimal], zone: str) -> Publication:
-    formula = each.figure["formula"]
+def shown_points(difference: Fraction) -> Decimal:
+    """A difference of rates in percentage points: two digits, or four where two would hide it."""
+    points = Decimal(decimal_text(difference * 100, 2))
+    return points if points or not difference else Decimal(decimal_text(difference * 100, 4))
+
+
+def _publication(each: Published, by_number: dict[int, Published], zone: str) -> Publication:
+    formula, target = each.figure["formula"], each.figure["target"]
+    lead = None if target is None else each.rate - Fraction(target["rate"])
+    old = None if each.restates is None else by_number[each.restates]
     return Publication(
         number=str(each.number),
         period=str(each.year),
@@ -280,8 +288,11 @@ def _publication(each: Published, percents: dict[int, Decimal], zone: str) -> Pu
         definition=Named(formula["definition_zh"], formula["definition_en"]),
         digest=each.digest,
         published_on=business_day(each.published_at, zone),
-        restates=None if each.restates is None else str(each.restates),
-        restated_percent=None if each.restates is None else percents[each.restates],
+        is_met=None if lead is None else lead >= 0,
+        target_points=None if lead is None else shown_points(abs(lead)),
+        restates=None if old is None else str(old.number),
+        restated_percent=None if old is None else old.percent,
+        restated_points=None if old is None else shown_points(each.rate - old.rate),
         superseded_by=None if each.restated_by is None else str(each.restated_by),
     )
 

@@ -42,7 +42,9 @@ from service.indicator.targets import target_rate
 class Publication:
     """A published figure. `period` as in the API (`2025`); `percent` with the digits it was published with.
 
-    `target_percent` is its year's, None where there is none; `restates` and `superseded_by` are numbers of others."""
+    `target_percent` is its year's, None where there is none; `restates` and `superseded_by` are numbers of others.
+    `is_met`, `target_points` (how far the target is, without a sign) and `restated_points` (this figure less the one it
+    restates) follow from the exact rates, which two digits can hide."""
 
     number: str
     period: str
@@ -52,8 +54,11 @@ class Publication:
     definition: Named
     digest: str
     published_on: date
+    is_met: bool | None = None
+    target_points: Decimal | None = None
     restates: str | None = None
     restated_percent: Decimal | None = None
+    restated_points: Decimal | None = None
     superseded_by: str | None = None
 
 

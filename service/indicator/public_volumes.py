@@ -88,18 +88,23 @@ async def read_shown(connection: AsyncConnection, district_id: str, year: int) -
 
 
 async def check_record(connection: AsyncConnection, district_id: str, frozen: Frozen) -> None:
-    """Raises PublicationWithheld where the record tells of a part of the area and month that is not shown: of fewer
-    drops than may be, or not settled yet."""
+    """Raises PublicationWithheld where the record tells of bins what is not shown just so: of fewer drops than may be,
+    of a month that is not settled yet, or of other grams than its month was shown with, whose difference could be one
+    drop; what they hold for review; or what they weighed where the figure counts it elsewhere."""
+    figure = frozen.figure
+    if figure["coverage"]["bins"]["held_grams"] or any(each["kind"] == BINS for each in figure["not_counted"]):
+        raise PublicationWithheld
     told = {
-        (each["area"], each["period"]) for each in frozen.inputs() if each["id"] is None and each.get("kind") == BINS
+        (each["area"], each["period"]): each["grams"]
+        for each in frozen.inputs()
+        if each["id"] is None and each.get("kind") == BINS
     }
-    years = {int(month[:4]) for _, month in told}
-    for year in sorted(years):
+    for year in sorted({int(month[:4]) for _, month in told}):
         shown = await read_shown(connection, district_id, year)
-        for area_id, month in sorted(told):
+        for (area_id, month), grams in told.items():
             # What is shown of the district is not of its own sites alone.
-            is_shown = area_id != district_id and shown.grams(area_id, None, [month]) is not None
-            if int(month[:4]) == year and not is_shown:
+            same = area_id != district_id and shown.grams(area_id, None, [month]) == grams
+            if int(month[:4]) == year and not same:
                 raise PublicationWithheld
 
 

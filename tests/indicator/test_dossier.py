@@ -17,7 +17,7 @@ from service.files import sending
 from service.files.sheets import XLSX_TYPE
 from service.indicator.dossier_workbook import INPUT_HEADER, SHEETS
 from service.tables import indicator_input
-from tests.indicator.calls import TONNE, Caller
+from tests.indicator.calls import TONNE, Caller, a_document
 from tests.indicator.dossier_year import SUBDISTRICTS, plant_year
 from tests.indicator.test_publications import Publisher
 from tests.indicator.test_routes import problem
@@ -187,6 +187,19 @@ async def test_restatements_stand_in_a_chain_and_changes_since_are_told(
     page = await shown(first)
     assert "差 +" in page
     assert "项全部一致" in page
+
+
+async def test_the_verdict_is_of_the_published_figure_and_not_of_what_was_recorded_since(
+    first: Publisher, second: Publisher, opened: Open
+) -> None:
+    """Published 34 %, of a target of 35 %; then an input makes it 36 % of today's."""
+    await first.record(grams=600 * TONNE)
+    await first.record(kind="kitchen_treated", grams=204 * TONNE)
+    await second.published(await first.proposed())
+    await first.record(kind="kitchen_treated", grams=216 * TONNE, document=a_document(sha256="7a" * 32))
+    head = said(await opened())
+    assert (head["公布值"], head["按现有数据重算"]) == ("34.00%", "36.00%")
+    assert head["达标"].startswith("未达标")
 
 
 async def test_a_stored_input_that_was_tampered_with_is_told(

@@ -295,6 +295,57 @@ async def test_a_record_of_months_that_are_shown_is_public(
     assert "7771327" in await text(client, "/public/publications/1.json")
 
 
+async def test_a_record_with_a_drop_more_than_was_shown_is_not_public(
+    client: Client, first: Publisher, second: Publisher, engine: AsyncEngine
+) -> None:
+    await report(first)
+    await weighed(engine, "site-1", 50, 61_000)
+    await rate(client)
+    await weighed(engine, "site-1", 1, 1_234, material_id="metal")
+    published = await publish(first, second)
+    assert "62234" in published["record_text"]
+    refused = json.loads(await text(client, "/public/publications/1.json", 404))
+    assert refused["code"] == "publication_withheld"
+
+
+async def test_a_record_with_what_bins_weighed_elsewhere_on_the_way_is_not_public(
+    client: Client, first: Publisher, second: Publisher, engine: AsyncEngine
+) -> None:
+    await report(first)
+    await first.record(period=str(YEAR), kind="yard_recyclables", grams=30_000_000)
+    await weighed(engine, "site-1", 3, 7_771_327)
+    await rate(client)
+    published = await publish(first, second, counted_at="yard")
+    assert "7771327" in published["record_text"]
+    await text(client, "/public/publications/1.json", 404)
+
+
+async def test_a_record_with_what_is_held_is_not_public(
+    client: Client, first: Publisher, second: Publisher, engine: AsyncEngine
+) -> None:
+    await report(first)
+    await weighed(engine, "site-1", 50, 61_000)
+    async with transaction(engine) as connection:
+        await connection.execute(sa.text("UPDATE volume_month SET held_grams = 2345, held_drops = 1"))
+    await rate(client)
+    published = await publish(first, second)
+    assert '"held_grams":2345' in published["record_text"]
+    await text(client, "/public/publications/1.json", 404)
+
+
+async def test_a_target_that_is_missed_by_less_than_is_shown_is_missed(
+    client: Client, first: Publisher, second: Publisher
+) -> None:
+    """(20 + 14.996) ÷ (80 + 20) = 34.996 %, which is shown as 35.00 %."""
+    for kind, grams in (("cleared", 80_000_000), ("kitchen_treated", 14_996_000), ("pickup_recyclables", 20_000_000)):
+        await first.record(period=str(YEAR), kind=kind, grams=grams)
+    await publish(first, second)
+    page = await text(client, f"{PAGE}?lang=en")
+    assert "35.00%" in page
+    assert "is met" not in page
+    assert "0.0040" in page
+
+
 async def test_a_rate_that_is_not_known_says_why(client: Client, first: Publisher) -> None:
     await first.record(period=f"{YEAR + 1}-01", kind="kitchen_treated", grams=1)
     found = (await rate(client))["year_so_far"]

@@ -40,7 +40,7 @@ from service.indicator.public_words import (
     points_text,
     size_text,
 )
-from tests.indicator.public_figures import EMPTY, FIRST_YEAR, FULL
+from tests.indicator.public_figures import EMPTY, FIRST_YEAR, FULL, corrected
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -211,7 +211,7 @@ def test_every_word_is_used(language: Language) -> None:
         if isinstance(value := getattr(WORDS[language], each.name), str) and each.name != "language"
     }
     words = replace(WORDS[language], **marked)  # type: ignore[arg-type]
-    short = replace(FULL.history[0], percent=Decimal("34.00"), superseded_by=None)
+    short = corrected("34.00")
     seen = set()
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(WORDS, language, words)
@@ -257,9 +257,9 @@ def test_the_headline_says_the_figure_its_meaning_and_its_target(language: Langu
 
 
 def test_a_figure_below_its_target_says_how_far() -> None:
-    below = replace(FULL, published=replace(FULL.history[0], percent=Decimal("33.50")))
+    below = replace(FULL, published=corrected("33.50"))
     assert "距 2025 年目标（35%）还差 1.50 个百分点。" in Page(public_page(below, "zh")).said()
-    lower = replace(FULL, published=replace(FULL.history[0], percent=Decimal("36.00")))
+    lower = replace(FULL, published=corrected("36.00"))
     assert "相差 −0.42 个百分点" in Page(public_page(lower, "zh")).said()
 
 
