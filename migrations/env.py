@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from service.tables import metadata
+from service.tables.columns import metadata
 
 # One migration at a time, whoever starts it: a number of our own for pg_advisory_xact_lock.
 MIGRATION_LOCK = 7_206_226

@@ -20,7 +20,7 @@ from service.errors import (
 )
 from service.operator_names import NAME_CHARACTERS_MAX, is_readable, is_same_operator, plain_name
 from service.secrets import new_token, token_hash
-from service.tables import api_key
+from service.tables.people import api_key
 
 Role = Literal["merchant", "viewer", "operator", "auditor", "admin", "station"]
 PREFIX = "tbk"

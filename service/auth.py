@@ -15,7 +15,7 @@ from schemas.usual_signature import is_signed_as_usual, usual_signature
 from service.errors import BinSuspended, Forbidden, KeyUnknown, SignatureRefused, TokenInvalid, TwoCredentials
 from service.reference import BinSigner, Reference, SignerKind, Signers
 from service.secrets import token_hash
-from service.tables import api_key, session
+from service.tables.people import api_key, session
 
 TOKEN_CHARACTERS_MAX: Final = 128
 SIGNATURE_FIELDS: Final = ("Signature-Input", "Signature", "Content-Digest")

@@ -36,7 +36,7 @@ from service.errors import (
     ValidationFailed,
 )
 from service.problems import PROBLEM_CONTENT_TYPE, prefers_chinese, problem_document
-from service.tables import idempotency_key
+from service.tables.redemption import idempotency_key
 
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotent-Replayed"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.tables import material
+from service.tables.reference import material
 
 
 async def material_names(connection: AsyncConnection) -> dict[str, tuple[str, str]]:

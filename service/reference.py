@@ -22,17 +22,10 @@ from service.errors import KeyUnreadable
 from service.limits import LimitRow, Limits
 from service.plausibility.rule_book import RuleBook, RuleRow
 from service.secrets import Device, Keyring
-from service.tables import (
-    bin_,
-    bin_key,
-    machine,
-    machine_key,
-    material,
-    plausibility_rule,
-    reference_revision,
-    spending_limit,
-    tariff,
-)
+from service.tables.bins import bin_, bin_key
+from service.tables.people import machine, machine_key
+from service.tables.redemption import spending_limit
+from service.tables.reference import material, plausibility_rule, reference_revision, tariff
 from service.tariffs import Tariffs
 
 logger = logging.getLogger(__name__)

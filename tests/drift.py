@@ -18,7 +18,7 @@ DOCUMENT = Path(__file__).parent.parent / "schemas" / "openapi.json"
 
 
 def migrations_drift() -> str | None:
-    """What differs between tables.py and a database that the migrations made; None for nothing."""
+    """What differs between service/tables and a database that the migrations made; None for nothing."""
     with tempfile.TemporaryDirectory(prefix="tanbi-drift-") as name:
         Path(name).chmod(0o711)  # run as root, the server works as another user
         with EmbeddedPostgres(Path(name)) as postgres:
@@ -43,7 +43,7 @@ def document_drift() -> str | None:
 def main() -> int:
     failed = 0
     for name, drift, remedy in (
-        ("migrations", migrations_drift, "Change migrations/versions/ so that they make what service/tables.py says."),
+        ("migrations", migrations_drift, "Change migrations/versions/ so that they make what service/tables says."),
         ("openapi", document_drift, ""),
     ):
         found = drift()

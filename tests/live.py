@@ -26,7 +26,8 @@ from service.db import create_engine, transaction
 from service.indicator.stations import add_station
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import settlement_statement, site
+from service.tables.places import site
+from service.tables.settlement import settlement_statement
 from tests.live_bins import OTHER_SITE, LiveBins, Signature
 from tests.machine import install_machine
 from tests.residents.wechat_server import WechatServer, text_plain

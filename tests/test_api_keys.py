@@ -12,7 +12,7 @@ from service.errors import ApiKeyUnknown, MerchantUnknown, TanbiError, TokenInva
 from service.redemption.merchants import add_merchant
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import api_key
+from service.tables.people import api_key
 from tests.world import World, build_world
 
 

@@ -25,7 +25,7 @@ from service.db import transaction
 from service.errors import Forbidden, TokenInvalid
 from service.secrets import Keyring, new_token
 from service.settings import Settings
-from service.tables import api_key, session
+from service.tables.people import api_key, session
 from tests.world import World, add_shop, build_world, open_session
 
 ROLES = sorted(OPERATOR_ROLES)

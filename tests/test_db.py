@@ -22,7 +22,7 @@ from service.db import (
     violated_constraint,
 )
 from service.settings import Settings
-from service.tables import area
+from service.tables.places import area
 
 
 async def test_every_commit_of_the_service_is_durable_and_every_statement_ends(

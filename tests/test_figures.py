@@ -19,7 +19,7 @@ from service.folding.worker import tick
 from service.review.figures import ReviewFigures
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import held_event
+from service.tables.weighing import held_event
 from tests.fleet.telling import telemetry, tell
 from tests.folding.drops import fold_all
 from tests.review.held import decide, hold

@@ -13,7 +13,8 @@ from service.db import transaction
 from service.errors import AreaUnknown, BadRequest, Conflict, Forbidden, TanbiError, Unavailable, ValidationFailed
 from service.idempotency import answer_once, read_keyed
 from service.metrics import Metrics
-from service.tables import area, idempotency_key
+from service.tables.places import area
+from service.tables.redemption import idempotency_key
 
 Client = TestClient[Any, Any]
 

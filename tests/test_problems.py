@@ -49,7 +49,7 @@ from service.problems import (
     problem_document,
     validation_failed,
 )
-from service.tables import area
+from service.tables.places import area
 
 PROBLEM = "application/problem+json"
 

@@ -20,7 +20,8 @@ from service.redemption.merchants import revoke_machine_key
 from service.reference import BinSigner, Reference, raise_revision, read_tariffs
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import bin_key, material, tariff
+from service.tables.bins import bin_key
+from service.tables.reference import material, tariff
 from tests.machine import install_machine
 from tests.world import World, add_shop, build_world, post, weigh_event
 

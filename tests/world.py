@@ -25,18 +25,12 @@ from service.plausibility.rule_book import RuleBook
 from service.redemption.merchants import add_merchant
 from service.residents import sessions
 from service.secrets import Keyring
-from service.tables import (
-    ISSUER_ACCOUNT_ID,
-    area,
-    credential,
-    hold,
-    material,
-    redemption,
-    resident,
-    site,
-    tariff,
-    wallet,
-)
+from service.tables.columns import ISSUER_ACCOUNT_ID
+from service.tables.ledger import hold, wallet
+from service.tables.people import credential, resident
+from service.tables.places import area, site
+from service.tables.redemption import redemption
+from service.tables.reference import material, tariff
 from service.weighing.crediting import Crediting
 
 PATH = "/v1/weigh-events"

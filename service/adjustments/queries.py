@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.adjustments import AdjustmentState
 from schemas.cursors import Moment
-from service.tables import adjustment, api_key, resident, transfer
+from service.tables.ledger import adjustment, transfer
+from service.tables.people import api_key, resident
 
 ID_MAX: Final = 2**63 - 1
 

@@ -12,16 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.carbon.rules import FactorLine, SetNames
 from service.co2e import Weighed
 from service.sites_below import MONTHS_OF_PLACES, PLACES
-from service.tables import (
-    area,
-    carbon_factor,
-    carbon_factor_set,
-    carbon_set_choice,
-    fold_position,
-    resident_volume,
-    site,
-    volume,
-)
+from service.tables.carbon import carbon_factor, carbon_factor_set, carbon_set_choice
+from service.tables.places import area, site
+from service.tables.volumes import fold_position, resident_volume, volume
 
 # By the set in force on each day. Sums by day are read of those months only inside which another set begins: a year of
 # 900 sites is 32 400 rows by month and 985 500 by day.

@@ -29,7 +29,7 @@ from service.redemption.deciding import told
 from service.redemption.facts import Redemption
 from service.secrets import Keyring
 from service.settlement.months import Month
-from service.tables import ISSUER_ACCOUNT_ID
+from service.tables.columns import ISSUER_ACCOUNT_ID
 from service.weighing.rules import coins_for, content_digest
 
 # Nobody drops or spends at night, so nothing is under way when a day or the month ends.

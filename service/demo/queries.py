@@ -18,25 +18,11 @@ from service.demo.sample import Area, MonthlyInput, Site
 from service.plausibility.bin_memory import MASS
 from service.plausibility.rule_book import read_parameters
 from service.plausibility.standard import STANDARD_RULES
-from service.tables import (
-    api_key,
-    area,
-    bin_,
-    bin_claim,
-    bin_key,
-    credential,
-    indicator_input,
-    machine,
-    machine_key,
-    material,
-    merchant,
-    plausibility_rule,
-    resident,
-    session,
-    site,
-    target,
-    tariff,
-)
+from service.tables.bins import bin_, bin_claim, bin_key
+from service.tables.indicator import indicator_input, target
+from service.tables.people import api_key, credential, machine, machine_key, merchant, resident, session
+from service.tables.places import area, site
+from service.tables.reference import material, plausibility_rule, tariff
 
 # As draw_sample numbers them.
 SAMPLE_BIN_ID: Final = "^NK-[0-9]{4}$"

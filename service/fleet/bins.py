@@ -21,7 +21,8 @@ from service.fleet.pictures import claim_code_svg
 from service.fleet.rules import CODE_ENTROPY_BYTES, claim_code_of, typed_claim_code
 from service.reference import raise_revision
 from service.secrets import Keyring, token_hash
-from service.tables import bin_, bin_key, bin_memory, bin_placement
+from service.tables.bins import bin_, bin_key, bin_placement
+from service.tables.weighing import bin_memory
 
 # Words of paths where a bin's id may stand.
 RESERVED_IDS: Final = ("me", "claim")

@@ -10,7 +10,8 @@ from schemas.cursors import encode_cursor
 from schemas.gaps import BinGapsQuery, SequenceGap, SequenceGaps
 from service.errors import BinUnknown
 from service.fleet.states_queries import bin_exists
-from service.tables import bin_, sequence_gap
+from service.tables.bins import bin_
+from service.tables.weighing import sequence_gap
 
 
 async def list_gaps(connection: AsyncConnection, bin_id: str | None, query: BinGapsQuery) -> SequenceGaps:

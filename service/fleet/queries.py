@@ -11,17 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.fleet import ChangeKind
 from schemas.signatures import Algorithm
 from service.fleet.rules import KeyState
-from service.tables import (
-    api_key,
-    bin_,
-    bin_change,
-    bin_claim,
-    bin_key,
-    bin_memory,
-    bin_placement,
-    firmware_notice,
-    weigh_event,
-)
+from service.tables.bins import bin_, bin_change, bin_claim, bin_key, bin_placement, firmware_notice
+from service.tables.people import api_key
+from service.tables.weighing import bin_memory, weigh_event
 
 _IS_OPEN: Final = sa.and_(bin_claim.c.claimed_at.is_(None), bin_claim.c.withdrawn_at.is_(None))
 

@@ -10,7 +10,9 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.bin_states import AlarmsQuery, BinsQuery
-from service.tables import area, bin_, bin_alarm, bin_memory, bin_status, bin_telemetry, site
+from service.tables.bins import bin_, bin_alarm, bin_status, bin_telemetry
+from service.tables.places import area, site
+from service.tables.weighing import bin_memory
 
 Rows = Sequence[sa.Row[Any]]
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import DriverConnection
 from service.fleet.telemetry_rules import Chronicle, Closed, Kept, Opened
-from service.tables import bin_alarm, bin_status
+from service.tables.bins import bin_alarm, bin_status
 
 RETENTION_LOCK: Final = 0x7E1_E3E7
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.folding.queries import BY_MONTH, volume_sums
-from service.tables import fold_position
+from service.tables.volumes import fold_position
 
 FIRST_DAY: Final = date(1, 1, 1)
 NO_END: Final = date(9999, 12, 31)

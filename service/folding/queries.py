@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.tables import fold_position
+from service.tables.volumes import fold_position
 
 # Written into the position that no longer belongs to this cluster: no transaction id ever passes it.
 LOST_XID = 2**63 - 1

@@ -9,16 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.db import lift_time_limit
 from service.folding import queries
 from service.folding.mending import FIRST_DAY, Mended, mend
-from service.tables import (
-    coin_volume,
-    fold_position,
-    resident_volume,
-    review_decision,
-    transfer,
-    volume,
-    volume_month,
-    weigh_event,
-)
+from service.tables.ledger import transfer
+from service.tables.volumes import coin_volume, fold_position, resident_volume, volume, volume_month
+from service.tables.weighing import review_decision, weigh_event
 
 SETTLED = sa.text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 

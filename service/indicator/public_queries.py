@@ -7,7 +7,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.tables import area, material, public_volume
+from service.tables.places import area
+from service.tables.reference import material
+from service.tables.volumes import public_volume
 
 # The only number of an advisory lock that is taken to show a month for the first time.
 SHOWING_LOCK: Final = 0x53484F57

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.cursors import Moment
 from schemas.publications import PublicationState
 from service.periods import Period
-from service.tables import api_key, publication
+from service.tables.indicator import publication
+from service.tables.people import api_key
 
 # The only number of an advisory lock that is taken to publish: numbers follow each other without a gap.
 PUBLISH_LOCK: Final = 0x5055424C

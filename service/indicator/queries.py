@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.indicator.evidence import Document, Recorded
 from service.indicator.recording import Identity, Latest, Reach
 from service.periods import Period
-from service.tables import api_key, area, indicator_input, scrap_station, target
+from service.tables.indicator import indicator_input, scrap_station, target
+from service.tables.people import api_key
+from service.tables.places import area
 
 # The only number of an advisory lock that is taken to record inputs.
 INPUT_LOCK = 0x494E5054

@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.indicator.queries import IDENTITY
-from service.tables import area, indicator_input, scrap_station
+from service.tables.indicator import indicator_input, scrap_station
+from service.tables.places import area
 
 _WITH_AREA = sa.select(scrap_station, area.c.name.label("area_name"), area.c.name_en.label("area_name_en")).join(
     area, area.c.id == scrap_station.c.area_id

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.sites_below import MONTHS_OF_PLACES, PLACES
-from service.tables import site, volume_month
+from service.tables.places import site
+from service.tables.volumes import volume_month
 
 By = Literal["material", "area", "month", "source"]
 

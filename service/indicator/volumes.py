@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.errors import AreaUnknown
 from service.indicator.volume_queries import By, read_groups
-from service.tables import area
+from service.tables.places import area
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.errors import CorrectionExceeds, HoldsDue, InsufficientCoins
 from service.ledger import queries
-from service.tables import ISSUER_ACCOUNT_ID
+from service.tables.columns import ISSUER_ACCOUNT_ID
 
 
 async def post_adjustment(

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from service.errors import InsufficientCoins
-from service.tables import ISSUER_ACCOUNT_ID
+from service.tables.columns import ISSUER_ACCOUNT_ID
 
 Outcome = Literal["captured", "voided", "expired"]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.tables import coin_life, expiry_position, wallet
+from service.tables.ledger import coin_life, expiry_position, wallet
 
 # One row of every transfer that came in and of every expiry, newest first, so many of each wallet. The primary key is
 # read backwards from where the page before ended: what is older than the coins that are left is not looked at.

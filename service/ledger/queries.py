@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.db import DriverConnection
 from service.ledger.book import Book, Hold, Wallet
-from service.tables import account, hold, transfer, wallet
+from service.tables.ledger import hold, transfer, wallet
+from service.tables.people import account
 
 CORRECTED: Final = sa.text("""
 SELECT coalesce(sum(signed) FILTER (WHERE id = :transfer_id), 0)::bigint AS coins,

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from service.tables import hold, hold_resolution, redemption, transfer
+from service.tables.ledger import hold, hold_resolution, transfer
+from service.tables.redemption import redemption
 
 # Each kind of transfer has an index of its own, which is used only where the kind stands in the statement itself.
 REDEMPTION: Final = sa.literal_column("'redemption'", sa.Text)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.tables import resident_day
+from service.tables.weighing import resident_day
 
 TEXTS, IDS = sa.ARRAY(sa.Text), sa.ARRAY(sa.BigInteger)
 

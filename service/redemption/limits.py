@@ -14,7 +14,7 @@ from service.limits import LimitKind, LimitRow
 from service.moments import by_the_clock, whole_second
 from service.reference import raise_revision
 from service.standings import Standing, standings
-from service.tables import spending_limit
+from service.tables.redemption import spending_limit
 
 # Every process has read a new limit by then: none decides by the old one after the new one holds.
 LIMIT_LEAD: Final = timedelta(minutes=1)

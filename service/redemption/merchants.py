@@ -27,7 +27,7 @@ from service.errors import (
 from service.ledger.queries import open_merchant_account
 from service.reference import raise_revision
 from service.secrets import Keyring
-from service.tables import machine, machine_key, merchant
+from service.tables.people import machine, machine_key, merchant
 
 ID = re.compile(PARTNER_ID)
 MachineKind = Literal["water", "detergent"]

@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.offers import SITES_PER_OFFER_MAX, OfferPlace
-from service.tables import machine, merchant, offer, site
+from service.tables.people import machine, merchant
+from service.tables.places import site
+from service.tables.redemption import offer
 
 Rows = Sequence[sa.Row[*tuple[Any, ...]]]
 

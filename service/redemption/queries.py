@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.cursors import Moment
 from service.auth import Machine, Merchant
 from service.ledger.redeemed import redemptions_as_they_are
-from service.tables import pay_code, redemption
+from service.tables.redemption import pay_code, redemption
 
 
 async def replace_pay_code(

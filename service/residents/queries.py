@@ -15,26 +15,13 @@ from schemas.residents import AccountKind
 from service.ledger.redeemed import redemptions_as_they_are
 from service.ledger.waiting import Waiting
 from service.plausibility.drop import Finding
-from service.tables import (
-    api_key,
-    carbon_factor,
-    carbon_factor_set,
-    carbon_set_choice,
-    credential,
-    held_event,
-    hold,
-    material,
-    merchant,
-    redemption,
-    resident,
-    resident_change,
-    resident_volume,
-    review_decision,
-    session,
-    transfer,
-    wallet,
-    weigh_event,
-)
+from service.tables.carbon import carbon_factor, carbon_factor_set, carbon_set_choice
+from service.tables.ledger import hold, transfer, wallet
+from service.tables.people import api_key, credential, merchant, resident, resident_change, session
+from service.tables.redemption import redemption
+from service.tables.reference import material
+from service.tables.volumes import resident_volume
+from service.tables.weighing import held_event, review_decision, weigh_event
 
 # What an operator has decided that a held drop earns, and when it was weighed.
 _release = review_decision.alias("release")

@@ -11,19 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.cursors import Moment
 from schemas.reviews import ReviewsQuery
 from service.review.rules import Decision, State
-from service.tables import (
-    api_key,
-    area,
-    bin_,
-    bin_placement,
-    held_event,
-    resident,
-    resident_day,
-    review_decision,
-    site,
-    tariff,
-    weigh_event,
-)
+from service.tables.bins import bin_, bin_placement
+from service.tables.people import api_key, resident
+from service.tables.places import area, site
+from service.tables.reference import tariff
+from service.tables.weighing import held_event, resident_day, review_decision, weigh_event
 
 NEIGHBOURS_MAX: Final = 5
 

@@ -12,15 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.db import violated_constraint
 from service.errors import RateExists
 from service.settlement.months import Month
-from service.tables import (
-    merchant,
-    merchant_rate,
-    redemption,
-    settlement_line,
-    settlement_statement,
-    transfer,
-    uncovered_capture,
-)
+from service.tables.ledger import transfer
+from service.tables.people import merchant, merchant_rate
+from service.tables.redemption import redemption, uncovered_capture
+from service.tables.settlement import settlement_line, settlement_statement
 
 ISSUE = sa.text(resources.files("service.settlement").joinpath("issue.sql").read_text()).bindparams(
     sa.bindparam("month", type_=sa.Date),

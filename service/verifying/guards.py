@@ -4,7 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from service.tables import metadata
+from service.tables.columns import metadata
 from service.verifying.check import Check
 
 # What the application's role may not have, and neither may any role that it could become by SET ROLE.

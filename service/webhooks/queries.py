@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.tables import merchant, webhook_endpoint, webhook_message
+from service.tables.people import merchant
+from service.tables.webhooks import webhook_endpoint, webhook_message
 from service.webhooks.rules import State
 
 # Attempts of one delivery that are shown: a schedule's, twice; replays may have added more.

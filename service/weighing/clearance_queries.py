@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.clearances import ClearancesQuery
 from service.db import DriverConnection
-from service.tables import bin_, clearance
+from service.tables.bins import bin_
+from service.tables.weighing import clearance
 from service.weighing import memories
 from service.weighing.clearance_deciding import PendingClearance
 from service.weighing.facts import BinState

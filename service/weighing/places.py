@@ -22,7 +22,8 @@ from service.errors import (
 )
 from service.moments import whole_second
 from service.reference import raise_revision
-from service.tables import area, material, site, tariff
+from service.tables.places import area, site
+from service.tables.reference import material, tariff
 
 AreaKind = Literal["city", "district", "subdistrict", "community"]
 SiteKind = Literal["community", "commercial", "industrial", "scenic"]

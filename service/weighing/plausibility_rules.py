@@ -17,7 +17,7 @@ from service.plausibility.standard import STANDARD_RULES
 from service.problems import field_errors
 from service.reference import raise_revision
 from service.standings import Standing, standings
-from service.tables import plausibility_rule
+from service.tables.reference import plausibility_rule
 
 # Every process has read a new rule by then: none judges by the old one after the new one holds.
 RULE_LEAD: Final = timedelta(minutes=1)

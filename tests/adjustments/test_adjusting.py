@@ -33,7 +33,8 @@ from service.errors import (
 )
 from service.ledger.queries import read_wallet
 from service.residents.residents import register_resident
-from service.tables import ISSUER_ACCOUNT_ID, transfer, wallet
+from service.tables.columns import ISSUER_ACCOUNT_ID
+from service.tables.ledger import transfer, wallet
 from tests.adjustments.conftest import Office
 from tests.blocking import until_blocked
 from tests.world import adjust

@@ -9,7 +9,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.tables import hold_resolution, wallet
+from service.tables.ledger import hold_resolution, wallet
 from tests.adjustments.conftest import Office
 from tests.world import add_due_hold, add_shop
 

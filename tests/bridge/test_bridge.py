@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.settings import Settings
-from service.tables import wallet
-from service.tables import weigh_event as weigh_event_table
+from service.tables.ledger import wallet
+from service.tables.weighing import weigh_event as weigh_event_table
 from tests import mosquitto
 from tests.blocking import until_blocked
 from tests.bridge.conftest import BRIDGE

@@ -22,7 +22,9 @@ from service.folding.rebuild import rebuild
 from service.folding.worker import tick
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import carbon_set_choice, fold_position, resident_volume, volume, weigh_event
+from service.tables.carbon import carbon_set_choice
+from service.tables.volumes import fold_position, resident_volume, volume
+from service.tables.weighing import weigh_event
 from service.verifying import volumes as volume_checks
 from service.verifying.check import run_check
 from tests.folding.drops import commit_drops, drop, fold_all, rows

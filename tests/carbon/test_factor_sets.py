@@ -11,7 +11,7 @@ from service.carbon.choosing import choose_set
 from service.carbon.factor_sets import add_set, list_sets, read_set
 from service.db import transaction
 from service.errors import FactorSetDiffers, FactorSetUnknown, ValidationFailed
-from service.tables import carbon_factor, carbon_factor_set
+from service.tables.carbon import carbon_factor, carbon_factor_set
 from tests.carbon.conftest import a_document, a_set
 from tests.world import World
 

@@ -12,7 +12,8 @@ from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
-from service.tables import carbon_factor_set, carbon_set_choice, volume, volume_month
+from service.tables.carbon import carbon_factor_set, carbon_set_choice
+from service.tables.volumes import volume, volume_month
 from tests.carbon.conftest import a_document
 from tests.indicator.calls import Caller
 from tests.world import World

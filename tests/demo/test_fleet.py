@@ -24,7 +24,8 @@ from service.demo.demo_file import Credentials, DemoBin
 from service.demo.drops import BOX_GRAMS_MAX, Drops, Standing
 from service.demo.fleet import AWAY_DROPS, Fleet, SimulatedBin
 from service.demo.uplink import CLEARANCES, TELEMETRY, WEIGH_EVENTS, Uplink
-from service.tables import bin_status, held_event, weigh_event
+from service.tables.bins import bin_status
+from service.tables.weighing import held_event, weigh_event
 
 SECRET = bytes(range(32))
 KEY = SigningKey("NK-0001", Algorithm.ED25519, SECRET)

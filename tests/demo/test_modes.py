@@ -28,16 +28,9 @@ from service.demo.planting import Size, plant
 from service.embedded import EmbeddedPostgres
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import (
-    bin_alarm,
-    bin_key,
-    clearance,
-    resident,
-    resident_day,
-    sequence_gap,
-    weigh_event,
-    weigh_event_conflict,
-)
+from service.tables.bins import bin_alarm, bin_key
+from service.tables.people import resident
+from service.tables.weighing import clearance, resident_day, sequence_gap, weigh_event, weigh_event_conflict
 from service.verifying.verify import verify
 from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
 

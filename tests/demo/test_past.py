@@ -20,7 +20,10 @@ from service.settlement import queries as settlement
 from service.settlement.months import Month
 from service.settlement.report import coins_outstanding
 from service.settlement.settling import settle
-from service.tables import idempotency_key, redemption, settlement_line, transfer, weigh_event
+from service.tables.ledger import transfer
+from service.tables.redemption import idempotency_key, redemption
+from service.tables.settlement import settlement_line
+from service.tables.weighing import weigh_event
 from service.verifying.verify import verify
 from tests.demo.conftest import TODAY
 from tests.demo.test_planting import counts

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.demo.demo_file import Credentials
 from service.demo.people import People
-from service.tables import hold_resolution, idempotency_key, redemption, transfer
+from service.tables.ledger import hold_resolution, transfer
+from service.tables.redemption import idempotency_key, redemption
 from tests.demo.test_planting import outcome
 
 VISITS = 300

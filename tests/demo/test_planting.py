@@ -25,22 +25,12 @@ from service.plausibility.rule_book import RuleBook, RuleRow
 from service.plausibility.rules import RULES
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import (
-    api_key,
-    area,
-    bin_,
-    bin_key,
-    credential,
-    indicator_input,
-    machine,
-    machine_key,
-    merchant,
-    offer,
-    plausibility_rule,
-    resident,
-    session,
-    tariff,
-)
+from service.tables.bins import bin_, bin_key
+from service.tables.indicator import indicator_input
+from service.tables.people import api_key, credential, machine, machine_key, merchant, resident, session
+from service.tables.places import area
+from service.tables.redemption import offer
+from service.tables.reference import plausibility_rule, tariff
 from tests.demo.conftest import SIZE, TODAY
 from tests.fleet.field import BIN as FIELD_BIN
 from tests.fleet.field import Field

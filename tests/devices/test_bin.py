@@ -15,7 +15,8 @@ from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
-from service.tables import bin_, weigh_event
+from service.tables.bins import bin_
+from service.tables.weighing import weigh_event
 from tests.devices.compiling import EXAMPLES
 from tests.devices.examples import reference_client
 from tests.devices.relay import CUT, OF_OTHERS, PORTAL, relay

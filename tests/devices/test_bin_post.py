@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.signatures import Algorithm, SigningKey
-from service.tables import weigh_event
+from service.tables.weighing import weigh_event
 from tests.devices.compiling import EXAMPLES, build, needs_compiler
 from tests.devices.relay import CUT, OF_OTHERS, relay
 from tests.fleet.field import BIN, Field

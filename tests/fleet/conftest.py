@@ -16,7 +16,7 @@ from service.db import create_engine, transaction
 from service.embedded import EmbeddedPostgres
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import site
+from service.tables.places import site
 from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
 from tests.fleet.field import NEWER_SITE, Yard
 from tests.world import World, build_world

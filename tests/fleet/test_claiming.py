@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from schemas.signatures import Algorithm, SigningKey
 from service.db import transaction
-from service.tables import bin_, bin_claim, bin_key, idempotency_key
+from service.tables.bins import bin_, bin_claim, bin_key
+from service.tables.redemption import idempotency_key
 from tests.fleet.field import BIN, Yard, done, named, new_pair, public, told, until
 from tests.world import post, weigh_event
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from schemas.signatures import SigningKey
 from service.db import transaction
 from service.reference import raise_revision
-from service.tables import bin_memory, plausibility_rule, tariff
+from service.tables.reference import plausibility_rule, tariff
+from service.tables.weighing import bin_memory
 from tests.fleet.field import BIN, NEWER_SITE, Yard, done, new_pair, told, until
 from tests.world import post, weigh_event
 

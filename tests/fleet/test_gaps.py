@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.api_keys import create_api_key
 from service.db import transaction
 from service.plausibility.sequences import OPEN_GAPS_MAX
-from service.tables import sequence_gap
+from service.tables.weighing import sequence_gap
 from tests.weighing.emptying import TellingBin
 from tests.world import World, post, weigh_event
 

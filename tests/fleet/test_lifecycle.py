@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from schemas.signatures import SigningKey
-from service.tables import bin_placement
-from service.tables import weigh_event as stored_event
+from service.tables.bins import bin_placement
+from service.tables.weighing import weigh_event as stored_event
 from tests.fleet.field import BIN, NEWER_SITE, Yard, done, new_pair, told, until
 from tests.world import post, weigh_event
 

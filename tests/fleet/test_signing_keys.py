@@ -14,7 +14,7 @@ from schemas.signatures import Algorithm, SigningKey
 from service.db import transaction
 from service.fleet.signing_keys import KEYS_AN_HOUR_MAX
 from service.secrets import Keyring
-from service.tables import bin_key
+from service.tables.bins import bin_key
 from tests.fleet.field import BIN, Field, Yard, done, named, new_pair, public, told, until
 from tests.world import post, weigh_event
 

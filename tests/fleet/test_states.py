@@ -15,7 +15,8 @@ from service.db import transaction
 from service.fleet.bins import Scale, add_bin
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import bin_, bin_memory, bin_status
+from service.tables.bins import bin_, bin_status
+from service.tables.weighing import bin_memory
 from service.weighing.places import add_area, add_site
 from tests.fleet.telling import Client, telemetry, tell
 from tests.world import World, add_shop, weigh_event

@@ -18,7 +18,7 @@ from service.fleet.telemetry_recording import Recording
 from service.fleet.telemetry_retention import forget_slice
 from service.fleet.telemetry_rules import Told
 from service.settings import Settings
-from service.tables import bin_alarm, bin_status, bin_telemetry
+from service.tables.bins import bin_alarm, bin_status, bin_telemetry
 from tests.blocking import until_blocked
 from tests.fleet.telling import Client, post, telemetry, tell
 from tests.world import World

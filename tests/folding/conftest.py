@@ -8,7 +8,7 @@ from service.db import transaction
 from service.ledger.queries import open_merchant_account
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import merchant
+from service.tables.people import merchant
 from tests.folding.drops import Place
 from tests.world import CARD, build_world
 

@@ -18,7 +18,9 @@ from service.ledger.queries import open_wallet
 from service.plausibility.rule_book import RuleBook
 from service.residents.claiming import Terms, claim_waiting
 from service.settings import Settings
-from service.tables import bin_, bin_memory, credential, resident
+from service.tables.bins import bin_
+from service.tables.people import credential, resident
+from service.tables.weighing import bin_memory
 from service.weighing.pending import PendingEvent
 from service.weighing.rules import coins_for
 from tests.world import NO_RULES, SEQUENCE

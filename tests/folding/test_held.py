@@ -15,7 +15,7 @@ from service.db import transaction
 from service.folding import queries
 from service.folding.worker import fold_step, tick
 from service.settings import Settings
-from service.tables import volume
+from service.tables.volumes import volume
 from tests.folding.differences import month_volume_differences, volume_differences
 from tests.folding.drops import NOON, Place, fold_all, rows
 from tests.review.held import Held, decide, hold

@@ -18,7 +18,7 @@ from service.db import create_engine, transaction
 from service.errors import InsufficientCoins
 from service.folding.worker import check_imbalance, fold_forever, tick
 from service.settings import Settings
-from service.tables import coin_volume, resident_volume, volume
+from service.tables.volumes import coin_volume, resident_volume, volume
 from service.weighing.pending import PendingEvent
 from tests.folding.differences import (
     coin_volume_differences,

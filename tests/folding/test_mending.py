@@ -10,7 +10,7 @@ from service.db import transaction
 from service.folding.mending import Difference, Mended, Sums
 from service.folding.rebuild import rebuild, rebuild_since
 from service.settings import Settings
-from service.tables import volume, volume_month
+from service.tables.volumes import volume, volume_month
 from tests.folding.drops import NOON, Place, commit_drops, drop, fold_all, rows
 from tests.review.held import decide, hold
 

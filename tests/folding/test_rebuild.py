@@ -13,17 +13,9 @@ from service.folding.mending import Mended
 from service.folding.rebuild import rebuild
 from service.folding.worker import PositionLost, tick
 from service.settings import Settings
-from service.tables import (
-    coin_volume,
-    fold_position,
-    resident_day,
-    resident_volume,
-    review_decision,
-    transfer,
-    volume,
-    volume_month,
-    weigh_event,
-)
+from service.tables.ledger import transfer
+from service.tables.volumes import coin_volume, fold_position, resident_volume, volume, volume_month
+from service.tables.weighing import resident_day, review_decision, weigh_event
 from tests.folding.drops import (
     NOON,
     Place,

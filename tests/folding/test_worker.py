@@ -17,7 +17,9 @@ from service.db import create_engine, transaction
 from service.folding import queries
 from service.folding.worker import PositionLost, check_imbalance, fold_forever, tick
 from service.settings import Settings
-from service.tables import coin_volume, fold_position, resident_volume, volume, wallet, weigh_event
+from service.tables.ledger import wallet
+from service.tables.volumes import coin_volume, fold_position, resident_volume, volume
+from service.tables.weighing import weigh_event
 from tests.folding.drops import (
     Place,
     bind,

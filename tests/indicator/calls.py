@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.tables import volume, volume_month
+from service.tables.volumes import volume, volume_month
 
 INPUTS = "/v1/indicator/inputs"
 RATE = "/v1/indicator/recycling-rate"

@@ -12,7 +12,8 @@ from service.api_keys import Role, create_api_key
 from service.db import transaction
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import area, site, target
+from service.tables.indicator import target
+from service.tables.places import area, site
 from tests.indicator.calls import Caller
 from tests.world import World, build_world
 

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.periods import Period
-from service.tables import area, indicator_input, site
+from service.tables.indicator import indicator_input
+from service.tables.places import area, site
 from tests.indicator.calls import TONNE, weigh
 
 YEAR = 2025

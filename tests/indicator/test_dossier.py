@@ -16,7 +16,7 @@ from service.db import transaction
 from service.files import sending
 from service.files.sheets import XLSX_TYPE
 from service.indicator.dossier_workbook import INPUT_HEADER, SHEETS
-from service.tables import indicator_input
+from service.tables.indicator import indicator_input
 from tests.indicator.calls import TONNE, Caller, a_document
 from tests.indicator.dossier_year import SUBDISTRICTS, plant_year
 from tests.indicator.test_publications import Publisher

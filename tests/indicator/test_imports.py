@@ -25,7 +25,7 @@ from service.indicator.importing import imports, reading
 from service.indicator.queries import lock_inputs
 from service.indicator.recording import Effect
 from service.settings import Settings
-from service.tables import indicator_import, indicator_input
+from service.tables.indicator import indicator_import, indicator_input
 from tests.indicator.calls import INPUTS, TONNE, Caller, an_input
 from tests.indicator.importing.sheets import row, xlsx_file, xlsx_with
 from tests.indicator.sheets_sent import IMPORTS, plain, plain_sheet, refusals, send, send_workbook, sent, sheet

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
-from service.tables import target
+from service.tables.indicator import target
 from tests.indicator.calls import Caller
 from tests.indicator.test_routes import problem
 

@@ -22,7 +22,9 @@ from service.indicator.public_once import Once
 from service.indicator.public_page import LICENSE_URL, POLICY
 from service.keys import ENGINE
 from service.settings import Settings
-from service.tables import area, material, public_volume, volume, volume_month
+from service.tables.places import area
+from service.tables.reference import material
+from service.tables.volumes import public_volume, volume, volume_month
 from tests.indicator.calls import a_document
 from tests.indicator.test_publications import Publisher
 from tests.world import World

@@ -18,7 +18,7 @@ from service.api_keys import create_api_key, list_api_keys, revoke_api_key
 from service.db import transaction
 from service.indicator import publication_queries
 from service.periods import Period
-from service.tables import indicator_input, publication
+from service.tables.indicator import indicator_input, publication
 from tests.indicator.calls import Caller, a_document, weigh
 from tests.indicator.test_routes import problem
 

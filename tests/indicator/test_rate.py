@@ -16,7 +16,7 @@ from service.indicator.inputs import record_input
 from service.indicator.kinds import CountedAt
 from service.indicator.rate import district_rates, recycling_rate
 from service.periods import Period
-from service.tables import scrap_station
+from service.tables.indicator import scrap_station
 from tests.indicator.calls import TONNE, a_document, an_input, weigh
 
 TODAY = date(2026, 11, 20)

@@ -15,7 +15,7 @@ from service.db import transaction
 from service.indicator.formulas import FORMULAS
 from service.indicator.kinds import KINDS, WAYS_OF_COUNTING
 from service.redemption.merchants import add_merchant
-from service.tables import indicator_input
+from service.tables.indicator import indicator_input
 from tests.indicator.calls import INPUTS, RATE, Caller, a_document, an_input
 from tests.world import World, post, weigh_event
 

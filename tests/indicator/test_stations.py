@@ -20,7 +20,8 @@ from service.errors import ValidationFailed
 from service.indicator.reporting import Duty
 from service.indicator.stations import add_station, close_station
 from service.periods import Period
-from service.tables import api_key, material
+from service.tables.people import api_key
+from service.tables.reference import material
 from tests.indicator.calls import INPUTS, Caller, a_document, an_input
 from tests.indicator.test_routes import problem, stored
 from tests.world import World

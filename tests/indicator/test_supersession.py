@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.indicator_inputs import IndicatorInput
 from service.errors import InputOverlaps, NothingToWithdraw
 from service.indicator.inputs import record_input
-from service.tables import indicator_input
+from service.tables.indicator import indicator_input
 from tests.indicator.calls import a_document, an_input
 from tests.indicator.test_rate import TODAY, grams, rate
 

@@ -16,7 +16,8 @@ from service.folding.worker import tick
 from service.indicator.volume_queries import By, bin_months, bin_sites, bin_volume_by_area_and_month
 from service.indicator.volumes import Mass, Volumes, read_volumes
 from service.settings import Settings
-from service.tables import area, site, volume
+from service.tables.places import area, site
+from service.tables.volumes import volume
 from tests.folding.drops import commit_drops, drop, fold_all
 from tests.indicator.calls import Caller
 from tests.review.held import hold

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.periods import Period
-from service.tables import material
+from service.tables.reference import material
 from tests.indicator.calls import Caller, a_document, weigh
 from tests.indicator.test_publications import Publisher
 from tests.world import World

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.errors import InsufficientCoins
 from service.ledger.book import Book, Hold, Wallet
-from service.tables import ISSUER_ACCOUNT_ID
+from service.tables.columns import ISSUER_ACCOUNT_ID
 
 ANNA, BERT, NOBODY, SHOP = 101, 102, 103, 10
 AT = datetime(2026, 3, 2, 4, tzinfo=UTC)

@@ -17,7 +17,8 @@ from service.ledger.expiring import IDLE, PASS_OVER, expire_step
 from service.ledger.queries import insert_transfer, move_posted, open_wallet
 from service.redemption.limits import set_limit
 from service.settings import Settings
-from service.tables import coin_life, expiry_position, material, tariff, transfer, wallet
+from service.tables.ledger import coin_life, expiry_position, transfer, wallet
+from service.tables.reference import material, tariff
 from service.weighing.places import set_tariff
 from tests.blocking import until_blocked
 from tests.world import credit

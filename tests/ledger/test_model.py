@@ -26,7 +26,8 @@ from service.residents.claiming import Terms
 from service.residents.residents import register_resident
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import ISSUER_ACCOUNT_ID, transfer
+from service.tables.columns import ISSUER_ACCOUNT_ID
+from service.tables.ledger import transfer
 from service.weighing.pending import PendingEvent, Settled
 from tests.world import NO_RULES, SEQUENCE, adjust, build_world, spend
 

@@ -14,7 +14,7 @@ from service.db import transaction
 from service.errors import InsufficientCoins
 from service.ledger.book import Wallet
 from service.ledger.queries import open_merchant_account, open_wallet, read_wallet
-from service.tables import transfer, wallet
+from service.tables.ledger import transfer, wallet
 from tests.blocking import until_blocked
 from tests.world import credit, spend
 

@@ -13,7 +13,7 @@ from loadtest.drops import SHARE_BY_MATERIAL
 from service.embedded import EmbeddedPostgres
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import material, tariff
+from service.tables.reference import material, tariff
 from tests.world import COINS_PER_KG, EPOCH, World, build_world
 
 EVENTS = 150

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.db import create_engine, transaction
 from service.settings import Settings
-from service.tables import volume, volume_month
+from service.tables.volumes import volume, volume_month
 from tests.folding.drops import commit_drops, drop, fold_all
 from tests.managing.conftest import Tanbi
 

@@ -15,7 +15,7 @@ from service.residents.residents import register_resident
 from service.review.appealing import appeal
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import credential, resident_change
+from service.tables.people import credential, resident_change
 from service.weighing.places import add_material
 from tests.managing.conftest import Tanbi
 from tests.managing.test_adjustments import in_database, make_keys

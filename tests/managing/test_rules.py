@@ -15,7 +15,7 @@ from service.fleet.bins import Scale, add_bin
 from service.plausibility.rules import RULES
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import weigh_event
+from service.tables.weighing import weigh_event
 from service.weighing.pending import PendingEvent
 from tests.managing.conftest import Tanbi
 from tests.world import NO_RULES

@@ -24,7 +24,7 @@ from service.reference import Reference, raise_revision
 from service.residents.residents import register_resident
 from service.secrets import Keyring, token_hash
 from service.settings import Settings
-from service.tables import spending_limit
+from service.tables.redemption import spending_limit
 from tests.world import EPOCH, add_shop, adjust, open_session
 
 

@@ -13,7 +13,8 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.tables import redemption, transfer, wallet
+from service.tables.ledger import transfer, wallet
+from service.tables.redemption import redemption
 
 OWN = "/v1/me/redemptions"
 BY_PAY_CODE = "/v1/redemptions"

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.db import transaction
 from service.residents.residents import register_resident
 from service.secrets import Keyring
-from service.tables import credential
+from service.tables.people import credential
 from tests.redemption.calls import Caller
 from tests.world import EPOCH, World, open_session, post, weigh_event
 

@@ -17,7 +17,7 @@ from schemas.examples import EXAMPLES
 from service.problem_kinds import problem_kinds
 from service.redemption.routes import routes
 from service.secrets import Keyring
-from service.tables import metadata
+from service.tables.columns import metadata
 from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import BY_PAY_CODE, OWN, Caller
 from tests.world import World, add_shop, earn

@@ -14,7 +14,8 @@ from service.groupcommit import LATER
 from service.idempotency import StoredAnswer
 from service.ledger.book import Wallet
 from service.settings import Settings
-from service.tables import offer, wallet
+from service.tables.ledger import wallet
+from service.tables.redemption import offer
 from tests.blocking import until_blocked
 from tests.conftest import TEMPLATE, admin_execute
 from tests.redemption.batches import Batches, batches_of, said

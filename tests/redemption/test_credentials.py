@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.tables import api_key, session, wallet
+from service.tables.ledger import wallet
+from service.tables.people import api_key, session
 from tests.redemption.calls import BY_PAY_CODE, OWN, Caller, code_of
 from tests.world import World, earn
 

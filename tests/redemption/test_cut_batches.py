@@ -18,7 +18,9 @@ from service.embedded import EmbeddedPostgres
 from service.redemption.routes import COMMANDS
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import idempotency_key, redemption, session, transfer, wallet
+from service.tables.ledger import transfer, wallet
+from service.tables.people import session
+from service.tables.redemption import idempotency_key, redemption
 from tests.blocking import blocked_connection, wait_until
 from tests.conftest import admin_execute
 from tests.redemption.calls import BY_PAY_CODE, OWN, Caller, code_of

@@ -15,7 +15,7 @@ from service.redemption.merchants import add_merchant
 from service.reference import Reference
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import spending_limit
+from service.tables.redemption import spending_limit
 
 ZONE = "Asia/Shanghai"
 

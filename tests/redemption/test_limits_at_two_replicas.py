@@ -20,7 +20,8 @@ from service.limits import LimitKind
 from service.reference import raise_revision
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import offer, spending_limit, transfer
+from service.tables.ledger import transfer
+from service.tables.redemption import offer, spending_limit
 from tests.redemption.batches import noon_zone
 from tests.redemption.calls import BY_PAY_CODE, OWN, Caller
 from tests.redemption.crowd import Person, crowd

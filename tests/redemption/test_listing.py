@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.redemptions import MerchantRedemption
 from service.db import transaction
-from service.tables import hold_resolution, redemption
+from service.tables.ledger import hold_resolution
+from service.tables.redemption import redemption
 from tests.redemption.calls import BY_PAY_CODE, Caller
 from tests.world import World, add_shop, earn
 

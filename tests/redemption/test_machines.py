@@ -17,7 +17,7 @@ from service.db import transaction
 from service.keys import REFERENCE
 from service.redemption.merchants import add_machine_key, revoke_machine_key
 from service.secrets import Keyring
-from service.tables import redemption
+from service.tables.redemption import redemption
 from tests.machine import REDEMPTIONS, MachineCaller, install_machine
 from tests.redemption.calls import Caller, code_of
 from tests.world import World, earn, post, weigh_event

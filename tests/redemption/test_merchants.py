@@ -28,7 +28,8 @@ from service.redemption.merchants import (
 )
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import account, machine, merchant, reference_revision
+from service.tables.people import account, machine, merchant
+from service.tables.reference import reference_revision
 from tests.world import World
 
 

@@ -34,18 +34,9 @@ from service.reference import Reference, raise_revision
 from service.residents.residents import register_resident
 from service.secrets import Keyring, token_hash
 from service.settings import Settings
-from service.tables import (
-    coin_life,
-    credential,
-    hold,
-    hold_resolution,
-    merchant,
-    merchant_day,
-    offer,
-    redemption,
-    spending_limit,
-    transfer,
-)
+from service.tables.ledger import coin_life, hold, hold_resolution, transfer
+from service.tables.people import credential, merchant
+from service.tables.redemption import merchant_day, offer, redemption, spending_limit
 from service.weighing.pending import PendingEvent, Settled
 from tests.redemption.batches import noon_zone
 from tests.world import EPOCH, NO_RULES, SEQUENCE, add_shop, adjust, build_world

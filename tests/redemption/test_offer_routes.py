@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.examples import EXAMPLES
 from service.db import transaction
-from service.tables import merchant
+from service.tables.people import merchant
 from service.weighing.places import Position, place_site
 from tests.redemption.calls import Caller, code_of
 from tests.world import World, add_shop

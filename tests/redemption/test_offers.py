@@ -20,7 +20,8 @@ from service.redemption.merchants import add_machine, add_merchant
 from service.redemption.offer_queries import Around
 from service.redemption.offers import add_offer, change_offer, list_offers, list_own_offers
 from service.settings import Settings
-from service.tables import merchant, offer
+from service.tables.people import merchant
+from service.tables.redemption import offer
 from service.weighing.places import Position, add_area, add_site, place_site
 from tests.blocking import blocked_connection, wait_until
 from tests.conftest import TEMPLATE, admin_execute

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.db import transaction
 from service.redemption.pay_codes import KEPT
 from service.secrets import Keyring
-from service.tables import pay_code
+from service.tables.redemption import pay_code
 from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import Caller, balance, code_of, redemptions
 from tests.world import World, add_shop, earn

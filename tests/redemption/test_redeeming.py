@@ -20,7 +20,7 @@ from service.app import build_app
 from service.db import transaction
 from service.residents.residents import register_resident
 from service.settings import Settings
-from service.tables import wallet
+from service.tables.ledger import wallet
 from tests.blocking import blocked_connection, wait_until
 from tests.redemption.calls import OWN, Caller, balance, code_of, redemptions, wallets_closed
 from tests.world import World, adjust, earn, open_session

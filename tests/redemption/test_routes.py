@@ -15,7 +15,7 @@ from service.api_keys import create_api_key
 from service.db import transaction
 from service.keys import METRICS
 from service.secrets import Keyring
-from service.tables import redemption
+from service.tables.redemption import redemption
 from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import BY_PAY_CODE, OWN, Caller, balance, code_of, redemptions
 from tests.world import World, add_shop, earn

@@ -18,7 +18,8 @@ from service.keys import METRICS
 from service.redemption.committing import SWEPT_HOLDS_MAX
 from service.redemption.sweeping import sweep_forever
 from service.settings import Settings
-from service.tables import hold, hold_resolution, wallet, webhook_message
+from service.tables.ledger import hold, hold_resolution, wallet
+from service.tables.webhooks import webhook_message
 from service.webhooks.endpoints import register_endpoint
 from tests.blocking import blocked_connection, wait_until
 from tests.conftest import TEMPLATE, admin_execute

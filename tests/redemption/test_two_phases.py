@@ -11,16 +11,10 @@ from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.secrets import Keyring
-from service.tables import (
-    ISSUER_ACCOUNT_ID,
-    hold,
-    hold_resolution,
-    merchant,
-    redemption,
-    transfer,
-    uncovered_capture,
-    wallet,
-)
+from service.tables.columns import ISSUER_ACCOUNT_ID
+from service.tables.ledger import hold, hold_resolution, transfer, wallet
+from service.tables.people import merchant
+from service.tables.redemption import redemption, uncovered_capture
 from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import BY_PAY_CODE, Caller, code_of
 from tests.world import World, earn, post, weigh_event

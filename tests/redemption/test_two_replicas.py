@@ -14,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import merchant, redemption, transfer, wallet
+from service.tables.ledger import transfer, wallet
+from service.tables.people import merchant
+from service.tables.redemption import redemption
 from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import BY_PAY_CODE, OWN, Caller, code_of
 from tests.redemption.crowd import Person, crowd

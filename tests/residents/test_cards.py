@@ -14,7 +14,7 @@ from service.db import transaction
 from service.residents.cards import bind_card
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import credential
+from service.tables.people import credential
 from tests.blocking import until_blocked
 from tests.residents.conftest import Client, bearer_of, count, register
 from tests.world import CARD, World, post, weigh_event

@@ -18,7 +18,7 @@ from service.plausibility.rule_book import RuleBook, RuleRow
 from service.residents.claiming import Terms, claim_waiting, within_the_day
 from service.residents.queries import find_waiting_credentials
 from service.review.deciding import reject, release
-from service.tables import held_event, resident_day
+from service.tables.weighing import held_event, resident_day
 from tests.blocking import until_blocked
 from tests.folding.drops import NOON, bind, commit_drops, drop
 from tests.residents.conftest import Client, bearer_of, count, register

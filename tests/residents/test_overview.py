@@ -13,7 +13,9 @@ from service.carbon.factor_sets import add_set
 from service.db import transaction
 from service.ledger.coin_life import next_expiring
 from service.residents import overview
-from service.tables import carbon_set_choice, coin_life, resident_volume, wallet
+from service.tables.carbon import carbon_set_choice
+from service.tables.ledger import coin_life, wallet
+from service.tables.volumes import resident_volume
 from tests.blocking import HANGING_SECONDS
 from tests.carbon.conftest import a_set
 from tests.residents.conftest import Client, bearer_of, register

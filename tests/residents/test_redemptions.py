@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.db import transaction
 from service.ledger.queries import insert_transfer, move_posted
-from service.tables import hold, hold_resolution, merchant, redemption, wallet
+from service.tables.ledger import hold, hold_resolution, wallet
+from service.tables.people import merchant
+from service.tables.redemption import redemption
 from tests.residents.conftest import Client, bearer_of, register
 from tests.world import World, add_shop, adjust
 

@@ -13,7 +13,7 @@ from service.residents.routes import routes
 from service.residents.sessions import open_session
 from service.secrets import new_token, token_hash
 from service.settings import Settings
-from service.tables import api_key
+from service.tables.people import api_key
 from tests.residents.conftest import Client, count
 from tests.world import World
 

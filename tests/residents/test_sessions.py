@@ -19,7 +19,7 @@ from service.residents.residents import register_resident
 from service.residents.sessions import SESSIONS_PER_RESIDENT_MAX, open_session
 from service.secrets import Keyring, token_hash
 from service.settings import Settings
-from service.tables import resident, session
+from service.tables.people import resident, session
 from tests.blocking import HANGING_SECONDS, until_blocked
 from tests.residents.conftest import Client, count, register
 from tests.residents.wechat_server import WechatServer, error, hang

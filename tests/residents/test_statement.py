@@ -11,7 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.cursors import encode_cursor
 from service.db import transaction
 from service.ledger.queries import insert_transfer, move_posted
-from service.tables import ISSUER_ACCOUNT_ID, merchant, redemption, transfer
+from service.tables.columns import ISSUER_ACCOUNT_ID
+from service.tables.ledger import transfer
+from service.tables.people import merchant
+from service.tables.redemption import redemption
 from tests.residents.conftest import Client, bearer_of, register
 from tests.world import World, add_shop, adjust, post, weigh_event
 

@@ -22,7 +22,7 @@ from service.residents.claiming import Terms, claim_waiting
 from service.residents.waiting import CREDENTIALS_AT_ONCE_MAX, IN_FLIGHT_MAX, credit_bound_since
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import credential
+from service.tables.people import credential
 from tests.blocking import HANGING_SECONDS, until_blocked
 from tests.residents.conftest import Client, bearer_of, count, register
 from tests.world import CARD, World, post, weigh_event

@@ -22,7 +22,9 @@ from service.review.deciding import reject, release
 from service.review.reading import read_review
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import credential, transfer, wallet, weigh_event
+from service.tables.ledger import transfer, wallet
+from service.tables.people import credential
+from service.tables.weighing import weigh_event
 from tests.redemption.calls import Caller
 from tests.review.held import Held, hold
 from tests.world import CARD, World, build_world, open_session

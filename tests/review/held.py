@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.tables import held_event, review_decision, weigh_event
+from service.tables.weighing import held_event, review_decision, weigh_event
 
 
 class Held(NamedTuple):

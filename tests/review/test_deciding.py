@@ -17,7 +17,10 @@ from service.residents.claiming import Terms
 from service.residents.waiting import credit_bound_since
 from service.review.deciding import reject
 from service.settings import Settings
-from service.tables import bin_placement, resident_day, review_decision, site, tariff, weigh_event
+from service.tables.bins import bin_placement
+from service.tables.places import site
+from service.tables.reference import tariff
+from service.tables.weighing import resident_day, review_decision, weigh_event
 from tests.blocking import until_blocked
 from tests.review.conftest import ZONE, Office, bind_at
 from tests.review.held import Held

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from service.tables import held_event
+from service.tables.weighing import held_event
 from tests.review.conftest import Screens, said, told
 from tests.review.held import Held
 from tests.world import open_session

@@ -40,7 +40,9 @@ from service.review.appealing import appeal
 from service.review.deciding import reject, release
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import held_event, resident_day, tariff, transfer, wallet
+from service.tables.ledger import transfer, wallet
+from service.tables.reference import tariff
+from service.tables.weighing import held_event, resident_day
 from service.verifying.verify import verify
 from tests.folding.drops import fold_all
 from tests.review.held import Held, hold

@@ -7,7 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.db import transaction
-from service.tables import area, bin_, clearance, idempotency_key, site, tariff
+from service.tables.bins import bin_
+from service.tables.places import area, site
+from service.tables.redemption import idempotency_key
+from service.tables.reference import tariff
+from service.tables.weighing import clearance
 from tests.review.conftest import Screens, said, told
 from tests.review.held import Held
 from tests.world import CARD, post, weigh_event

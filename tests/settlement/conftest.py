@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.db import transaction
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import merchant_rate
+from service.tables.people import merchant_rate
 from tests.settlement.closing import MERCHANT
 from tests.world import World, add_shop, build_world
 

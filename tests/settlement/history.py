@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.ledger.queries import insert_transfer, move_posted
-from service.tables import ISSUER_ACCOUNT_ID, merchant, uncovered_capture
+from service.tables.columns import ISSUER_ACCOUNT_ID
+from service.tables.people import merchant
+from service.tables.redemption import uncovered_capture
 
 
 async def move(connection: AsyncConnection, resident_id: int, kind: str, coins: int, at: datetime, **more: Any) -> int:

@@ -20,7 +20,7 @@ from service.settings import Settings
 from service.settlement import queries
 from service.settlement.months import Month
 from service.settlement.settling import settle
-from service.tables import merchant_rate
+from service.tables.people import merchant_rate
 from tests import chromium
 from tests.settlement import history
 from tests.world import build_world

@@ -19,7 +19,8 @@ from service.settlement import queries
 from service.settlement.months import Month
 from service.settlement.report import coins_outstanding
 from service.settlement.settling import require_over, set_rate
-from service.tables import settlement_line, settlement_statement, wallet
+from service.tables.ledger import wallet
+from service.tables.settlement import settlement_line, settlement_statement
 from tests.settlement import history
 from tests.settlement.closing import JUNE, MAY, MERCHANT, ZONE, capture, close, refund
 from tests.world import World, adjust, driver_connection

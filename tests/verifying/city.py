@@ -24,7 +24,10 @@ from service.reference import raise_revision
 from service.residents.residents import register_resident
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import material, merchant, target, tariff, transfer
+from service.tables.indicator import target
+from service.tables.ledger import transfer
+from service.tables.people import merchant
+from service.tables.reference import material, tariff
 from tests.carbon.conftest import a_set
 from tests.fleet.telling import telemetry, tell
 from tests.folding.drops import fold_all

@@ -8,7 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.reference import Reference, raise_revision
-from service.tables import Instant, fold_position, merchant_day, metadata, resident_day, session
+from service.tables.columns import Instant, metadata
+from service.tables.people import session
+from service.tables.redemption import merchant_day
+from service.tables.volumes import fold_position
+from service.tables.weighing import resident_day
 
 # Who is logged in stays so, and who folds at this moment too.
 FAR: Final = 100_000

@@ -17,7 +17,7 @@ from service.residents.residents import register_resident
 from service.review.appealing import appeal
 from service.review.deciding import reject, release
 from service.secrets import Keyring
-from service.tables import credential
+from service.tables.people import credential
 from tests.review.held import Held, hold
 
 ZONE = "Asia/Shanghai"

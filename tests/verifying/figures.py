@@ -13,7 +13,8 @@ from service.auth import Operator, authenticate_operator
 from service.db import transaction
 from service.indicator.inputs import record_input
 from service.indicator.publishing import propose, publish
-from service.tables import indicator_import, public_volume, scrap_station
+from service.tables.indicator import indicator_import, scrap_station
+from service.tables.volumes import public_volume
 
 TODAY = date(2026, 11, 21)
 FORMULA = "cn.cleared_plus_recovered"

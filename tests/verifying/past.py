@@ -29,7 +29,7 @@ from service.settings import Settings
 from service.settlement import queries
 from service.settlement.months import Month
 from service.settlement.settling import set_rate, settle
-from service.tables import transfer
+from service.tables.ledger import transfer
 from tests.machine import MachineCaller, install_machine
 from tests.redemption.calls import BY_PAY_CODE, OWN, Caller
 from tests.verifying.clock import let_days_pass

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.ledger.lots import Entry, Walk
 from service.settings import Settings
-from service.tables import ISSUER_ACCOUNT_ID, transfer
+from service.tables.columns import ISSUER_ACCOUNT_ID
+from service.tables.ledger import transfer
 from service.verifying.check import run_check
 from service.verifying.expiries import CHECKS
 from tests.verifying.city import City

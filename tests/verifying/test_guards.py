@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from service.db import connect_arguments
 from service.embedded import EmbeddedPostgres
 from service.settings import Settings
-from service.tables import metadata
+from service.tables.columns import metadata
 from service.verifying.check import run_check
 from service.verifying.verify import CHECKS
 from tests.conftest import admin_execute

@@ -10,21 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import create_engine
 from service.settings import Settings
-from service.tables import (
-    adjustment,
-    bin_alarm,
-    clearance,
-    held_event,
-    hold_resolution,
-    metadata,
-    publication,
-    redemption,
-    review_decision,
-    spending_limit,
-    transfer,
-    webhook_delivery,
-    weigh_event,
-)
+from service.tables.bins import bin_alarm
+from service.tables.columns import metadata
+from service.tables.indicator import publication
+from service.tables.ledger import adjustment, hold_resolution, transfer
+from service.tables.redemption import redemption, spending_limit
+from service.tables.webhooks import webhook_delivery
+from service.tables.weighing import clearance, held_event, review_decision, weigh_event
 from service.verifying.check import ROWS_MAX, Check
 from service.verifying.verify import CHECKS, verify
 from tests.verifying import (

@@ -16,7 +16,7 @@ from service.db import Writers, transaction
 from service.metrics import Metrics
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import webhook_attempt, webhook_delivery, webhook_message
+from service.tables.webhooks import webhook_attempt, webhook_delivery, webhook_message
 from service.webhooks.delivering import Deliveries
 from service.webhooks.endpoints import register_endpoint
 from service.webhooks.outbox import Message, write_messages

@@ -10,17 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.db import transaction
 from service.fleet.lifecycle import suspend_bin
 from service.reference import raise_revision
-from service.tables import (
-    bin_,
-    bin_memory,
-    bin_placement,
-    clearance_conflict,
-    plausibility_rule,
-    sequence_gap,
-    site,
-    weigh_event,
-)
-from service.tables import clearance as stored_clearance
+from service.tables.bins import bin_, bin_placement
+from service.tables.places import site
+from service.tables.reference import plausibility_rule
+from service.tables.weighing import bin_memory, clearance_conflict, sequence_gap, weigh_event
+from service.tables.weighing import clearance as stored_clearance
 from tests.weighing.emptying import CLEARANCES, Client, TellingBin, clearance, post
 from tests.world import World
 

@@ -16,7 +16,7 @@ from service.groupcommit import GroupCommit, Limits
 from service.metrics import Metrics
 from service.plausibility.rule_book import RuleBook
 from service.settings import Settings
-from service.tables import bin_memory, clearance, sequence_gap, weigh_event
+from service.tables.weighing import bin_memory, clearance, sequence_gap, weigh_event
 from service.weighing.clearance_deciding import PendingClearance, SettledClearance
 from service.weighing.clearing import Clearing
 from service.weighing.pending import NotActive

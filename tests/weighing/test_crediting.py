@@ -22,19 +22,10 @@ from service.ledger.queries import open_wallet
 from service.redemption.merchants import add_merchant
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import (
-    bin_,
-    bin_placement,
-    credential,
-    held_event,
-    hold,
-    resident,
-    resident_day,
-    transfer,
-    wallet,
-    weigh_event,
-    weigh_event_conflict,
-)
+from service.tables.bins import bin_, bin_placement
+from service.tables.ledger import hold, transfer, wallet
+from service.tables.people import credential, resident
+from service.tables.weighing import held_event, resident_day, weigh_event, weigh_event_conflict
 from service.weighing.pending import NotActive, PendingEvent, Settled
 from tests.blocking import until_blocked
 from tests.world import CARD, EPOCH, NO_RULES, SEQUENCE, World, add_due_hold

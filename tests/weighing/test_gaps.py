@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.plausibility.sequences import OPEN_GAPS_MAX
-from service.tables import bin_memory, sequence_gap, weigh_event
+from service.tables.weighing import bin_memory, sequence_gap, weigh_event
 from service.weighing.pending import PendingEvent
 from tests.folding.drops import commit_drops, drop
 from tests.world import World

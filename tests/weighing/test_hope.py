@@ -18,12 +18,12 @@ from service.ledger.queries import CREDIT_WEIGH_EVENTS
 from service.plausibility.rule_book import RuleBook, RuleRow
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import (
+from service.tables.ledger import wallet
+from service.tables.weighing import (
     bin_memory,
     held_event,
     resident_day,
     sequence_gap,
-    wallet,
     weigh_event,
     weigh_event_conflict,
 )

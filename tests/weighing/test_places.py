@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
 from service.errors import SiteUnknown, ValidationFailed
-from service.tables import site
+from service.tables.places import site
 from service.weighing.places import Position, place_site
 from tests.world import World
 

@@ -17,7 +17,7 @@ from service.plausibility.standard import STANDARD_RULES
 from service.reference import Reference, raise_revision
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import plausibility_rule, reference_revision
+from service.tables.reference import plausibility_rule, reference_revision
 from service.weighing.plausibility_rules import adopt_standard, list_rules, set_rule
 from tests.conftest import TEMPLATE, admin_execute
 

@@ -12,7 +12,9 @@ from service.api_keys import create_api_key
 from service.app import build_app
 from service.db import transaction
 from service.settings import Settings
-from service.tables import bin_, metadata, plausibility_rule
+from service.tables.bins import bin_
+from service.tables.columns import metadata
+from service.tables.reference import plausibility_rule
 from tests.world import EPOCH, World, post, weigh_event
 
 Client = TestClient[Any, Any]

@@ -24,8 +24,10 @@ from service.fleet.bins import Scale, add_bin
 from service.fleet.lifecycle import suspend_bin
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables import bin_key, transfer, wallet, weigh_event_conflict
-from service.tables import weigh_event as stored_event
+from service.tables.bins import bin_key
+from service.tables.ledger import transfer, wallet
+from service.tables.weighing import weigh_event as stored_event
+from service.tables.weighing import weigh_event_conflict
 from tests.weighing.test_intake import MALFORMED
 from tests.world import PATH, World, post, weigh_event
 

@@ -21,7 +21,11 @@ from service.plausibility.rule_book import RuleBook, RuleRow
 from service.plausibility.rules import RULES as ALL_RULES
 from service.residents.claiming import Terms, claim_waiting
 from service.settings import Settings
-from service.tables import bin_, clearance, credential, metadata, plausibility_rule, resident, weigh_event
+from service.tables.bins import bin_
+from service.tables.columns import metadata
+from service.tables.people import credential, resident
+from service.tables.reference import plausibility_rule
+from service.tables.weighing import clearance, weigh_event
 from service.weighing.clearance_deciding import PendingClearance
 from service.weighing.clearing import Clearing
 from service.weighing.crediting import Crediting

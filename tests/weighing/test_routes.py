@@ -15,8 +15,9 @@ from schemas.weigh_events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
 from service.app import build_app
 from service.db import transaction
 from service.settings import Settings
-from service.tables import transfer, wallet, weigh_event_conflict
-from service.tables import weigh_event as stored_event
+from service.tables.ledger import transfer, wallet
+from service.tables.weighing import weigh_event as stored_event
+from service.tables.weighing import weigh_event_conflict
 from tests.world import COINS_PER_KG, World, post, weigh_event
 
 Client = TestClient[Any, Any]

@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.cursors import Moment
-from service.tables import api_key, area, indicator_import
+from service.tables.indicator import indicator_import
+from service.tables.people import api_key
+from service.tables.places import area
 
 _NAMED = sa.select(indicator_import, api_key.c.name.label("importer_name")).outerjoin(
     api_key, api_key.c.id == indicator_import.c.imported_by
