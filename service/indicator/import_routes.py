@@ -56,12 +56,14 @@ routes = Routes("imports")
     problems=(*READ_PROBLEMS, ValidationFailed, ImportRefused),
 )
 async def post_import(request: web.Request) -> web.Response:
-    """The body is the file itself, as the template has it: CSV or a workbook. With `dry_run` nothing is recorded, and
-    the answer has the effect of each row and all errors with their row and column. Without, all rows are recorded
-    together, or none where anything is wrong. A row whose input is recorded already is a correction; one that says the
-    same amount, from the same document or from none but this file, changes nothing. A row that names no document has
-    the file itself for one, by its name and digest. The file's digest stands for an idempotency key: the same file
-    again is answered with `imported_before`, and nothing is recorded twice. Needs the role operator or admin."""
+    """The body is the file itself, as the template has it: CSV or a workbook. With `dry_run` nothing is recorded,
+    and the answer has the effect of each row and all errors with their row and column. Without, all rows are
+    recorded together, or none where anything is wrong. A row whose input is recorded already is a correction; one
+    that says the same amount, from the same document or from none but this file, changes nothing. A row that names
+    no document has the file itself for one, by its name and digest; it is an error where a document other than an
+    imported file has said otherwise, which only a row that names its document overrules. The file's digest stands
+    for an idempotency key: the same file again is answered with `imported_before`, and nothing is recorded twice.
+    Needs the role operator or admin."""
     settings = request.app[SETTINGS]
     token = bearer_token(request)
     query = read_query(request, ImportQuery)
@@ -88,6 +90,7 @@ async def post_import(request: web.Request) -> web.Response:
                 dry_run=query.dry_run,
                 imported_by=operator.key_id,
                 today=business_today(settings.business_timezone),
+                zone=settings.business_timezone,
             )
     return json_response(result)
 

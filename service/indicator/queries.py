@@ -34,10 +34,11 @@ ORDER BY distance, target.year, target.version DESC
 LATEST_VERSIONS = sa.text("""
 SELECT DISTINCT ON (area_id, first_day, last_day, kind, source, material_id)
        area_id, first_day, last_day, kind, source, material_id, version, grams, ppm,
-       document, document_date, document_sha256
+       document, document_date, document_sha256, sheet.id IS NOT NULL AS is_of_sheet, indicator_input.created_at
 FROM unnest(cast(:kinds AS text[]), cast(:sources AS text[]), cast(:first_days AS date[]), cast(:last_days AS date[]))
          AS wanted (kind, by, begins, ends)
 JOIN indicator_input USING (kind)
+LEFT JOIN indicator_import AS sheet ON sheet.sha256 = document_sha256
 WHERE (by IS NULL OR source = by) AND last_day >= begins
   -- No input goes beyond its year.
   AND first_day BETWEEN date_trunc('year', begins)::date AND ends
@@ -171,7 +172,13 @@ async def latest_versions(connection: AsyncConnection, wanted: Collection[Reach]
             row.kind,
             row.source,
             row.material_id,
-        ): Latest(row.version, row.ppm if row.grams is None else row.grams, document_of(row))
+        ): Latest(
+            row.version,
+            row.ppm if row.grams is None else row.grams,
+            document_of(row),
+            is_of_sheet=row.is_of_sheet,
+            recorded_at=row.created_at,
+        )
         for row in found
     }
 

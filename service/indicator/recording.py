@@ -7,7 +7,7 @@ with it at the same area, in it or around it, by the same source, would be the s
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
 from service.indicator.evidence import Document, Tree
@@ -46,11 +46,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The latest version of an input; its amount is None where it was withdrawn."""
+    """The latest version of an input; its amount is None where it was withdrawn. `is_of_sheet`: its document is a sheet
+    that was imported. `recorded_at` is None of what is being entered."""
 
     version: int
     amount: int | None
     document: Document
+    is_of_sheet: bool = False
+    recorded_at: datetime | None = None
 
     def says(self, entry: Entry) -> bool:
         """Whether the entry would record the same amount from the same document."""
@@ -125,6 +128,10 @@ class Book:
         self._latest.update(latest)
         for identity, each in latest.items():
             self._keep(identity, each.amount)
+
+    def latest(self, identity: Identity) -> Latest | None:
+        """None of what was never recorded."""
+        return self._latest.get(identity)
 
     def enter(self, entry: Entry) -> Effect | Refusal:
         """What the entry comes to; it counts for the next one."""

@@ -74,6 +74,7 @@ def indicator_import(
                 dry_run=dry_run,
                 imported_by=operator.key_id,
                 today=business_today(settings.business_timezone),
+                zone=settings.business_timezone,
                 progress=watch,
             )
 

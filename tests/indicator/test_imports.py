@@ -70,9 +70,12 @@ async def test_each_row_is_recorded_with_its_document_and_the_amount_as_written(
 
 
 async def test_a_dry_run_says_what_each_row_would_do_and_changes_nothing(engine: AsyncEngine, operator: Caller) -> None:
-    for area, amount in (("xuefu", 5), ("gulou", 6), ("gulou-1", 7)):
-        kind = "cleared" if area != "gulou-1" else "burned"
-        await operator.record(area=area, period="2025-03", source="区城管委", kind=kind, grams=amount * TONNE)
+    earlier = plain_sheet(
+        plain(area="xuefu", amount="5"),
+        plain(area="gulou", amount="6"),
+        plain(area="gulou-1", kind="burned", amount="7"),
+    )
+    await sent(operator, earlier)
     before = await stored(engine)
     body = plain_sheet(
         plain(area="xuefu", amount="5.5"),
@@ -93,7 +96,7 @@ async def test_a_dry_run_says_what_each_row_would_do_and_changes_nothing(engine:
     assert answer["counts"] == {"new": 1, "correction": 1, "unchanged": 1, "withdrawal": 1, "errors": 0}
     assert (answer["dry_run"], answer["import_id"], answer["imported_before"]) == (True, None, None)
     assert answer["effects"][0]["entered"] == "5.5 t"
-    assert (await stored(engine), await imported(engine)) == (before, 0)
+    assert (await stored(engine), await imported(engine)) == (before, 1)
     # The same for real does the same.
     real = await sent(operator, body)
     assert [real["effects"], real["counts"]] == [answer["effects"], answer["counts"]]
@@ -188,6 +191,45 @@ async def test_a_sheet_that_grows_by_a_month_records_that_month(operator: Caller
     # Another document for the same amount is evidence of its own.
     named = await sent(operator, sheet(row(period="2025-01")))
     assert [(each["effect"], each["version"]) for each in named["effects"]] == [("correction", 2)]
+
+
+async def test_a_sheet_that_grows_takes_back_nothing_that_was_corrected_meanwhile(
+    engine: AsyncEngine, operator: Caller
+) -> None:
+    first = plain(period="2025-01", amount="100"), plain(period="2025-01", kind="burned", amount="7")
+    await sent(operator, plain_sheet(*first))
+    weighbridge = {"name": "地磅核对单", "date": "2025-03-02", "sha256": "5e" * 32}
+    corrected = {"period": "2025-01", "source": "区城管委", "document": weighbridge}
+    await operator.record(**corrected, grams=120_500_000)
+    await operator.record(**corrected, kind="burned", grams=None, withdraw=True)
+    before = await stored(engine)
+    longer = plain_sheet(*first, plain(period="2025-02", amount="90"))
+    told = [(2, "F", "corrected_meanwhile"), (3, "F", "corrected_meanwhile")]
+    tried = await sent(operator, longer, dry_run="true")
+    assert [(each["row"], each["column"], each["code"]) for each in tried["errors"]] == told
+    response = await send(operator, longer)
+    assert await refusals(response) == told
+    amount, withdrawal = (await response.json())["errors"]
+    assert amount["en"].startswith(
+        f"Row 2, column F (数量（吨）): 120.5 t was recorded on {TODAY} by the document “地磅核对单”"
+    )
+    assert f"已于 {TODAY} 依据“地磅核对单”录入 120.5 t" in amount["zh"]
+    assert "write 120.5 t" in amount["en"]
+    assert f"was withdrawn on {TODAY} by the document “地磅核对单”" in withdrawal["en"]
+    assert f"已于 {TODAY} 依据“地磅核对单”撤回" in withdrawal["zh"]
+    assert await stored(engine) == before
+    # Taken over as it says, or left out.
+    agreeing = await sent(
+        operator, plain_sheet(plain(period="2025-01", amount="120.5"), plain(period="2025-02", amount="90"))
+    )
+    assert [each["effect"] for each in agreeing["effects"]] == ["unchanged", "new"]
+    # What only a sheet has said, a later sheet corrects.
+    assert (await sent(operator, plain_sheet(plain(period="2025-02", amount="91"))))["counts"]["correction"] == 1
+    # Whoever names a document overrules.
+    named = await sent(
+        operator, sheet(row(period="2025-01", amount="100"), row(period="2025-01", kind="burned", amount="7"))
+    )
+    assert [each["effect"] for each in named["effects"]] == ["correction", "new"]
 
 
 async def test_a_paper_document_has_a_name_and_a_date_and_no_digest(operator: Caller) -> None:
@@ -423,9 +465,9 @@ async def test_an_import_and_single_inputs_at_once_never_count_a_mass_twice(
     engine: AsyncEngine, operator: Caller
 ) -> None:
     months = [f"2025-{month:02}" for month in range(1, 13)]
-    single = [an_input(period=month, source="区城管委") for month in ("2025", *months)]
+    single = [an_input(period=month, source="区城管委", grams=12_500_000) for month in ("2025", *months)]
     importing, *posted = await asyncio.gather(
-        send(operator, plain_sheet(*(plain(period=month) for month in months))),
+        send(operator, plain_sheet(*(plain(period=month, amount="12.5") for month in months))),
         *(operator.post(each) for each in single),
     )
     assert {each.status for each in posted} <= {201, 409}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -66,6 +67,14 @@ def read_amount(cell: Cell | None, unit: Unit) -> tuple[int | None, str]:
             raise CellWrong("unit_in_cell", value=shown(written), unit=unit.name)
         return _counted(behind[1], written, unit), written
     return _counted(text, written, unit), f"{written} {unit.name}"
+
+
+def amount_text(amount: int, unit: Unit) -> str:
+    """As it would be written in a sheet of this unit, to the last digit."""
+    # Each unit is a power of ten, so no digit is lost.
+    text = format(Decimal(amount).scaleb(-Decimal(unit.each).adjusted()), "f")
+    plain = text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{plain} {unit.name}"
 
 
 def _counted(text: str, written: str, unit: Unit) -> int:

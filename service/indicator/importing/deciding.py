@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
+from service.business_days import business_day
 from service.indicator.evidence import Document
+from service.indicator.importing.amounts import Unit, amount_text
 from service.indicator.importing.columns import ColumnId
-from service.indicator.importing.sheet import SheetError, SheetRow
-from service.indicator.recording import Book, Effect, EffectKind, Entry, Identity, Refusal
+from service.indicator.importing.sheet import SheetError, SheetRow, shown
+from service.indicator.recording import Book, Effect, EffectKind, Entry, Identity, Latest, Refusal
 
 Value = TypeVar("Value")
 # Row, column, code, Chinese and English.
@@ -15,12 +17,17 @@ TellError = Callable[[int, ColumnId, str, str, str], SheetError]
 
 
 class Deciding:
-    """The first effects and errors are kept, so many as `told_max`; all are counted. `document` is the file itself."""
+    """The first effects and errors are kept, so many as `told_max`; all are counted. `document` is the file itself,
+    `unit` that of its amounts, `zone` that of the business day."""
 
-    def __init__(self, book: Book, document: Document, error: TellError, *, told_max: int) -> None:
+    def __init__(
+        self, book: Book, document: Document, error: TellError, *, unit: Unit, zone: str, told_max: int
+    ) -> None:
         self._book = book
         self._document = document
         self._error = error
+        self._unit = unit
+        self._zone = zone
         self._told_max = told_max
         self._first_rows: dict[Identity, int] = {}
         self._shared: dict[object, object] = {}
@@ -75,10 +82,35 @@ class Deciding:
                 f"与第 {first} 行是同一项（区域、期间、类别、来源、材料都相同）。请只留一行。",
                 f"This is the same input as row {first}: area, period, kind, source and material. Leave one of them.",
             )
+        latest = self._book.latest(entry.identity)
+        if latest is not None and _takes_back(entry, latest):
+            return self._corrected_meanwhile(row.number, latest)
         found = self._book.enter(entry)
         if isinstance(found, Refusal):
             return self._error(row.number, found.field, found.code, found.zh, found.en)
         return found
+
+    def _corrected_meanwhile(self, row: int, latest: Latest) -> SheetError:
+        name = shown(latest.document.name)
+        at = latest.recorded_at
+        on = self._document.day if at is None else business_day(at, self._zone)
+        if latest.amount is None:
+            zh = f"已于 {on} 依据“{name}”撤回，而本行没有写文件。请删除本行；若应恢复，请写明依据的文件和日期。"
+            en = (
+                f"This was withdrawn on {on} by the document “{name}”, and the row names none. Leave the row out; or"
+                " name the document, with its date, that brings it back."
+            )
+        else:
+            amount = amount_text(latest.amount, self._unit)
+            zh = (
+                f"已于 {on} 依据“{name}”录入 {amount}，本行与之不同，又没有写文件。请删除本行或改为 {amount}；"
+                "若本行为准，请写明依据的文件和日期。"
+            )
+            en = (
+                f"{amount} was recorded on {on} by the document “{name}”; the row says otherwise and names none. Leave"
+                f" the row out or write {amount}; or name the document, with its date, that the row stands on."
+            )
+        return self._error(row, "amount", "corrected_meanwhile", zh, en)
 
     def _entry(self, row: SheetRow) -> Entry | SheetError:
         is_in_document = row.document_sha256 == self._document.sha256
@@ -107,3 +139,9 @@ class Deciding:
     def _share(self, value: Value) -> Value:
         """Equal values once: thousands of rows are of one area, month and source, and the book keeps them all."""
         return self._shared.setdefault(value, value)  # type: ignore[return-value]
+
+
+def _takes_back(entry: Entry, latest: Latest) -> bool:
+    """Whether a sheet, as it was before, would take back what a document of its own has corrected or withdrawn since.
+    A row that names its document may, and so may a sheet what only a sheet has said."""
+    return entry.is_in_document and not latest.is_of_sheet and entry.amount != latest.amount

@@ -72,9 +72,10 @@ async def import_file(
     dry_run: bool,
     imported_by: UUID,
     today: date,
+    zone: str,
     progress: Progress = no_progress,
 ) -> ImportResult:
-    """What the file did, or with `dry_run` would do. `today` is the business day.
+    """What the file did, or with `dry_run` would do. `today` is the business day in `zone`.
 
     A file that was imported before, by its digest, is not imported again; the answer says when it was. Raises
     ImportRefused with all that is wrong, unless `dry_run`: then the answer says it.
@@ -85,7 +86,7 @@ async def import_file(
         errors = [_problem(each, None) for each in refusal.errors]
         return _unless_wrong(await _unreadable(upload, errors, dry_run=dry_run))
     before = await import_queries.find_import_of_file(connection, bytes.fromhex(sheet.sha256))
-    running = _Running(connection, sheet, upload, today, dry_run=dry_run)
+    running = _Running(connection, sheet, upload, today, zone, dry_run=dry_run)
     if before is not None and not dry_run:
         return running.imported(before)
     with KeptRows() as kept:
@@ -163,12 +164,13 @@ class _Running:
     """One sheet beside what is recorded."""
 
     def __init__(
-        self, connection: AsyncConnection, sheet: Sheet, upload: Upload, today: date, *, dry_run: bool
+        self, connection: AsyncConnection, sheet: Sheet, upload: Upload, today: date, zone: str, *, dry_run: bool
     ) -> None:
         self.connection = connection
         self.sheet = sheet
         self.upload = upload
         self._today = today
+        self._zone = zone
         self._dry_run = dry_run
 
     async def read(self, kept: KeptRows | None, progress: Progress) -> AsyncIterator[list[Read]]:
@@ -194,7 +196,8 @@ class _Running:
         """What all rows come to; as long as none is wrong, what they change goes to `write`."""
         book = await open_book(self.connection, (), today=self._today)
         document = Document(shown_name(self.upload.name), self._today, self.sheet.sha256)
-        deciding = Deciding(book, document, self.sheet.error, told_max=TOLD_MAX)
+        unit = self.sheet.header.unit
+        deciding = Deciding(book, document, self.sheet.error, unit=unit, zone=self._zone, told_max=TOLD_MAX)
         known: set[Reach] = set()
         async for read in chunks:
             wanted = {Reach.of_year(row.kind, row.period.year) for row in read if isinstance(row, SheetRow)} - known
