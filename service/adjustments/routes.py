@@ -21,7 +21,7 @@ from service.adjustments.adjusting import (
     reject_adjustment,
     request_adjustment,
 )
-from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
+from service.auth import authenticate_operator, bearer_token
 from service.db import transaction
 from service.errors import (
     AdjustmentDecided,
@@ -40,6 +40,7 @@ from service.errors import (
 )
 from service.idempotency import KEYED_WRITE, StoredAnswer, answer_once, read_keyed
 from service.keys import ENGINE, SETTINGS
+from service.operator_requests import operator_snapshot, operator_writes
 from service.routing import Routes, json_response, path_id, read_model, read_query
 
 ADJUSTERS = frozenset({"operator", "admin"})
@@ -61,19 +62,15 @@ routes = Routes("adjustments")
 )
 async def post_adjustment(request: web.Request) -> web.Response:
     """No coins move until another operator approves. Needs the role operator or admin."""
-    settings = request.app[SETTINGS]
-    token = bearer_token(request)
-    wanted = await read_model(request, AdjustmentRequest, settings)
-    keyed = await read_keyed(request)
-    async with transaction(request.app[ENGINE]) as connection:
-        operator = await authenticate_operator(connection, token, ADJUSTERS, demo=settings.demo)
-        answer = await answer_once(
-            connection,
-            actor=operator.actor,
-            keyed=keyed,
-            work=lambda: request_adjustment(connection, operator, wanted, demo=settings.demo),
-        )
-    return _not_stored(answer.response())
+    demo = request.app[SETTINGS].demo
+    response = await operator_writes(
+        request,
+        AdjustmentRequest,
+        lambda connection, operator, wanted: request_adjustment(connection, operator, wanted, demo=demo),
+        roles=ADJUSTERS,
+        status=201,
+    )
+    return _not_stored(response)
 
 
 @routes.route(
@@ -134,21 +131,15 @@ async def post_approval(request: web.Request) -> web.Response:
 )
 async def post_rejection(request: web.Request) -> web.Response:
     """No coins move, and it cannot be approved any more. Needs the role operator or admin."""
-    settings = request.app[SETTINGS]
-    token = bearer_token(request)
-    rejection = await read_model(request, RejectAdjustmentRequest, settings)
-    keyed = await read_keyed(request)
-    async with transaction(request.app[ENGINE]) as connection:
-        operator = await authenticate_operator(connection, token, ADJUSTERS, demo=settings.demo)
-        adjustment_id = _adjustment_id(request)
-        answer = await answer_once(
-            connection,
-            actor=operator.actor,
-            keyed=keyed,
-            work=lambda: reject_adjustment(connection, operator, adjustment_id, rejection.reason),
-            status=200,
-        )
-    return _not_stored(answer.response())
+    response = await operator_writes(
+        request,
+        RejectAdjustmentRequest,
+        lambda connection, operator, wanted: reject_adjustment(
+            connection, operator, _adjustment_id(request), wanted.reason
+        ),
+        roles=ADJUSTERS,
+    )
+    return _not_stored(response)
 
 
 @routes.route(
@@ -162,10 +153,8 @@ async def post_rejection(request: web.Request) -> web.Response:
 )
 async def get_adjustments(request: web.Request) -> web.Response:
     """Those that wait, that were approved or that were rejected; all of them where `state` is not given."""
-    token = bearer_token(request)
-    query = read_query(request, AdjustmentsQuery)
-    async with request.app[ENGINE].connect() as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, AdjustmentsQuery)
         page = await read_adjustments(connection, query)
     return _not_stored(json_response(page))
 
@@ -180,9 +169,7 @@ async def get_adjustments(request: web.Request) -> web.Response:
 )
 async def get_adjustment(request: web.Request) -> web.Response:
     """With the names of both operators, and the transfer that moved the coins."""
-    token = bearer_token(request)
-    async with request.app[ENGINE].connect() as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
         found = await read_adjustment(connection, _adjustment_id(request))
     return _not_stored(json_response(found))
 

@@ -3,10 +3,10 @@
 from aiohttp import web
 
 from schemas.carbon import CarbonAvoided, CarbonQuery, FactorSet, FactorSetRequest, FactorSets
-from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
+from service.auth import authenticate_operator, bearer_token
 from service.carbon.avoiding import read_avoided
 from service.carbon.factor_sets import add_set, list_sets, read_set
-from service.db import snapshot, transaction
+from service.db import transaction
 from service.errors import (
     AreaUnknown,
     BodyTooLarge,
@@ -20,6 +20,7 @@ from service.errors import (
     ValidationFailed,
 )
 from service.keys import ENGINE, SETTINGS
+from service.operator_requests import operator_snapshot
 from service.periods import Period
 from service.routing import Routes, json_response, read_model, read_query
 
@@ -43,11 +44,8 @@ async def get_carbon(request: web.Request) -> web.Response:
     force, and together. Each drop counts by the set of its own business day, so a set that is chosen later changes
     nothing here. It is a comparison by a method, not a certified reduction: name the set and its source beside the
     figure."""
-    app = request.app
-    token = bearer_token(request)
-    query = read_query(request, CarbonQuery)
-    async with snapshot(app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, CarbonQuery)
         answer = await read_avoided(
             connection, area_id=query.area, site_id=query.site, period=Period.parse(query.period)
         )
@@ -65,10 +63,7 @@ async def get_carbon(request: web.Request) -> web.Response:
 async def get_factor_sets(request: web.Request) -> web.Response:
     """With its factors and its source, and the days on which it is in force. Which one is, from a day on, is chosen by
     `tanbi carbon choose`."""
-    app = request.app
-    token = bearer_token(request)
-    async with snapshot(app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
         answer = await list_sets(connection)
     return json_response(answer)
 

@@ -52,8 +52,9 @@ from service.fleet.changes import By, read_history
 from service.fleet.firmware import announce_firmware, read_firmware_notices
 from service.fleet.lifecycle import change_scale, move_bin, record_visit, resume_bin, retire_bin, suspend_bin
 from service.fleet.signing_keys import end_key, read_bin_keys, replace_keys
-from service.idempotency import KEYED_WRITE, answer_once, read_keyed
+from service.idempotency import KEYED_WRITE
 from service.keys import ENGINE, SETTINGS
+from service.operator_requests import operator_snapshot, operator_writes
 from service.routing import Model, Routes, json_response, read_model, read_query
 
 KEEPERS: Final = frozenset({"operator", "admin"})
@@ -240,8 +241,7 @@ async def post_key_end(request: web.Request) -> web.Response:
 )
 async def get_keys(request: web.Request) -> web.Response:
     """Also those that are over, oldest first; never the keys themselves."""
-    async with request.app[ENGINE].connect() as connection:
-        await _reader(request, connection)
+    async with operator_snapshot(request) as connection:
         return json_response(await read_bin_keys(connection, _bin_id(request)))
 
 
@@ -256,9 +256,8 @@ async def get_keys(request: web.Request) -> web.Response:
 )
 async def get_history(request: web.Request) -> web.Response:
     """Newest first: what, from when on, why, and by whom."""
-    query = read_query(request, HistoryQuery)
-    async with request.app[ENGINE].connect() as connection:
-        await _reader(request, connection)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, HistoryQuery)
         return json_response(await read_history(connection, _bin_id(request), query))
 
 
@@ -294,9 +293,8 @@ async def post_firmware_notice(request: web.Request) -> web.Response:
 )
 async def get_firmware_notices(request: web.Request) -> web.Response:
     """Newest first, of all models."""
-    query = read_query(request, FirmwareQuery)
-    async with request.app[ENGINE].connect() as connection:
-        await _reader(request, connection)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, FirmwareQuery)
         return json_response(await read_firmware_notices(connection, query))
 
 
@@ -311,22 +309,12 @@ async def _write(
     status: int = 200,
 ) -> web.Response:
     """Do `work` once, on the bin of the path where it has one, by whoever asks."""
-    settings = request.app[SETTINGS]
-    token = bearer_token(request)
-    wanted = await read_model(request, model, settings)
-    keyed = await read_keyed(request)
-    async with transaction(request.app[ENGINE]) as connection:
-        operator = await authenticate_operator(connection, token, KEEPERS, demo=settings.demo)
+
+    async def on_bin(connection: AsyncConnection, operator: Operator, wanted: Model) -> AnswerKind:
         bin_id = _bin_id(request) if "bin_id" in request.match_info else ""
-        by = By(operator.key_id, getattr(wanted, "reason", None))
-        answer = await answer_once(
-            connection,
-            actor=operator.actor,
-            keyed=keyed,
-            work=lambda: work(connection, bin_id, wanted, by),
-            status=status,
-        )
-    return answer.response()
+        return await work(connection, bin_id, wanted, By(operator.key_id, getattr(wanted, "reason", None)))
+
+    return await operator_writes(request, model, on_bin, roles=KEEPERS, status=status)
 
 
 async def _make_code(request: web.Request, make: Callable[..., Awaitable[Any]]) -> web.Response:
@@ -346,10 +334,6 @@ async def _make_code(request: web.Request, make: Callable[..., Awaitable[Any]]) 
     response = json_response(code, 201)
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
     return response
-
-
-async def _reader(request: web.Request, connection: AsyncConnection) -> Operator:
-    return await authenticate_operator(connection, bearer_token(request), demo=request.app[SETTINGS].demo)
 
 
 def _bin_id(request: web.Request) -> str:

@@ -15,11 +15,11 @@ from schemas.bin_states import (
 )
 from schemas.gaps import BinGapsQuery, GapsQuery, SequenceGaps
 from schemas.patterns import PARTNER_ID
-from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
 from service.errors import BinUnknown, DatabaseUnavailable, Forbidden, TokenInvalid, ValidationFailed
 from service.fleet.gaps import list_gaps
 from service.fleet.states import limits_of, list_alarms, list_states, list_telemetry, read_state
-from service.keys import ENGINE, SETTINGS
+from service.keys import SETTINGS
+from service.operator_requests import operator_snapshot
 from service.routing import JSON_CONTENT_TYPE, Routes, json_response, read_query
 
 READ_PROBLEMS = (TokenInvalid, Forbidden, DatabaseUnavailable)
@@ -39,11 +39,9 @@ routes = Routes("fleet")
 async def get_bins(request: web.Request) -> web.Response:
     """Each bin with whether it is offline, wants emptying or has alarms, and what it told last. A page begins after the
     last bin of the page before, whatever has changed meanwhile."""
-    token = bearer_token(request)
-    query = read_query(request, BinsQuery)
     settings = request.app[SETTINGS]
-    async with request.app[ENGINE].connect() as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=settings.demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, BinsQuery)
         page = await list_states(connection, query, limits_of(settings))
     return web.Response(body=page.as_json(), headers={hdrs.CONTENT_TYPE: JSON_CONTENT_TYPE})
 
@@ -58,10 +56,8 @@ async def get_bins(request: web.Request) -> web.Response:
 )
 async def get_bin(request: web.Request) -> web.Response:
     """As in the list, with its open alarms."""
-    token = bearer_token(request)
     settings = request.app[SETTINGS]
-    async with request.app[ENGINE].connect() as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=settings.demo)
+    async with operator_snapshot(request) as connection:
         return json_response(await read_state(connection, _bin_id(request), limits_of(settings)))
 
 
@@ -76,10 +72,8 @@ async def get_bin(request: web.Request) -> web.Response:
 )
 async def get_bin_telemetry(request: web.Request) -> web.Response:
     """Newest first: one event of each five minutes, and each that opened or closed an alarm, for thirty days."""
-    token = bearer_token(request)
-    query = read_query(request, TelemetryQuery)
-    async with request.app[ENGINE].connect() as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, TelemetryQuery)
         return json_response(await list_telemetry(connection, _bin_id(request), query))
 
 
@@ -94,10 +88,8 @@ async def get_bin_telemetry(request: web.Request) -> web.Response:
 )
 async def get_alarms(request: web.Request) -> web.Response:
     """Newest first. An alarm is open until the bin says otherwise; nobody closes it by hand."""
-    token = bearer_token(request)
-    query = read_query(request, AlarmsQuery)
-    async with request.app[ENGINE].connect() as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, AlarmsQuery)
         return json_response(await list_alarms(connection, query))
 
 
@@ -112,10 +104,8 @@ async def get_alarms(request: web.Request) -> web.Response:
 )
 async def get_gaps(request: web.Request) -> web.Response:
     """Each bin numbers its events; what is missing of its count is a gap until it comes late. Newest first."""
-    token = bearer_token(request)
-    query = read_query(request, GapsQuery)
-    async with request.app[ENGINE].connect() as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, GapsQuery)
         return json_response(await list_gaps(connection, query.bin, query))
 
 
@@ -130,10 +120,8 @@ async def get_gaps(request: web.Request) -> web.Response:
 )
 async def get_bin_gaps(request: web.Request) -> web.Response:
     """As in the list of all bins."""
-    token = bearer_token(request)
-    query = read_query(request, BinGapsQuery)
-    async with request.app[ENGINE].connect() as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, BinGapsQuery)
         return json_response(await list_gaps(connection, _bin_id(request), query))
 
 

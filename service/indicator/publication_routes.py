@@ -1,10 +1,8 @@
 """HTTP of publications."""
 
-from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from aiohttp import web
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.publications import (
     Publication,
@@ -15,9 +13,7 @@ from schemas.publications import (
     Recomputation,
     RejectPublicationRequest,
 )
-from service.auth import OPERATOR_ROLES, Operator, authenticate_operator, bearer_token
 from service.business_days import business_today
-from service.db import snapshot, transaction
 from service.errors import (
     AlreadyPublished,
     AreaUnknown,
@@ -34,11 +30,12 @@ from service.errors import (
     TokenInvalid,
     ValidationFailed,
 )
-from service.idempotency import KEYED_WRITE, answer_once, read_keyed
+from service.idempotency import KEYED_WRITE
 from service.indicator.inputs import RECORDERS
 from service.indicator.publishing import propose, publish, read_publication, read_publications, recompute, reject
-from service.keys import ENGINE, SETTINGS
-from service.routing import Routes, json_response, path_id, read_model, read_query
+from service.keys import SETTINGS
+from service.operator_requests import operator_snapshot, operator_writes
+from service.routing import Routes, json_response, path_id, read_query
 
 READ = (TokenInvalid, Forbidden, PublicationUnknown, DatabaseUnavailable)
 
@@ -69,16 +66,17 @@ async def post_publication(request: web.Request) -> web.Response:
     operator. Of an area, period and formula one figure is published; a later correction is a restatement, which names
     the publication that it replaces and the reason. Needs the role operator or admin."""
     settings = request.app[SETTINGS]
-    wanted = await read_model(request, PublicationProposal, settings)
-    return await _decide(
+    return await operator_writes(
         request,
-        lambda connection, operator: propose(
+        PublicationProposal,
+        lambda connection, operator, wanted: propose(
             connection,
             operator,
             wanted,
             formula_id=settings.indicator_formula,
             today=business_today(settings.business_timezone),
         ),
+        roles=RECORDERS,
         status=201,
     )
 
@@ -108,11 +106,12 @@ async def post_publication_publish(request: web.Request) -> web.Response:
     proposed. Where operators have recorded since what changes the figure, its coverage or what it does not count, it is
     not published, and the problem says what differs: reject it, and propose it anew. What bins weighed counts as it was
     proposed. Needs the role operator or admin."""
-    await read_model(request, PublishRequest, request.app[SETTINGS])
-    publication_id = _publication_id(request)
     today = business_today(request.app[SETTINGS].business_timezone)
-    return await _decide(
-        request, lambda connection, operator: publish(connection, operator, publication_id, today=today), status=200
+    return await operator_writes(
+        request,
+        PublishRequest,
+        lambda connection, operator, _: publish(connection, operator, _publication_id(request), today=today),
+        roles=RECORDERS,
     )
 
 
@@ -128,12 +127,11 @@ async def post_publication_publish(request: web.Request) -> web.Response:
 )
 async def post_publication_rejection(request: web.Request) -> web.Response:
     """It cannot be published any more. Needs the role operator or admin."""
-    rejection = await read_model(request, RejectPublicationRequest, request.app[SETTINGS])
-    publication_id = _publication_id(request)
-    return await _decide(
+    return await operator_writes(
         request,
-        lambda connection, operator: reject(connection, operator, publication_id, rejection.reason),
-        status=200,
+        RejectPublicationRequest,
+        lambda connection, operator, wanted: reject(connection, operator, _publication_id(request), wanted.reason),
+        roles=RECORDERS,
     )
 
 
@@ -148,10 +146,8 @@ async def post_publication_rejection(request: web.Request) -> web.Response:
 )
 async def get_publications(request: web.Request) -> web.Response:
     """With who proposed and who published, and for a restatement the figure it replaced and the difference."""
-    token = bearer_token(request)
-    query = read_query(request, PublicationsQuery)
-    async with snapshot(request.app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, PublicationsQuery)
         return json_response(await read_publications(connection, query))
 
 
@@ -166,9 +162,7 @@ async def get_publications(request: web.Request) -> web.Response:
 async def get_publication(request: web.Request) -> web.Response:
     """Its record has the inputs with their documents, the coverage, and the version of the code; the digest is of the
     bytes of `record_text`."""
-    token = bearer_token(request)
-    async with snapshot(request.app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
         return json_response(await read_publication(connection, _publication_id(request)))
 
 
@@ -182,34 +176,11 @@ async def get_publication(request: web.Request) -> web.Response:
 )
 async def get_recomputation(request: web.Request) -> web.Response:
     """Every step beside what was published: the digest, each input as it is stored, each sum, the digits."""
-    token = bearer_token(request)
-    async with snapshot(request.app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
         found = await read_publication(connection, _publication_id(request))
         if found.number is None:
             raise PublicationUnknown("This figure is not published.")
         return json_response(await recompute(connection, found.number))
-
-
-async def _decide(
-    request: web.Request,
-    work: Callable[[AsyncConnection, Operator], Awaitable[Publication]],
-    *,
-    status: int,
-) -> web.Response:
-    settings = request.app[SETTINGS]
-    token = bearer_token(request)
-    keyed = await read_keyed(request)
-    async with transaction(request.app[ENGINE]) as connection:
-        operator = await authenticate_operator(connection, token, RECORDERS, demo=settings.demo)
-        answer = await answer_once(
-            connection,
-            actor=operator.actor,
-            keyed=keyed,
-            work=lambda: work(connection, operator),
-            status=status,
-        )
-    return answer.response()
 
 
 def _publication_id(request: web.Request) -> UUID:

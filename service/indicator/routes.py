@@ -12,9 +12,7 @@ from schemas.indicator_inputs import (
     RecordedInputs,
     WayOfCounting,
 )
-from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
 from service.business_days import business_today
-from service.db import snapshot, transaction
 from service.errors import (
     AreaUnknown,
     DatabaseUnavailable,
@@ -25,14 +23,15 @@ from service.errors import (
     TokenInvalid,
     ValidationFailed,
 )
-from service.idempotency import KEYED_WRITE, answer_once, read_keyed
+from service.idempotency import KEYED_WRITE
 from service.indicator.formulas import FORMULAS
 from service.indicator.inputs import RECORDERS, read_inputs, record_input
 from service.indicator.kinds import KINDS, WAYS_OF_COUNTING
 from service.indicator.outlook import read_outlook
 from service.indicator.rate import formula_answer, recycling_rate
-from service.keys import ENGINE, SETTINGS
-from service.routing import Routes, json_response, read_model, read_query
+from service.keys import SETTINGS
+from service.operator_requests import operator_snapshot, operator_writes
+from service.routing import Routes, json_response, read_query
 
 READ_PROBLEMS = (TokenInvalid, Forbidden, AreaUnknown, ValidationFailed, DatabaseUnavailable)
 
@@ -55,10 +54,8 @@ async def get_recycling_rate(request: web.Request) -> web.Response:
     estimated."""
     app = request.app
     settings = app[SETTINGS]
-    token = bearer_token(request)
-    query = read_query(request, RateQuery)
-    async with snapshot(app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=settings.demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, RateQuery)
         rate = await recycling_rate(
             connection,
             area_id=query.area,
@@ -84,10 +81,8 @@ async def get_outlook(request: web.Request) -> web.Response:
     recycled to reach the target. Targets lie on a straight line between the years that have one."""
     app = request.app
     settings = app[SETTINGS]
-    token = bearer_token(request)
-    query = read_query(request, OutlookQuery)
-    async with snapshot(app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=settings.demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, OutlookQuery)
         outlook = await read_outlook(
             connection,
             area_id=query.area,
@@ -109,8 +104,8 @@ async def get_outlook(request: web.Request) -> web.Response:
 )
 async def get_formulas(request: web.Request) -> web.Response:
     """Each with its definition in Chinese and English, its source, and what it needs."""
-    async with snapshot(request.app[ENGINE]) as connection:
-        await authenticate_operator(connection, bearer_token(request), OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request):
+        pass
     return json_response(Formulas(formulas=[formula_answer(each) for each in FORMULAS.values()]))
 
 
@@ -125,8 +120,8 @@ async def get_formulas(request: web.Request) -> web.Response:
 async def get_kinds(request: web.Request) -> web.Response:
     """What may be recorded, in which unit, and where on the way it is weighed; and which kinds each way of counting
     recyclables takes, so that no mass is counted twice."""
-    async with snapshot(request.app[ENGINE]) as connection:
-        await authenticate_operator(connection, bearer_token(request), OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request):
+        pass
     kinds = [
         KindOfInput(
             id=each.id,
@@ -162,21 +157,14 @@ async def post_input(request: web.Request) -> web.Response:
     Of waste cleared and kitchen waste, a source that reports some months must report all months that a rate is asked
     for: record 0 where there was nothing. Recyclables of a month that was not reported are not counted, and the rate's
     coverage says so. A year and a month of it cannot both be recorded. Needs the role operator or admin."""
-    app = request.app
-    settings = app[SETTINGS]
-    token = bearer_token(request)
-    wanted = await read_model(request, IndicatorInput, settings)
-    keyed = await read_keyed(request)
-    today = business_today(settings.business_timezone)
-    async with transaction(app[ENGINE]) as connection:
-        operator = await authenticate_operator(connection, token, RECORDERS, demo=settings.demo)
-        answer = await answer_once(
-            connection,
-            actor=operator.actor,
-            keyed=keyed,
-            work=lambda: record_input(connection, wanted, recorded_by=operator.key_id, today=today),
-        )
-    return answer.response()
+    today = business_today(request.app[SETTINGS].business_timezone)
+    return await operator_writes(
+        request,
+        IndicatorInput,
+        lambda connection, operator, wanted: record_input(connection, wanted, recorded_by=operator.key_id, today=today),
+        roles=RECORDERS,
+        status=201,
+    )
 
 
 @routes.route(
@@ -190,9 +178,6 @@ async def post_input(request: web.Request) -> web.Response:
 )
 async def get_inputs(request: web.Request) -> web.Response:
     """Every version, also those that a later one superseded."""
-    app = request.app
-    token = bearer_token(request)
-    query = read_query(request, InputsQuery)
-    async with snapshot(app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, InputsQuery)
         return json_response(await read_inputs(connection, query))

@@ -11,7 +11,7 @@ from schemas.stations import (
     StationWeights,
     WeightsQuery,
 )
-from service.auth import OPERATOR_ROLES, authenticate_operator, authenticate_station, bearer_token
+from service.auth import authenticate_station, bearer_token
 from service.business_days import business_today
 from service.db import snapshot, transaction
 from service.errors import (
@@ -26,6 +26,7 @@ from service.errors import (
 from service.idempotency import KEYED_WRITE, answer_once, read_keyed
 from service.indicator.stations import read_station, read_stations, read_weights, report_weights
 from service.keys import ENGINE, SETTINGS
+from service.operator_requests import operator_snapshot
 from service.routing import Routes, json_response, read_model, read_query
 
 READ_PROBLEMS = (TokenInvalid, Forbidden, DatabaseUnavailable)
@@ -110,9 +111,7 @@ async def get_own_station_weights(request: web.Request) -> web.Response:
 async def get_stations(request: web.Request) -> web.Response:
     """By id, each with the months that are reported and those that are missing."""
     settings = request.app[SETTINGS]
-    token = bearer_token(request)
-    query = read_query(request, StationsQuery)
-    async with snapshot(request.app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=settings.demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, StationsQuery)
         today = business_today(settings.business_timezone)
         return json_response(await read_stations(connection, query, today=today))

@@ -5,11 +5,9 @@ from dataclasses import asdict
 from aiohttp import web
 
 from schemas.volumes import AreaVolumes, VolumeGroup, VolumeMass, VolumesQuery
-from service.auth import OPERATOR_ROLES, authenticate_operator, bearer_token
-from service.db import snapshot
 from service.errors import AreaUnknown, DatabaseUnavailable, Forbidden, TokenInvalid, ValidationFailed
 from service.indicator.volumes import read_volumes
-from service.keys import ENGINE, SETTINGS
+from service.operator_requests import operator_snapshot
 from service.periods import Period
 from service.routing import Routes, json_response, read_query
 
@@ -29,11 +27,9 @@ async def get_volumes(request: web.Request) -> web.Response:
     """Of any area with all below it, by the business day of each drop. Groups add up to the total, children to their
     parent, months to their year, to the gram. As old as `tanbi_fold_lag_seconds` says. Not a list with a cursor: there
     are as many groups as materials, areas directly below, months of the period or sources."""
-    token = bearer_token(request)
-    query = read_query(request, VolumesQuery)
-    period = Period.parse(query.period)
-    async with snapshot(request.app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, VolumesQuery)
+        period = Period.parse(query.period)
         found = await read_volumes(connection, query.area, period.first_day, period.last_day, query.by)
     return json_response(
         AreaVolumes(

@@ -1,14 +1,10 @@
 """HTTP of reviews: the operators' queue."""
 
-from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from aiohttp import hdrs, web
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.reviews import RejectRequest, ReleaseRequest, Review, ReviewItem, Reviews, ReviewsQuery
-from service.auth import OPERATOR_ROLES, Operator, authenticate_operator, bearer_token
-from service.db import snapshot, transaction
 from service.errors import (
     AreaUnknown,
     BinUnknown,
@@ -20,11 +16,12 @@ from service.errors import (
     TokenInvalid,
     ValidationFailed,
 )
-from service.idempotency import KEYED_WRITE, answer_once, read_keyed
-from service.keys import ENGINE, SETTINGS
+from service.idempotency import KEYED_WRITE
+from service.keys import SETTINGS
+from service.operator_requests import operator_snapshot, operator_writes
 from service.review.deciding import reject, release
 from service.review.reading import read_review, read_reviews
-from service.routing import Routes, json_response, path_id, read_model, read_query
+from service.routing import Routes, json_response, path_id, read_query
 
 REVIEWERS = frozenset({"operator", "admin"})
 
@@ -42,10 +39,8 @@ routes = Routes("review")
 )
 async def get_reviews(request: web.Request) -> web.Response:
     """With `state=waiting` the queue: what nobody has decided yet, and what was appealed against."""
-    token = bearer_token(request)
-    query = read_query(request, ReviewsQuery)
-    async with snapshot(request.app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, ReviewsQuery)
         page = await read_reviews(connection, query)
     return _not_stored(json_response(page))
 
@@ -62,9 +57,7 @@ async def get_review(request: web.Request) -> web.Response:
     """The drop and why it was held, what happened to its box before and after, the account's day, the bin with its
     clock and place, the appeal, and the decisions so far. No card and no name; the appeal is personal."""
     settings = request.app[SETTINGS]
-    token = bearer_token(request)
-    async with snapshot(request.app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=settings.demo)
+    async with operator_snapshot(request) as connection:
         review = await read_review(connection, _id(request), zone=settings.business_timezone)
     return _not_stored(json_response(review))
 
@@ -85,12 +78,14 @@ async def post_release(request: web.Request) -> web.Response:
     has rejected a drop does not decide on the appeal, also not with a second key of the same name. Needs the role
     operator or admin."""
     settings = request.app[SETTINGS]
-    wanted = await read_model(request, ReleaseRequest, settings)
     zone, demo = settings.business_timezone, settings.demo
-    return await _decide(
+    response = await operator_writes(
         request,
-        lambda connection, operator: release(connection, operator, _id(request), wanted, zone=zone, demo=demo),
+        ReleaseRequest,
+        lambda connection, operator, wanted: release(connection, operator, _id(request), wanted, zone=zone, demo=demo),
+        roles=REVIEWERS,
     )
+    return _not_stored(response)
 
 
 @routes.route(
@@ -106,26 +101,13 @@ async def post_release(request: web.Request) -> web.Response:
 async def post_review_rejection(request: web.Request) -> web.Response:
     """The resident reads the reason, and may appeal once: then the drop is in the queue again, for another operator.
     Needs the role operator or admin."""
-    wanted = await read_model(request, RejectRequest, request.app[SETTINGS])
-    return await _decide(request, lambda connection, operator: reject(connection, operator, _id(request), wanted))
-
-
-async def _decide(
-    request: web.Request, decide: Callable[[AsyncConnection, Operator], Awaitable[ReviewItem]]
-) -> web.Response:
-    """The body was read, and found good."""
-    token = bearer_token(request)
-    keyed = await read_keyed(request)
-    async with transaction(request.app[ENGINE]) as connection:
-        operator = await authenticate_operator(connection, token, REVIEWERS, demo=request.app[SETTINGS].demo)
-        answer = await answer_once(
-            connection,
-            actor=operator.actor,
-            keyed=keyed,
-            work=lambda: decide(connection, operator),
-            status=200,
-        )
-    return _not_stored(answer.response())
+    response = await operator_writes(
+        request,
+        RejectRequest,
+        lambda connection, operator, wanted: reject(connection, operator, _id(request), wanted),
+        roles=REVIEWERS,
+    )
+    return _not_stored(response)
 
 
 def _id(request: web.Request) -> UUID:

@@ -24,13 +24,14 @@ from schemas.settlement import (
     StatementsQuery,
     StatementSummary,
 )
-from service.auth import authenticate_merchant, authenticate_operator, bearer_token
+from service.auth import authenticate_merchant, bearer_token
 from service.db import snapshot
 from service.errors import DatabaseUnavailable, Forbidden, StatementUnknown, TokenInvalid, ValidationFailed
 from service.files.pages import HTML_TYPE
 from service.files.sending import WRITING, send_file
 from service.files.sheets import XLSX_TYPE
 from service.keys import ENGINE, SETTINGS
+from service.operator_requests import operator_snapshot
 from service.routing import Routes, json_response, read_query
 from service.settlement import documents, queries
 from service.settlement.months import Month
@@ -73,10 +74,8 @@ async def get_statements(request: web.Request) -> web.Response:
 )
 async def get_all_statements(request: web.Request) -> web.Response:
     """Newest month first; of one month or one merchant where asked for."""
-    query = read_query(request, AllStatementsQuery)
-    token = bearer_token(request)
-    async with snapshot(request.app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, AllStatementsQuery)
         month = None if query.month is None else Month.parse(query.month)
         return json_response(await _statements(connection, query, query.merchant_id, month))
 
@@ -196,12 +195,10 @@ async def get_statement_html(request: web.Request) -> web.StreamResponse:
 )
 async def get_coins_outstanding(request: web.Request) -> web.Response:
     """From the transfers themselves: the last month's figure, where it is not over, is what all wallets hold now."""
-    query = read_query(request, CoinsQuery)
-    token = bearer_token(request)
     settings = request.app[SETTINGS]
     # Before waiting for one's turn, so that only operators are waited for.
-    async with snapshot(request.app[ENGINE]) as connection:
-        await authenticate_operator(connection, token, demo=settings.demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, CoinsQuery)
     async with request.app[REPORTING], snapshot(request.app[ENGINE]) as connection:
         months = await coins_outstanding(
             connection,

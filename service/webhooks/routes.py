@@ -14,7 +14,7 @@ from schemas.webhooks import (
     WebhookReplay,
     WebhookReplayRequest,
 )
-from service.auth import authenticate_merchant, authenticate_operator, bearer_token
+from service.auth import authenticate_merchant, bearer_token
 from service.db import transaction
 from service.errors import (
     BodyTooLarge,
@@ -27,8 +27,9 @@ from service.errors import (
     WebhookLimitReached,
     WebhookUnknown,
 )
-from service.idempotency import KEYED_WRITE, answer_once, read_keyed
+from service.idempotency import KEYED_WRITE
 from service.keys import ENGINE, KEYRING, SETTINGS
+from service.operator_requests import operator_writes
 from service.routing import Routes, json_response, path_id, read_model, read_query
 from service.webhooks.endpoints import disable_endpoint, read_endpoints, register_endpoint
 from service.webhooks.messages import read_messages, replay_message
@@ -155,21 +156,13 @@ async def get_webhook_messages(request: web.Request) -> web.Response:
 async def post_webhook_replay(request: web.Request) -> web.Response:
     """To every endpoint that the merchant has now, whatever became of the message before, with the same webhook-id: who
     has it already tells by that. Needs the role operator or admin. Send `{}`."""
-    settings = request.app[SETTINGS]
-    token = bearer_token(request)
-    await read_model(request, WebhookReplayRequest, settings)
-    keyed = await read_keyed(request)
-    async with transaction(request.app[ENGINE]) as connection:
-        operator = await authenticate_operator(connection, token, REPLAYERS, demo=settings.demo)
-        message_id = _id(request)
-        answer = await answer_once(
-            connection,
-            actor=operator.actor,
-            keyed=keyed,
-            work=lambda: replay_message(connection, message_id, demo=settings.demo),
-            status=200,
-        )
-    return answer.response()
+    demo = request.app[SETTINGS].demo
+    return await operator_writes(
+        request,
+        WebhookReplayRequest,
+        lambda connection, _, __: replay_message(connection, _id(request), demo=demo),
+        roles=REPLAYERS,
+    )
 
 
 def _id(request: web.Request) -> UUID:

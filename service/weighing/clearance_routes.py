@@ -5,7 +5,7 @@ from aiohttp import web
 
 from schemas.clearances import Clearance, ClearanceOutcomes, Clearances, ClearancesQuery, clearance_batch_adapter
 from schemas.weigh_events import CONTENT_TYPE_BATCH, CONTENT_TYPE_EVENT
-from service.auth import OPERATOR_ROLES, authenticate_bin, authenticate_operator, bearer_token
+from service.auth import authenticate_bin
 from service.cloud_events import POSTING_PROBLEMS
 from service.errors import (
     BinSuspended,
@@ -15,7 +15,8 @@ from service.errors import (
     TokenInvalid,
     ValidationFailed,
 )
-from service.keys import ENGINE, METRICS, REFERENCE, SETTINGS
+from service.keys import METRICS, REFERENCE, SETTINGS
+from service.operator_requests import operator_snapshot
 from service.routing import JSON_CONTENT_TYPE, Routes, json_response, read_body, read_query
 from service.weighing import clearance_reading
 from service.weighing.clearances import ClearanceIntake, read_clearances
@@ -68,8 +69,6 @@ async def post_clearances(request: web.Request) -> web.Response:
 async def get_clearances(request: web.Request) -> web.Response:
     """Each held against what was dropped since the one before: what the box must have weighed, what it did, and whether
     the scale may err by the difference. With `code=any` those that are doubtful."""
-    token = bearer_token(request)
-    query = read_query(request, ClearancesQuery)
-    async with request.app[ENGINE].connect() as connection:
-        await authenticate_operator(connection, token, OPERATOR_ROLES, demo=request.app[SETTINGS].demo)
+    async with operator_snapshot(request) as connection:
+        query = read_query(request, ClearancesQuery)
         return json_response(await clearance_reading.read_clearances(connection, query))
