@@ -146,6 +146,12 @@ EXAMPLES: dict[str, Any] = {
             "sha256": "3f0c1e7a9b52d4868e17c0aa5bd1f2936c4be8d70f15a2993ee1b0d44c8a7f61",
         },
     },
+    "NewTarget": {
+        "area": "nankai",
+        "year": 2030,
+        "rate_per_mille": 435,
+        "reason": "十五五规划 The next plan",
+    },
     "StationReport": {
         "month": "2025-10",
         "weights": [{"material": "paper", "grams": 1_250_000}, {"material": "metal", "grams": 84_500}],

@@ -118,6 +118,14 @@ class RecordedInput(Answer):
     recorded_at: AwareDatetime
 
 
+class InputReceipt(RecordedInput):
+    """The version that counts now, and what the request has done to it."""
+
+    effect: Literal["new", "correction", "unchanged", "withdrawal"]
+    before_grams: int | None = Field(description="What counted until now of a mass; null where nothing did")
+    before_ppm: int | None = Field(description="The same of a share")
+
+
 class InputsQuery(Request):
     area: AreaId | None = Field(None, description="Inputs of just this area")
     period: PeriodText | None = Field(None, description="Inputs within this period: of 2025, the year and its months")

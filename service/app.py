@@ -34,6 +34,7 @@ from service.indicator import (
     public_routes,
     publication_routes,
     station_routes,
+    target_routes,
     volume_routes,
 )
 from service.indicator import routes as indicator
@@ -83,6 +84,7 @@ ROUTES = (
     indicator.routes,
     import_routes.routes,
     station_routes.routes,
+    target_routes.routes,
     publication_routes.routes,
     dossier_routes.routes,
     public_routes.routes,

@@ -26,6 +26,7 @@ from service.managing import (
     indicator_dossier,
     indicator_imports,
     indicator_publications,
+    indicator_targets,
     ledger,
     offers,
     partners,
@@ -85,6 +86,7 @@ for name, commands in (
     app.add_typer(commands, name=name)
 for commands in (indicator_publications.publications_app, indicator_imports.imports_app, indicator_dossier.dossier_app):
     indicator.indicator_app.add_typer(commands)
+indicator.indicator_app.add_typer(indicator_targets.target_app, name="target")
 app.command("settle")(settlement.settle_command)
 app.command("bridge")(bridge.bridge_command)
 app.command("simulate")(simulation.simulate_command)

@@ -1,4 +1,9 @@
-"""Every expected failure, as one tree. A class's docstring is its message; `problems.py` turns one into RFC 9457."""
+"""Every expected failure, as one tree. A class's docstring is its message; `problems.py` turns one into RFC 9457.
+
+Each class has its title in Chinese and English. Where a clerk of the city may read a detail, who raises it gives it in
+Chinese too (`zh`): commands print both, and over HTTP whoever asks for Chinese gets it. Elsewhere the Chinese title
+stands beside the English detail.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -16,12 +21,15 @@ class TanbiError(Exception):
         self,
         detail: str | None = None,
         *,
+        zh: str | None = None,
         errors: Sequence[Mapping[str, Any]] = (),
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
-        """`errors` are {pointer, code, detail} of single fields; `members` are further members of the problem."""
+        """`zh` is the detail in Chinese. `errors` are {pointer, code, detail} of single fields; `members` are further
+        members of the problem."""
         self.detail = detail or " ".join((type(self).__doc__ or "").split())
+        self.detail_zh = zh
         self.errors = list(errors)
         self.headers = dict(headers or {})
         self.members = members

@@ -34,7 +34,7 @@ def problem_document(error: TanbiError, *, chinese: bool = False) -> dict[str, A
         "type": f"/problems#{error.code}",
         "title": error.title_zh if chinese else error.title,
         "status": error.status,
-        "detail": error.detail,
+        "detail": error.detail_zh if chinese and error.detail_zh is not None else error.detail,
         "code": error.code,
         **error.members,
     }

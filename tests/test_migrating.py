@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import sqlalchemy as sa
 from alembic import command
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -156,6 +157,9 @@ def test_inputs_that_begin_to_count_are_told_and_count(
     async def read() -> RecyclingRate:
         engine = create_async_engine(url)
         async with engine.connect() as connection:
+            # Nobody made up who set it, and when.
+            told = await connection.execute(sa.text("SELECT version, id, recorded_by, created_at FROM target"))
+            assert told.all() == [(1, 1, None, None)]
             found = await recycling_rate(
                 connection,
                 area_id="nankai",

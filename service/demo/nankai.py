@@ -183,6 +183,7 @@ PAPER_COINS_PER_KG_BEFORE: Final = 80
 
 # Year and per mille, of the district's plan.
 TARGETS: Final = ((2025, 350), (2027, 385), (2035, 500))
+TARGETS_REASON: Final = "区规划 The district's plan"
 
 # What is recorded of each month: kind, source, kilograms a day. Of the 20 000 residents whom 47 bins serve (FACTS.md,
 # reported practice) and not of the whole district, so that the demo's own drops are seen to move the rate.

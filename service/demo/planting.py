@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -96,8 +97,12 @@ async def plant(
         played_from = min(day_begins_at(today, zone), await database_now(connection))
         await queries.insert_rules(connection, played_from)
         await raise_revision(connection)
-    await _record_inputs(connection, credentials, size.seed, today)
+    operator_id = await queries.operator_key_id(connection, token_hash(credentials.operator_key))
+    if operator_id is None:
+        raise RuntimeError("the demo's operator key was just issued or checked")
+    await _record_inputs(connection, operator_id, size.seed, today)
     if not found:
+        await queries.insert_targets(connection, operator_id)
         await publish_past_years(connection, size.seed, today)
     return Planted(credentials, found=found, reissued=found and credentials is not known)
 
@@ -109,7 +114,6 @@ async def _plant(connection: AsyncConnection, keyring: Keyring, size: Size, toda
     for factors in SHIPPED:
         await add_set(connection, factors)
     await choose_set(connection, SHIPPED[0].id, effective_from=None, zone=zone)
-    await queries.insert_targets(connection)
     bins = []
     for each in sample.bins:
         key = await add_bin(
@@ -250,12 +254,9 @@ async def _inspect_scales(connection: AsyncConnection, today: date) -> None:
         await change_scale(connection, bin_id, inspected, BY_COMMAND)
 
 
-async def _record_inputs(connection: AsyncConnection, credentials: Credentials, seed: int, today: date) -> None:
+async def _record_inputs(connection: AsyncConnection, recorded_by: UUID, seed: int, today: date) -> None:
     """What the rate needs besides the bins' volumes: two years that are over, and this one up to this month, which is
     an estimate."""
-    recorded_by = await queries.operator_key_id(connection, token_hash(credentials.operator_key))
-    if recorded_by is None:
-        raise RuntimeError("the demo's operator key was just issued or checked")
     inputs = [
         each
         for year, months in ((today.year - 2, 12), (today.year - 1, 12), (today.year, today.month))

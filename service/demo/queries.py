@@ -133,11 +133,18 @@ async def has_rules(connection: AsyncConnection) -> bool:
     return bool((await connection.execute(sa.select(sa.exists(sa.select(plausibility_rule))))).scalar_one())
 
 
-async def insert_targets(connection: AsyncConnection) -> None:
+async def insert_targets(connection: AsyncConnection, recorded_by: UUID) -> None:
     await connection.execute(
         sa.insert(target),
         [
-            {"area_id": nankai.DISTRICT[0], "year": year, "version": 1, "rate_per_mille": rate}
+            {
+                "area_id": nankai.DISTRICT[0],
+                "year": year,
+                "version": 1,
+                "rate_per_mille": rate,
+                "reason": nankai.TARGETS_REASON,
+                "recorded_by": recorded_by,
+            }
             for year, rate in nankai.TARGETS
         ],
     )

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.publications import PublicationSummary
 from service.errors import ValidationFailed
-from service.indicator import publication_queries, queries, volume_queries
+from service.indicator import publication_queries, queries, target_queries, volume_queries
 from service.indicator.basis import Basis, read_basis
 from service.indicator.code_version import code_version
 from service.indicator.coverage import coverage_of, not_counted
@@ -82,7 +82,7 @@ async def gather_dossier(
         parts=[(Place(each, names[each].name, names[each].name_en), sites[each]) for each in children],
         names={each.id: each.name for each in names.values()},
         versions=await queries.all_versions(connection, known, *days),
-        targets=await queries.targets_upwards(connection, area_id),
+        targets=await target_queries.targets_upwards(connection, area_id),
         published=published,
         latest=latest,
         waiting=await publication_queries.page_of_publications(

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.cursors import encode_cursor
-from schemas.indicator_inputs import IndicatorInput, InputsQuery, RecordedInput, RecordedInputs
+from schemas.indicator_inputs import IndicatorInput, InputReceipt, InputsQuery, RecordedInput, RecordedInputs
 from service.errors import AreaUnknown, InputOverlaps, MaterialUnknown, NothingToWithdraw, TanbiError, ValidationFailed
 from service.indicator import queries
 from service.indicator.basis import tree_of
@@ -32,9 +32,9 @@ REFUSED_AS: dict[str, type[TanbiError]] = {
 
 async def record_input(
     connection: AsyncConnection, wanted: IndicatorInput, *, recorded_by: UUID, today: date
-) -> RecordedInput:
-    """A new version of an input, in the caller's transaction; `today` is the business day. The same amount from the
-    same document again is the version that there is.
+) -> InputReceipt:
+    """A new version of an input, in the caller's transaction, and what counted before; `today` is the business day. The
+    same amount from the same document again is the version that there is.
 
     Raises ValidationFailed for an amount in the wrong unit or a period that has not begun, AreaUnknown,
     MaterialUnknown, InputOverlaps where the same mass would be there twice, and NothingToWithdraw.
@@ -55,7 +55,7 @@ async def record_input(
     if isinstance(found, Refusal):
         raise refused(found)
     await write_effects(connection, [found], recorded_by=recorded_by, import_id=None)
-    return recorded_input(await queries.find_input(connection, entry.identity, found.version))
+    return _receipt(await queries.find_input(connection, entry.identity, found.version), found)
 
 
 async def sources_of(connection: AsyncConnection, area_id: str, period: Period, kind: str) -> list[tuple[str, str]]:
@@ -150,6 +150,16 @@ async def read_inputs(connection: AsyncConnection, query: InputsQuery) -> Record
     return RecordedInputs(
         inputs=[recorded_input(row) for row in shown],
         next_cursor=encode_cursor(shown[-1].id) if len(rows) > query.limit else None,
+    )
+
+
+def _receipt(row: Any, effect: Effect) -> InputReceipt:
+    unit = KINDS[effect.entry.kind].unit
+    return InputReceipt(
+        **recorded_input(row).model_dump(),
+        effect=effect.kind,
+        before_grams=effect.before if unit == "grams" else None,
+        before_ppm=effect.before if unit == "ppm" else None,
     )
 
 

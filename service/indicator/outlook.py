@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.indicator import CountedAt, FigureSoFar, NeededGrams, Outlook, ProjectedFigure, Target
-from service.indicator import queries, volume_queries
+from service.indicator import target_queries, volume_queries
 from service.indicator.basis import read_basis
 from service.indicator.coverage import coverage_of
 from service.indicator.evidence import Tree, year_to_date
@@ -36,7 +36,7 @@ async def read_outlook(
     period = year_to_date(basis.evidence, formula, area_id, year, way, today)
     so_far = figure_of(basis.evidence, formula, area_id, period, way)
     projection = project(basis.evidence, so_far)
-    rows = await queries.targets_upwards(connection, area_id)
+    rows = await target_queries.targets_upwards(connection, area_id)
     why = _why_not(so_far, projection, today)
     sites = await volume_queries.bin_sites(connection, basis.subtree, period.first_day, period.last_day)
     return Outlook(

@@ -12,24 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.indicator.evidence import Document, Recorded
 from service.indicator.recording import Identity, Latest, Reach
 from service.periods import Period
-from service.tables.indicator import indicator_input, scrap_station, target
+from service.tables.indicator import indicator_input, scrap_station
 from service.tables.people import api_key
 from service.tables.places import area
 
 # The only number of an advisory lock that is taken to record inputs.
 INPUT_LOCK = 0x494E5054
 LOCK_INPUTS = sa.text("SELECT pg_advisory_xact_lock(:lock)")
-
-TARGETS_UPWARDS = sa.text("""
-WITH RECURSIVE above (id, parent_id, distance) AS (
-    SELECT id, parent_id, 0 FROM area WHERE id = :area_id
-    UNION ALL
-    SELECT area.id, area.parent_id, distance + 1 FROM area JOIN above ON area.id = above.parent_id
-)
-SELECT DISTINCT ON (distance, target.year) target.area_id, target.year, target.rate_per_mille
-FROM above JOIN target ON target.area_id = above.id
-ORDER BY distance, target.year, target.version DESC
-""")
 
 LATEST_VERSIONS = sa.text("""
 SELECT DISTINCT ON (area_id, first_day, last_day, kind, source, material_id)
@@ -123,30 +112,6 @@ def document_of(row: Any) -> Document:
 async def scrap_stations(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
     """All that there are: id, area_id, name, name_en, reports_from, reports_until."""
     return (await connection.execute(sa.select(scrap_station).order_by(scrap_station.c.id))).all()
-
-
-async def targets_upwards(connection: AsyncConnection, area_id: str) -> Sequence[sa.Row[Any]]:
-    """area_id, year, rate_per_mille: the area's own targets first, then those of each area above it."""
-    return (await connection.execute(TARGETS_UPWARDS, {"area_id": area_id})).all()
-
-
-async def insert_target(connection: AsyncConnection, area_id: str, year: int, *, version: int, per_mille: int) -> None:
-    await connection.execute(
-        sa.insert(target).values(area_id=area_id, year=year, version=version, rate_per_mille=per_mille)
-    )
-
-
-async def find_target(connection: AsyncConnection, area_id: str, year: int) -> sa.Row[Any] | None:
-    """The latest version of the area's own."""
-    versions = sa.select(target).where(target.c.area_id == area_id, target.c.year == year)
-    return (await connection.execute(versions.order_by(target.c.version.desc()).limit(1))).one_or_none()
-
-
-async def all_targets(connection: AsyncConnection) -> Sequence[sa.Row[Any]]:
-    """The latest version of each."""
-    of_each = (target.c.area_id, target.c.year)
-    latest = sa.select(target).ext(distinct_on(*of_each)).order_by(*of_each, target.c.version.desc())
-    return (await connection.execute(latest)).all()
 
 
 async def lock_inputs(connection: AsyncConnection) -> None:

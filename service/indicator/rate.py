@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.indicator import RateFormula, RateQuantity, RecyclingRate, Target, UsedInput, UsedShare
 from service.errors import ValidationFailed
-from service.indicator import queries, volume_queries
+from service.indicator import queries, target_queries, volume_queries
 from service.indicator.basis import Basis, bins_of_month, read_basis, tree_of
 from service.indicator.coverage import coverage_of, not_counted
 from service.indicator.documents import document_answer
@@ -82,7 +82,7 @@ async def described(connection: AsyncConnection, basis: Basis, figure: Figure, t
         quantities=[quantity_answer(each) for each in figure.sums],
         not_counted=not_counted(basis.evidence, figure),
         coverage=coverage_of(basis, figure, sites, today),
-        target=target_of(await queries.targets_upwards(connection, basis.area.id), period.year),
+        target=target_of(await target_queries.targets_upwards(connection, basis.area.id), period.year),
         missing=list(dict.fromkeys(line.kind for line in figure.missing)),
         reason_code=None if why is None else why.code,
         reason_zh=None if why is None else why.zh,

@@ -5,10 +5,10 @@ from aiohttp import web
 from schemas.indicator import Formulas, Outlook, OutlookQuery, RateQuery, RecyclingRate
 from schemas.indicator_inputs import (
     IndicatorInput,
+    InputReceipt,
     InputsQuery,
     KindOfInput,
     KindsOfInputs,
-    RecordedInput,
     RecordedInputs,
     WayOfCounting,
 )
@@ -146,17 +146,18 @@ async def get_kinds(request: web.Request) -> web.Response:
     summary="Record an input of the indicator",
     caller="operator",
     takes=IndicatorInput,
-    answers={201: RecordedInput},
+    answers={201: InputReceipt},
     problems=(*KEYED_WRITE, Forbidden, AreaUnknown, MaterialUnknown, InputOverlaps, NothingToWithdraw),
     idempotent=True,
 )
 async def post_input(request: web.Request) -> web.Response:
     """The same area, period, kind, source and material again is a correction: it gets the next version and supersedes
-    the one before; with `withdraw` nothing counts there any more. Sources of one kind add up, and so do an area's own
-    inputs and those of the areas in it: what a source reports for a district it cannot report again for a part of it.
-    Of waste cleared and kitchen waste, a source that reports some months must report all months that a rate is asked
-    for: record 0 where there was nothing. Recyclables of a month that was not reported are not counted, and the rate's
-    coverage says so. A year and a month of it cannot both be recorded. Needs the role operator or admin."""
+    the one before; with `withdraw` nothing counts there any more. The answer says what counted until now. Sources of
+    one kind add up, and so do an area's own inputs and those of the areas in it: what a source reports for a district
+    it cannot report again for a part of it. Of waste cleared and kitchen waste, a source that reports some months must
+    report all months that a rate is asked for: record 0 where there was nothing. Recyclables of a month that was not
+    reported are not counted, and the rate's coverage says so. A year and a month of it cannot both be recorded. Needs
+    the role operator or admin."""
     today = business_today(request.app[SETTINGS].business_timezone)
     return await operator_writes(
         request,

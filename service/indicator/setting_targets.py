@@ -1,32 +1,74 @@
 """Setting the targets by year, in the caller's transaction: superseded and never overwritten."""
 
-from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.db import violated_constraint
-from service.errors import AreaUnknown
-from service.indicator import queries
+from schemas.cursors import encode_cursor
+from schemas.targets import NewTarget, SetTarget, SetTargets, TargetReceipt, TargetsQuery
+from service.errors import AreaUnknown, NothingToWithdraw
+from service.indicator import queries, target_queries
 
 
-async def set_target(connection: AsyncConnection, *, area_id: str, year: int, per_mille: int) -> int | None:
-    """What it was until now, in thousandths; the same again changes nothing. Raises AreaUnknown."""
+async def set_target(connection: AsyncConnection, wanted: NewTarget, *, set_by: UUID) -> TargetReceipt:
+    """The same again changes nothing. Raises AreaUnknown and NothingToWithdraw."""
     await queries.lock_inputs(connection)
-    before = await queries.find_target(connection, area_id, year)
-    if before is not None and before.rate_per_mille == per_mille:
-        return per_mille
-    version = 1 if before is None else before.version + 1
-    try:
-        await queries.insert_target(connection, area_id, year, version=version, per_mille=per_mille)
-    except IntegrityError as error:
-        if violated_constraint(error) == "fk_target_area_id_area":
-            raise AreaUnknown(f"There is no area {area_id}.") from None
-        raise
-    return None if before is None else int(before.rate_per_mille)
+    if await queries.read_area(connection, wanted.area) is None:
+        raise AreaUnknown(f"There is no area {wanted.area}.")
+    latest = await target_queries.latest_target(connection, wanted.area, wanted.year)
+    before = None if latest is None else latest.rate_per_mille
+    if before is None and wanted.withdraw:
+        raise NothingToWithdraw(f"{wanted.area} has no target of its own for {wanted.year}.")
+    if latest is not None and before == wanted.rate_per_mille:
+        return _receipt(latest, "unchanged", before)
+    await target_queries.insert_target(
+        connection,
+        area_id=wanted.area,
+        year=wanted.year,
+        version=1 if latest is None else latest.version + 1,
+        rate_per_mille=wanted.rate_per_mille,
+        reason=wanted.reason,
+        recorded_by=set_by,
+    )
+    effect = "withdrawal" if wanted.withdraw else "new" if before is None else "correction"
+    return _receipt(await target_queries.latest_target(connection, wanted.area, wanted.year), effect, before)
 
 
-async def list_targets(connection: AsyncConnection) -> Sequence[Any]:
-    """area_id, year, version, rate_per_mille of every target, in its latest version."""
-    return await queries.all_targets(connection)
+async def read_targets(connection: AsyncConnection, query: TargetsQuery) -> SetTargets:
+    """One page, the last that was set first. Raises AreaUnknown."""
+    if query.area is not None and await queries.read_area(connection, query.area) is None:
+        raise AreaUnknown(f"There is no area {query.area}.")
+    # One more than is shown tells whether there is a next page.
+    rows = await target_queries.targets_page(
+        connection,
+        area_id=query.area,
+        year=query.year,
+        history=query.history,
+        before_id=query.cursor,
+        limit=query.limit + 1,
+    )
+    shown = rows[: query.limit]
+    return SetTargets(
+        targets=[SetTarget.model_validate(_told(row)) for row in shown],
+        next_cursor=encode_cursor(shown[-1].id) if len(rows) > query.limit else None,
+    )
+
+
+def _receipt(row: Any, effect: str, before: int | None) -> TargetReceipt:
+    return TargetReceipt.model_validate({**_told(row), "effect": effect, "before_per_mille": before})
+
+
+def _told(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "area": row.area_id,
+        "year": row.year,
+        "version": row.version,
+        "superseded": row.superseded,
+        "rate_per_mille": row.rate_per_mille,
+        "withdrawn": row.rate_per_mille is None,
+        "reason": row.reason,
+        "set_by": row.setter_name,
+        "set_at": row.created_at,
+    }

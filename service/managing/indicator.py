@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.indicator import CountedAt, FormulaId, Outlook, OutlookQuery, RateQuery, RecyclingRate
-from schemas.indicator_inputs import INPUTS_LIMIT_MAX, IndicatorInput, InputsQuery, RecordedInput
+from schemas.indicator_inputs import INPUTS_LIMIT_MAX, IndicatorInput, InputReceipt, InputsQuery, RecordedInput
 from service.auth import Operator
 from service.business_days import business_today
 from service.errors import ValidationFailed
@@ -24,7 +23,7 @@ from service.indicator.inputs import RECORDERS, read_inputs, record_input, sourc
 from service.indicator.kinds import KINDS
 from service.indicator.outlook import read_outlook
 from service.indicator.rate import recycling_rate
-from service.indicator.setting_targets import list_targets, set_target
+from service.managing.amounts import WITHDRAWN, amount_text, effect_text, tonnes
 from service.managing.operating import KEY_VARIABLE, KeyFileOption, as_operator
 from service.managing.running import DataOption, city_zone, console, in_transaction, listing, moment, typed
 from service.periods import Period
@@ -34,8 +33,6 @@ indicator_app = typer.Typer(
     help=f"The recycling rate. Who records or publishes is the API key in {KEY_VARIABLE} or --key-file.",
     no_args_is_help=True,
 )
-target_app = typer.Typer(help="Targets by year; linear between them.", no_args_is_help=True)
-indicator_app.add_typer(target_app, name="target")
 
 AreaArgument = Annotated[str, typer.Argument(help="Any area of the tree, such as nankai.")]
 FormulaOption = Annotated[FormulaId | None, typer.Option(help="Without: the district's (TANBI_INDICATOR_FORMULA).")]
@@ -43,10 +40,8 @@ CountedAtOption = Annotated[
     CountedAt | None, typer.Option(help="Where recyclables are counted. Without: as usual by the formula.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print all of the answer, as JSON.")]
-TONNE: Final = 10**6
 BAR_CELLS: Final = 40
 AMOUNT: Final = re.compile(r"(?P<number>.*[0-9])\s*(?P<unit>\D+)")
-PER_MILLE: Final = re.compile(r"(100(\.0)?|[0-9]{1,2}(\.[0-9])?)")
 READ_BYTES: Final = 1 << 20
 
 
@@ -118,12 +113,6 @@ def _bar(found: RecyclingRate) -> str:
         return "".join(cells)
     cells[min(BAR_CELLS - 1, round(target * BAR_CELLS))] = "▏"
     return f"{''.join(cells)}  target {found.target.rate_percent} %"
-
-
-def tonnes(grams: str) -> str:
-    """Exact grams as tonnes to the kilogram, with groups of three."""
-    whole, _, rest = decimal_text(Fraction(grams) / TONNE, 3).partition(".")
-    return f"{int(whole):,}.{rest}"
 
 
 @indicator_app.command("outlook")
@@ -231,13 +220,17 @@ def record(
 
     async def work(
         connection: AsyncConnection, operator: Operator, settings: Settings
-    ) -> tuple[RecordedInput, list[tuple[str, str]]]:
+    ) -> tuple[InputReceipt, list[tuple[str, str]]]:
         today = business_today(settings.business_timezone)
         found = await record_input(connection, wanted, recorded_by=operator.key_id, today=today)
         return found, await sources_of(connection, found.area, Period.parse(found.period), found.kind)
 
     found, sources = as_operator(data, key_file, RECORDERS, work)
-    console.print(f"Input {found.id}: {_amount(found)}, version {found.version}.", highlight=False)
+    before = found.before_ppm if found.before_grams is None else found.before_grams
+    told = effect_text(
+        found.effect, None if before is None else amount_text(found.kind, before), _amount(found), found.version
+    )
+    console.print(f"{found.area} {found.period} {found.kind}: {told}. Input {found.id}.", highlight=False)
     if _adds_a_source(found, sources):
         named = ", ".join(f"“{source}” ({area_id})" for source, area_id in sources)
         console.print(
@@ -271,20 +264,18 @@ def read_typed_amount(text: str) -> dict[str, object]:
     return {unit.measure: amount}
 
 
+def _amount(found: RecordedInput) -> str | None:
+    """None where it is withdrawn."""
+    amount = found.ppm if found.grams is None else found.grams
+    return None if amount is None else amount_text(found.kind, amount)
+
+
 def _sha256(document: Path) -> str:
     digest = hashlib.sha256()
     with document.open("rb") as file:
         while part := file.read(READ_BYTES):
             digest.update(part)
     return digest.hexdigest()
-
-
-def _amount(found: RecordedInput) -> str:
-    if found.withdrawn:
-        return "withdrawn"
-    if found.ppm is not None:
-        return f"{decimal_text(Fraction(found.ppm, 10_000), 4)} %"
-    return f"{tonnes(str(found.grams))} t"
 
 
 @indicator_app.command("inputs")
@@ -311,7 +302,7 @@ def inputs(
             each.kind,
             each.source,
             each.material or "",
-            _amount(each),
+            _amount(each) or WITHDRAWN,
             version,
             each.document.name,
             each.recorded_by,
@@ -320,34 +311,3 @@ def inputs(
     console.print(table)
     if page.next_cursor is not None:
         console.print(f"More: --cursor {page.next_cursor}")
-
-
-@target_app.command("set")
-def target_set(
-    area: AreaArgument,
-    year: Annotated[int, typer.Argument(min=2000, max=2100)],
-    percent: Annotated[str, typer.Argument(help="Such as 38.5; to a tenth.")],
-    data: DataOption = None,
-) -> None:
-    """Set a year's target, or another one; years between two targets lie on the line."""
-    if PER_MILLE.fullmatch(percent) is None:
-        raise ValidationFailed(f"{percent} is no target. Say 0 to 100 per cent, to a tenth, such as 38.5.")
-    per_mille = int(Fraction(percent) * 10)
-    before = in_transaction(
-        data, lambda connection, _: set_target(connection, area_id=area, year=year, per_mille=per_mille)
-    )
-    was = "" if before is None or before == per_mille else f"; it was {_per_cent(before)}"
-    console.print(f"The target of {area} in {year} is {_per_cent(per_mille)}{was}.", highlight=False)
-
-
-@target_app.command("list")
-def target_list(data: DataOption = None) -> None:
-    """Show every target as it counts."""
-    table: Table = listing("Area", "Year", "Target", "Version")
-    for row in in_transaction(data, lambda connection, _: list_targets(connection)):
-        table.add_row(row.area_id, str(row.year), _per_cent(row.rate_per_mille), str(row.version))
-    console.print(table)
-
-
-def _per_cent(per_mille: int) -> str:
-    return f"{decimal_text(Fraction(per_mille, 10), 1)} %"

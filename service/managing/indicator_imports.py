@@ -4,7 +4,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 
@@ -26,13 +25,11 @@ from service.auth import Operator
 from service.business_days import business_today
 from service.db import wait_for_locks
 from service.errors import ImportRefused, ValidationFailed
-from service.indicator.formulas import decimal_text
 from service.indicator.importing.imports import Progress as Watch
 from service.indicator.importing.imports import Stage, Upload, import_file, read_imports
 from service.indicator.importing.template_file import write_template
 from service.indicator.inputs import RECORDERS
-from service.indicator.kinds import KINDS
-from service.managing.indicator import tonnes
+from service.managing.amounts import EFFECTS, amount_text
 from service.managing.operating import KeyFileOption, as_operator
 from service.managing.running import DataOption, city_zone, console, errors, in_transaction, listing, moment, typed
 from service.problems import problem_document
@@ -44,12 +41,6 @@ imports_app = typer.Typer()
 # As many as a person reads; --json has more.
 SHOWN_MAX: Final = 40
 STAGES: Final[Mapping[Stage, str]] = {"checking": "检查 checking", "recording": "录入 recording"}
-EFFECTS: Final = {
-    "new": "新增 new",
-    "correction": "更正 correction",
-    "unchanged": "不变 unchanged",
-    "withdrawal": "撤回 withdrawal",
-}
 
 
 @imports_app.command("import")
@@ -131,8 +122,8 @@ def _show(found: ImportResult) -> None:
                 str(each.row),
                 EFFECTS[each.effect],
                 *map(Text, places),
-                _amount(each.kind, each.before),
-                "–" if each.amount is None else _amount(each.kind, each.amount),
+                "" if each.before is None else amount_text(each.kind, each.before),
+                "–" if each.amount is None else amount_text(each.kind, each.amount),
             )
         console.print(table)
     all_changes = found.counts.new + found.counts.correction + found.counts.withdrawal
@@ -170,14 +161,6 @@ def _show_errors(found: Any, more: int) -> None:
     hidden = len(found[SHOWN_MAX:]) + more
     if hidden:
         console.print(f"… and {hidden} more errors.")
-
-
-def _amount(kind: str, amount: int | None) -> str:
-    if amount is None:
-        return ""
-    if KINDS[kind].unit == "ppm":
-        return f"{decimal_text(Fraction(amount, 10_000), 4)} %"
-    return f"{tonnes(str(amount))} t"
 
 
 @imports_app.command("template")

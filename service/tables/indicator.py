@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 
@@ -160,8 +161,15 @@ target = Table(
     Column("year", SmallInteger, primary_key=True, autoincrement=False),
     # The latest counts.
     Column("version", Integer, primary_key=True, autoincrement=False),
-    # In thousandths, so that 38.5 % is exact.
-    Column("rate_per_mille", SmallInteger, nullable=False),
+    # In the order in which they were set, for lists.
+    Column("id", BigInteger, Identity(always=True), nullable=False, unique=True),
+    # In thousandths, so that 38.5 % is exact; a version without one withdraws the target.
+    Column("rate_per_mille", SmallInteger),
+    Column("reason", Text),
+    # An operator's key. Null, with the time, of what was set before both were kept.
+    Column("recorded_by", Uuid),
+    Column("created_at", Instant, server_default=func.now()),
     CheckConstraint("rate_per_mille BETWEEN 0 AND 1000", name="rate_per_mille"),
     CheckConstraint("version > 0", name="version"),
+    CheckConstraint("(recorded_by IS NULL) = (created_at IS NULL)", name="recorded_by"),
 )

@@ -129,6 +129,27 @@ CHECKS: Final = (
     ),
     Check(
         8,
+        "targets_say_who_set_them",
+        "The versions of each target count from 1 without a gap, in the order in which they were set; each was set by"
+        " an operator, but for those that are older than this is kept, and there is none to withdraw what was not set.",
+        """
+        SELECT target.area_id, target.year, version,
+               CASE WHEN place <> version THEN 'a version is missing'
+                    WHEN id < id_before THEN 'set before the one that it supersedes'
+                    WHEN rate_per_mille IS NULL AND rate_before IS NULL THEN 'nothing to withdraw'
+                    ELSE 'nobody knows by whom' END AS problem
+        FROM (SELECT *, row_number() OVER of_year AS place, lag(id) OVER of_year AS id_before,
+                     lag(recorded_by) OVER of_year AS set_by_before, lag(rate_per_mille) OVER of_year AS rate_before
+              FROM target
+              WINDOW of_year AS (PARTITION BY area_id, year ORDER BY version)) AS target
+        LEFT JOIN (SELECT id AS setter_id FROM api_key
+                   WHERE role IN ('operator', 'admin')) AS setter ON setter_id = recorded_by
+        WHERE place <> version OR id < id_before OR rate_per_mille IS NULL AND rate_before IS NULL
+           OR setter_id IS NULL AND num_nonnulls(recorded_by, set_by_before) > 0
+        """,
+    ),
+    Check(
+        8,
         "publications_keep_their_digest",
         "The record of each publication and proposal is the one whose digest stands beside it.",
         """

@@ -1,5 +1,6 @@
 """The indicator is tested in a district of two subdistricts, with a key for each role."""
 
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -43,7 +44,13 @@ async def world(engine: AsyncEngine, settings: Settings) -> World:
         await connection.execute(
             sa.insert(target),
             [
-                {"area_id": "nankai", "year": year, "version": 1, "rate_per_mille": per_mille}
+                {
+                    "area_id": "nankai",
+                    "year": year,
+                    "version": 1,
+                    "rate_per_mille": per_mille,
+                    "recorded_by": uuid.uuid4(),
+                }
                 for year, per_mille in ((2025, 350), (2027, 385), (2035, 500))
             ],
         )

@@ -1,14 +1,15 @@
 """How far the target is, over HTTP."""
 
+import uuid
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.targets import NewTarget
 from service.db import transaction
-from service.tables.indicator import target
+from service.indicator.setting_targets import set_target
 from tests.indicator.calls import Caller
 from tests.indicator.test_routes import problem
 
@@ -79,7 +80,7 @@ async def test_an_area_with_a_target_of_its_own_for_another_year_is_held_against
     operator: Caller, engine: AsyncEngine
 ) -> None:
     async with transaction(engine) as connection:
-        await connection.execute(sa.insert(target).values(area_id="xuefu", year=2030, version=1, rate_per_mille=900))
+        await set_target(connection, NewTarget(area="xuefu", year=2030, rate_per_mille=900), set_by=uuid.uuid4())
     await operator.record(area="xuefu", grams=170_000_000)
     await operator.record(area="xuefu", kind="kitchen_treated", grams=30_000_000)
     found = await outlook(operator, area="xuefu", year="2025")

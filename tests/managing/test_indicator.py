@@ -11,6 +11,7 @@ from service.errors import (
     AreaUnknown,
     Forbidden,
     InputOverlaps,
+    NothingToWithdraw,
     OwnPublication,
     PublicationUnknown,
     TokenInvalid,
@@ -61,10 +62,15 @@ def test_a_rate_is_recorded_and_read(tanbi: Tanbi, record: Tanbi, report: Path) 
 
 
 def test_a_correction_and_a_withdrawal_are_versions(tanbi: Tanbi, record: Tanbi) -> None:
-    record("c", "2025", "residue_share", "12.5%")
-    assert "12.6000 %, version 2" in record("c", "2025", "residue_share", "12.6%")
-    assert "withdrawn, version 3" in record("c", "2025", "residue_share", "withdraw")
-    assert tanbi("indicator", "inputs").count("superseded") == 2
+    assert "c 2025 residue_share: 新增 new: 12.5000 %, version 1." in record("c", "2025", "residue_share", "12.5%")
+    assert "更正 correction: 12.5000 % → 12.6000 %, version 2." in record("c", "2025", "residue_share", "12.6%")
+    assert "不变 unchanged: 12.6000 %, version 2." in record("c", "2025", "residue_share", "12.6%")
+    withdrawn = record("c", "2025", "residue_share", "withdraw")
+    assert "撤回 withdrawal: 12.6000 % → 已撤回 withdrawn, version 3." in withdrawn
+    assert "新增 new: 12.7000 %, version 4." in record("c", "2025", "residue_share", "12.7%")
+    record("c", "2025", "cleared", "1250t")
+    assert "1,250.000 t → 5.000 t, version 2." in record("c", "2025", "cleared", "5t")
+    assert tanbi("indicator", "inputs", "--kind", "residue_share").count("superseded") == 3
 
 
 @pytest.mark.parametrize(
@@ -159,16 +165,36 @@ def test_without_a_key_nothing_is_recorded(tanbi: Tanbi, report: Path) -> None:
         tanbi("indicator", "record", "c", "2025", "cleared", "5t", *FROM, "--document", str(report))
 
 
+def test_who_sets_a_target_is_an_operator_who_may(
+    tanbi: Tanbi, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TokenInvalid, match="TANBI_OPERATOR_KEY"):
+        tanbi("indicator", "target", "set", "c", "2025", "33")
+    *_, auditor = in_database(settings, make_keys)
+    monkeypatch.setenv("TANBI_OPERATOR_KEY", auditor)
+    with pytest.raises(Forbidden):
+        tanbi("indicator", "target", "set", "c", "2025", "33")
+    assert "33" not in tanbi("indicator", "target", "list", "--history")
+
+
 def test_targets_are_set_and_corrected_and_the_way_there_is_told(tanbi: Tanbi, record: Tanbi) -> None:
-    tanbi("indicator", "target", "set", "c", "2025", "33")
-    assert "38.5 %" in tanbi("indicator", "target", "set", "c", "2027", "38.5")
-    assert tanbi("indicator", "target", "set", "c", "2025", "34") == (
-        "The target of c in 2025 is 34.0 %; it was 33.0 %."
-    )
-    for _ in range(2):
-        assert "2025 is 35.0 %" in tanbi("indicator", "target", "set", "c", "2025", "35")
-    assert re.search(r"c . 2025 . 35.0 % . 3 ", tanbi("indicator", "target", "list"))
+    assert "c 2025 目标 target: 新增 new: 33.0 %, version 1." in tanbi("indicator", "target", "set", "c", "2025", "33")
+    assert "38.5 %" in tanbi("indicator", "target", "set", "c", "2027", "38.5%")
+    corrected = tanbi("indicator", "target", "set", "c", "2025", "34", "--reason", "区规划")
+    assert corrected == "c 2025 目标 target: 更正 correction: 33.0 % → 34.0 %, version 2."
+    for effect in ("correction: 34.0 % → 35.0 %", "unchanged: 35.0 %"):
+        assert f"{effect}, version 3." in tanbi("indicator", "target", "set", "c", "2025", "35")
+    assert re.search(r"c . 2025 . 35.0 % . 3 . 李工 . 20", tanbi("indicator", "target", "list"))
     assert "34.0 %" not in tanbi("indicator", "target", "list")
+    history = tanbi("indicator", "target", "list", "--history")
+    assert re.search(
+        r"33.0 % . 1 superseded . 李工 .*34.0 % . 2 superseded . 李工 . 20\S+ . 区规划 .*35.0 % . 3 ", history
+    )
+    tanbi("indicator", "target", "set", "c", "2020", "35")
+    assert "35.0 % → 已撤回 withdrawn" in tanbi("indicator", "target", "set", "c", "2020", "撤回")
+    assert "2020" not in tanbi("indicator", "target", "list")
+    with pytest.raises(NothingToWithdraw):
+        tanbi("indicator", "target", "set", "c", "2020", "withdraw")
     with pytest.raises(AreaUnknown):
         tanbi("indicator", "target", "set", "d", "2025", "34")
     for wrong in ("35.55", "101", "much"):

@@ -24,7 +24,6 @@ from service.reference import raise_revision
 from service.residents.residents import register_resident
 from service.secrets import Keyring
 from service.settings import Settings
-from service.tables.indicator import target
 from service.tables.ledger import transfer
 from service.tables.people import merchant
 from service.tables.reference import material, tariff
@@ -117,9 +116,6 @@ async def prepare(engine: AsyncEngine) -> int:
             ],
         )
         await raise_revision(connection)
-        await connection.execute(
-            sa.insert(target).values(area_id="nankai", year=now.year, version=1, rate_per_mille=385)
-        )
         await choose_factors(connection)
         cleared = IndicatorInput(
             area="nankai",

@@ -8,11 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.indicator_inputs import IndicatorInput
 from schemas.publications import PublicationProposal
+from schemas.targets import NewTarget
 from service.api_keys import create_api_key
 from service.auth import Operator, authenticate_operator
 from service.db import transaction
 from service.indicator.inputs import record_input
 from service.indicator.publishing import propose, publish
+from service.indicator.setting_targets import set_target
 from service.tables.indicator import indicator_import, scrap_station
 from service.tables.volumes import public_volume
 
@@ -44,6 +46,10 @@ async def publish_figures(engine: AsyncEngine) -> None:
                 district_id="nankai", month=date(2024, 1, 1), area_id="nankai", material_id="paper", grams=100_000
             )
         )
+
+        for per_mille in (380, 385):
+            wanted = NewTarget(area="nankai", year=TODAY.year, rate_per_mille=per_mille)
+            await set_target(connection, wanted, set_by=proposer.key_id)
 
         async def record(kind: str, **amount: Any) -> None:
             await record_input(connection, _input(kind, **amount), recorded_by=proposer.key_id, today=TODAY)

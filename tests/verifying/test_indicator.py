@@ -8,6 +8,7 @@ from tests.verifying.damage import Damage, assert_noticed
 
 KINDS = "inputs_are_of_their_kinds"
 ONCE = "inputs_stand_once"
+TARGETS = "targets_say_who_set_them"
 DIGEST = "publications_keep_their_digest"
 OPERATORS = "publications_have_two_operators"
 ONCE_DECIDED = "publications_are_decided_once"
@@ -89,6 +90,39 @@ DAMAGES = {
         ONCE,
         (copied("kind = 'residue_share'", source="'river'"),),
         {"kind": "residue_share", "area_id": "nankai"},
+    ),
+    "a version of a target that is gone": Damage(
+        TARGETS,
+        ("DELETE FROM target WHERE version = 1",),
+        {"area_id": "nankai", "version": 2, "problem": "a version is missing"},
+    ),
+    "versions of a target in another order": Damage(
+        TARGETS,
+        (
+            "UPDATE target SET version = 3 WHERE version = 1",
+            "UPDATE target SET version = version - 1",
+        ),
+        {"area_id": "nankai", "version": 2, "problem": "set before the one that it supersedes"},
+    ),
+    "a target that was withdrawn before it was set": Damage(
+        TARGETS,
+        ("UPDATE target SET rate_per_mille = NULL WHERE version = 1",),
+        {"area_id": "nankai", "version": 1, "problem": "nothing to withdraw"},
+    ),
+    "a target set by nobody who is known": Damage(
+        TARGETS,
+        ("UPDATE target SET recorded_by = gen_random_uuid() WHERE version = 1",),
+        {"area_id": "nankai", "version": 1, "problem": "nobody knows by whom"},
+    ),
+    "a target set by a merchant": Damage(
+        TARGETS,
+        ("UPDATE target SET recorded_by = (SELECT id FROM api_key WHERE role = 'merchant' LIMIT 1) WHERE version = 2",),
+        {"area_id": "nankai", "version": 2, "problem": "nobody knows by whom"},
+    ),
+    "a correction of a target whose author is lost": Damage(
+        TARGETS,
+        ("UPDATE target SET recorded_by = NULL, created_at = NULL WHERE version = 2",),
+        {"area_id": "nankai", "version": 2, "problem": "nobody knows by whom"},
     ),
     "a record that was rewritten": Damage(
         DIGEST,
