@@ -38,6 +38,7 @@ from service.indicator import (
     volume_routes,
 )
 from service.indicator import routes as indicator
+from service.indicator.importing.turns import Turns
 from service.indicator.public_documents import PublicDocuments
 from service.ledger.expiring import expire_forever
 from service.metrics import Metrics
@@ -148,7 +149,7 @@ async def _resources(app: web.Application, settings: Settings) -> AsyncIterator[
         clearances = await stack.enter_async_context(_group_commit_of_clearances(app, settings, clearing))
         app[clearance_routes.CLEARANCES] = ClearanceIntake(clearances, reference, settings.event_age_days_max)
         app[adjustments.RELEASE] = redeeming.release_due
-        app[import_routes.IMPORTING] = asyncio.Semaphore(import_routes.IMPORTING_MAX)
+        app[import_routes.IMPORTING], app[import_routes.TRYING] = Turns(), Turns()
         app[sending.WRITING] = asyncio.Semaphore(sending.WRITING_MAX)
         app[settlement.REPORTING] = asyncio.Semaphore(settlement.REPORTING_MAX)
         bounds = rules.Bounds(age_days_max=settings.event_age_days_max, weight_grams_max=settings.weight_grams_max)

@@ -1044,6 +1044,15 @@ class QueueFull(Unavailable):
     title_zh = "队列已满"
 
 
+class ImportsBusy(Unavailable):
+    """Other sheets are being imported, and as many wait as this process holds. Nothing was recorded: send the file
+    again after Retry-After seconds."""
+
+    code = "imports_busy"
+    title = "Other imports are under way"
+    title_zh = "其他导入正在进行"
+
+
 class Draining(Unavailable):
     """This process is shutting down. Send the same bytes again; another one will take them."""
 

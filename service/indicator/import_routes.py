@@ -1,6 +1,5 @@
 """HTTP of imports: a sheet of inputs in, what it did out; and the template to fill in."""
 
-import asyncio
 import tempfile
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from service.errors import (
     DatabaseUnavailable,
     Forbidden,
     ImportRefused,
+    ImportsBusy,
     ImportUnknown,
     TokenInvalid,
     ValidationFailed,
@@ -32,14 +32,15 @@ from service.errors import (
 from service.files.sending import send_file
 from service.indicator.importing.imports import Upload, import_file, read_import, read_imports
 from service.indicator.importing.template_file import write_template
+from service.indicator.importing.turns import Turns
 from service.indicator.inputs import RECORDERS
 from service.keys import ENGINE, SETTINGS
 from service.routing import Routes, json_response, path_id, read_query, save_body
 
 READ_PROBLEMS = (TokenInvalid, Forbidden, DatabaseUnavailable)
-# One at a time: each keeps what is recorded of its years in memory, and everybody else who records waiting.
-IMPORTING: web.AppKey[asyncio.Semaphore] = web.AppKey("importing", asyncio.Semaphore)
-IMPORTING_MAX = 1
+# Dry runs have turns of their own: they keep nobody waiting who records, and nobody who records waits for them.
+IMPORTING: web.AppKey[Turns] = web.AppKey("importing", Turns)
+TRYING: web.AppKey[Turns] = web.AppKey("trying", Turns)
 TEMPLATE_TYPES = {"xlsx": XLSX_TYPE, "csv": CSV_TYPE}
 
 routes = Routes("imports")
@@ -53,7 +54,7 @@ routes = Routes("imports")
     takes={CSV_TYPE: CsvSheet, XLSX_TYPE: XlsxSheet},
     query=ImportQuery,
     answers={200: ImportResult},
-    problems=(*READ_PROBLEMS, ValidationFailed, ImportRefused),
+    problems=(*READ_PROBLEMS, ValidationFailed, ImportRefused, ImportsBusy),
 )
 async def post_import(request: web.Request) -> web.Response:
     """The body is the file itself, as the template has it: CSV or a workbook. With `dry_run` nothing is recorded,
@@ -71,7 +72,8 @@ async def post_import(request: web.Request) -> web.Response:
     # Before the body is read: nobody else is to fill the disk.
     async with snapshot(engine) as connection:
         await authenticate_operator(connection, token, RECORDERS, demo=settings.demo)
-    with tempfile.TemporaryDirectory(prefix="tanbi-import-") as directory:
+    turns = request.app[TRYING if query.dry_run else IMPORTING]
+    with turns.place(), tempfile.TemporaryDirectory(prefix="tanbi-import-") as directory:
         path = Path(directory) / "sheet"
         await save_body(
             request,
@@ -82,7 +84,7 @@ async def post_import(request: web.Request) -> web.Response:
         )
         upload = Upload(path, query.file_name, query.sheet, settings.import_bytes_max)
         reading = snapshot if query.dry_run else transaction
-        async with request.app[IMPORTING], reading(engine) as connection:
+        async with turns.turn(), reading(engine) as connection:
             operator = await authenticate_operator(connection, token, RECORDERS, demo=settings.demo)
             result = await import_file(
                 connection,
