@@ -22,6 +22,8 @@ from service.app import build_app
 from service.db import transaction
 from service.indicator import inputs
 from service.indicator.importing import imports, reading
+from service.indicator.importing.columns import COLUMNS
+from service.indicator.importing.template import NOTES
 from service.indicator.queries import lock_inputs
 from service.indicator.recording import Effect
 from service.settings import Settings
@@ -277,6 +279,29 @@ async def test_the_csv_template_is_its_header(operator: Caller) -> None:
     answer = await sent(operator, body)
     assert [each["amount"] for each in answer["effects"]] == [125_000]
     assert (await operator.get(f"{IMPORTS}/template", unit="stone")).status == 422
+
+
+async def test_the_template_is_filled_in_as_its_own_notes_say(operator: Caller) -> None:
+    """What may be empty by its note may be left empty, and nothing else; a date only where no document is named."""
+    header = await (await operator.get(f"{IMPORTS}/template", format="csv")).read()
+    example = {column.id: NOTES[column.id][2] for column in COLUMNS}
+
+    async def codes(**changed: str) -> dict[str, str]:
+        cells = (example | changed).values()
+        body = header + ",".join(f'"{cell}"' for cell in cells).encode()
+        answer = await sent(operator, body, dry_run="true")
+        assert answer["counts"]["new"] + answer["counts"]["errors"] == 1
+        return {each["column_name"]: each["code"] for each in answer["errors"]}
+
+    assert await codes() == {}
+    may_be_empty = {each for each, (zh, _, _) in NOTES.items() if "可不填" in zh}
+    assert may_be_empty == {each for each, (_, en, _) in NOTES.items() if "May be empty" in en}
+    assert may_be_empty == {"material", "document", "document_sha256"}
+    for column in COLUMNS:
+        without = {column.id: "", **({"document_date": ""} if column.id == "document" else {})}
+        assert bool(await codes(**without)) == (column.id not in may_be_empty), column
+    assert await codes(document_date="") == {"文件日期 document date": "document_date_missing"}
+    assert list(await codes(document="", document_sha256="ab" * 32)) == ["SHA-256"]
 
 
 async def test_merged_cells_and_formulas_are_told_with_their_place(

@@ -52,8 +52,16 @@ NOTES: Final[Mapping[str, tuple[str, str, str]]] = {
         "May be empty: then the imported file is the document",
         "三月清运台账",
     ),
-    "document_date": ("可不填。如 2025-03-31", "May be empty. Such as 2025-03-31", "2025-03-31"),
-    "document_sha256": ("可不填。凭证文件的 SHA-256", "May be empty. The document's SHA-256", ""),
+    "document_date": (
+        "写了文件就必填文件上的日期，如 2025-03-31",
+        "Needed where a document is named: the day that it bears, such as 2025-03-31",
+        "2025-03-31",
+    ),
+    "document_sha256": (
+        "可不填。写了文件才能填：该文件的 SHA-256",
+        "May be empty. Only where a document is named: its SHA-256",
+        "",
+    ),
 }
 POINTS: Final = {
     "bin": "回收箱 bin",
