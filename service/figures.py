@@ -5,10 +5,12 @@ instance that holds the fold worker's lease exports them; the same snapshot that
 from folded sums, so they are as old as `tanbi_fold_lag_seconds` says.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
 import sqlalchemy as sa
@@ -20,7 +22,7 @@ from service.db import snapshot
 from service.fleet.states_figures import FleetFigures, read_fleet_figures
 from service.fleet.states_queries import Limits
 from service.folding.queries import fold_lag_seconds, holds_lease
-from service.indicator.rate import district_rates
+from service.indicator.rate import district_rates, gather_districts
 from service.review.figures import ReviewFigures, read_review_figures
 from service.webhooks.queries import overdue_seconds
 
@@ -117,7 +119,9 @@ async def read_figures(
             return None
         coins = (await connection.execute(COINS)).one()
         weighed = (await connection.execute(WEIGHED_GRAMS)).all()
-        return Figures(
+        districts = await gather_districts(connection, formula_id, today)
+        figures = partial(
+            Figures,
             weighed_grams={row.id: row.grams for row in weighed},
             held_grams={row.id: row.held_grams for row in weighed},
             issued_coins=coins.issued,
@@ -126,7 +130,8 @@ async def read_figures(
             fold_lag_seconds=await fold_lag_seconds(connection),
             imbalance_coins=(await connection.execute(IMBALANCE)).scalar_one_or_none(),
             webhook_overdue_seconds=await overdue_seconds(connection, demo=demo),
-            rates=dict(await district_rates(connection, formula_id, today)),
             fleet=await read_fleet_figures(connection, bin_limits),
             reviews=await read_review_figures(connection),
         )
+    # Of many inputs the better part of a second, in which bins would wait.
+    return figures(rates=dict(await asyncio.to_thread(district_rates, districts)))

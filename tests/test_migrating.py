@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from schemas.indicator import RecyclingRate
 from service.embedded import EmbeddedPostgres
-from service.indicator.rate import recycling_rate
+from service.indicator.rate import gather_rate, make_rate
 from service.migrating import alembic_config, upgrade
 from service.plausibility.sequences import OPEN_GAPS_MAX
 from tests.conftest import admin_execute
@@ -160,7 +160,7 @@ def test_inputs_that_begin_to_count_are_told_and_count(
             # Nobody made up who set it, and when.
             told = await connection.execute(sa.text("SELECT version, id, recorded_by, created_at FROM target"))
             assert told.all() == [(1, 1, None, None)]
-            found = await recycling_rate(
+            gathered = await gather_rate(
                 connection,
                 area_id="nankai",
                 asked="2025",
@@ -169,7 +169,7 @@ def test_inputs_that_begin_to_count_are_told_and_count(
                 today=date(2026, 11, 21),
             )
         await engine.dispose()
-        return found
+        return make_rate(gathered)
 
     try:
         asyncio.run(_fill_inputs(postgres))

@@ -1,6 +1,10 @@
-"""What a rate is made of, as the database has it at one moment: the evidence of some years, and what bins weighed."""
+"""What a rate is made of, as the database has it at one moment: the evidence of some years, and what bins weighed.
 
-from collections.abc import Collection, Iterable, Mapping
+Reading is one thing, and making evidence of what was read another, which is done in a thread: of a district whose
+communities report it takes the better part of a second, in which bins would wait.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,16 +23,27 @@ STATIONS = "scrap_station_recyclables"
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
-    """One area with all below it. `subtree` is the area and all below it; the tree has all areas."""
+class GatheredBasis:
+    """What was read of one area with all below it. `subtree` is the area and all below it; the tree has all areas."""
 
     area: sa.Row[Any]
+    tree: Tree
     subtree: Collection[str]
+    inputs: Sequence[sa.Row[Any]]
+    bin_months: Sequence[sa.Row[Any]]
+    duties: Mapping[tuple[str, str, str], frozenset[Period]]
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The same as evidence."""
+
+    area: sa.Row[Any]
     evidence: Evidence
     held_grams: Mapping[Period, int]
 
 
-async def read_basis(
+async def gather_basis(
     connection: AsyncConnection,
     area_id: str,
     years: Collection[int],
@@ -36,28 +51,40 @@ async def read_basis(
     *,
     bins_by_child: bool = False,
     bins_of: Period | None = None,
-) -> Basis:
-    """The evidence of these years and what lies between them, and of the year before, by which it is told who stopped
-    reporting. What bins weighed is of the area as a whole, or of each of its child areas; of these years, or only of
-    the period `bins_of`. Raises AreaUnknown."""
+) -> GatheredBasis:
+    """What makes the evidence of these years and what lies between them, and of the year before, by which it is told
+    who stopped reporting. What bins weighed is of the area as a whole, or of each of its child areas; of these years,
+    or only of the period `bins_of`. Raises AreaUnknown."""
     areas = {row.id: row for row in await queries.read_areas(connection)}
     if area_id not in areas:
         raise AreaUnknown(f"There is no area {area_id}.")
     tree = tree_of(areas.values())
     subtree = frozenset(tree.subtree(area_id))
     first_day, last_day = date(min(years), 1, 1), date(max(years), 12, 31)
-    records = await queries.counting_inputs(
-        connection, date(min(years) - 1, 1, 1), last_day, {*subtree, *tree.upwards(area_id)}
-    )
     days = (first_day, last_day) if bins_of is None else (bins_of.first_day, bins_of.last_day)
-    months = await volume_queries.bin_months(connection, area_id, *days, by_child=bins_by_child)
-    bins = [bins_of_month(row.area_id, Period.of_month(row.month.year, row.month.month), row.grams) for row in months]
     stations = [row for row in await queries.scrap_stations(connection) if row.area_id in subtree]
-    return Basis(
+    return GatheredBasis(
         area=areas[area_id],
+        tree=tree,
         subtree=subtree,
-        evidence=Evidence(tree, [*records, *bins], duties(stations, years, today)),
-        held_grams=_held_by_month(months),
+        inputs=await queries.latest_inputs(
+            connection, date(min(years) - 1, 1, 1), last_day, {*subtree, *tree.upwards(area_id)}
+        ),
+        bin_months=await volume_queries.bin_months(connection, area_id, *days, by_child=bins_by_child),
+        duties=duties(stations, years, today),
+    )
+
+
+def make_basis(gathered: GatheredBasis) -> Basis:
+    """Takes as long as there are inputs, so in a thread."""
+    bins = [
+        bins_of_month(row.area_id, Period.of_month(row.month.year, row.month.month), row.grams)
+        for row in gathered.bin_months
+    ]
+    return Basis(
+        area=gathered.area,
+        evidence=Evidence(gathered.tree, [*queries.counting(gathered.inputs), *bins], gathered.duties),
+        held_grams=_held_by_month(gathered.bin_months),
     )
 
 

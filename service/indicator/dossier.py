@@ -11,11 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.publications import PublicationSummary
 from service.errors import ValidationFailed
 from service.indicator import publication_queries, queries, target_queries, volume_queries
-from service.indicator.basis import Basis, read_basis
+from service.indicator.basis import GatheredBasis, gather_basis, make_basis
 from service.indicator.code_version import code_version
 from service.indicator.coverage import coverage_of, not_counted
 from service.indicator.dossier_figures import Dossier, Facts, InputVersion, PartFacts, Place, Published, dossier_of
-from service.indicator.evidence import Recorded
 from service.indicator.figure import figure_of
 from service.indicator.formulas import FORMULAS, Formula, formula_of_version
 from service.indicator.kinds import CountedAt
@@ -33,7 +32,7 @@ class Gathered:
     made_at: datetime
     formula: Formula
     counted_at: CountedAt
-    basis: Basis
+    basis: GatheredBasis
     sites: volume_queries.BinSites
     parts: Sequence[tuple[Place, Any]]
     names: Mapping[str, str]
@@ -42,7 +41,7 @@ class Gathered:
     published: Sequence[Any]
     latest: Published | None
     waiting: Sequence[Any]
-    stored: Mapping[int, Recorded]
+    stored: Sequence[Any]
 
 
 async def gather_dossier(
@@ -57,17 +56,17 @@ async def gather_dossier(
     if period.first_day > today:
         detail = f"{year} has not begun: there is nothing to put into its dossier."
         raise ValidationFailed(detail, errors=[{"pointer": "/year", "code": "not_begun", "detail": detail}])
-    basis = await read_basis(connection, area_id, [year], today, bins_by_child=True)
+    basis = await gather_basis(connection, area_id, [year], today, bins_by_child=True)
     published = await publication_queries.published_within(connection, area_id, period)
     latest = await _latest(connection, published, period, formula_id)
     formula, way = _method(latest, formula_id)
-    tree = basis.evidence.tree
+    tree = basis.tree
     children = tree.children(area_id)
     known = {*basis.subtree, *tree.upwards(area_id)}
     names = {row.id: row for row in await queries.read_area_names(connection, known)}
     days = period.first_day, period.last_day
     sites = {
-        each: await volume_queries.bin_sites(connection, list(tree.subtree(each)), *days)
+        each: (await volume_queries.bin_sites(connection, list(tree.subtree(each)), *days)).until(period.last_day)
         for each in (area_id, *children)
     }
     used = frozenset[int]() if latest is None else latest.frozen.input_ids()
@@ -88,7 +87,7 @@ async def gather_dossier(
         waiting=await publication_queries.page_of_publications(
             connection, area_id=area_id, period=period, state="waiting", before=None, limit=1
         ),
-        stored={each.id: each for each in await queries.inputs_by_id(connection, used) if each.id is not None},
+        stored=await queries.inputs_by_id(connection, used),
     )
 
 
@@ -121,7 +120,7 @@ def _method(latest: Published | None, formula_id: str) -> tuple[Formula, Counted
 
 def make_dossier(gathered: Gathered) -> Dossier:
     """All figures; takes as long as there are inputs, so in a thread."""
-    basis, today = gathered.basis, gathered.today
+    basis, today = make_basis(gathered.basis), gathered.today
     period, area = Period(gathered.year), basis.area
     # Held grams are those of the area as a whole.
     of_part = replace(basis, held_grams={})
@@ -156,7 +155,7 @@ def make_dossier(gathered: Gathered) -> Dossier:
             latest=gathered.latest,
             waiting=PublicationSummary(**summary(gathered.waiting[0])) if gathered.waiting else None,
             published=[PublicationSummary(**summary(row)) for row in gathered.published],
-            stored=gathered.stored,
+            stored=queries.by_id(gathered.stored),
         )
     )
 

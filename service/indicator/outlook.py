@@ -1,25 +1,41 @@
 """How far the target is: the year so far, what the year will come to, and what is still needed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.indicator import CountedAt, FigureSoFar, NeededGrams, Outlook, ProjectedFigure, Target
 from service.indicator import target_queries, volume_queries
-from service.indicator.basis import read_basis
+from service.indicator.basis import Basis, GatheredBasis, gather_basis
 from service.indicator.coverage import coverage_of
 from service.indicator.evidence import Tree, year_to_date
 from service.indicator.figure import Figure, figure_of
-from service.indicator.formulas import FORMULAS, PERCENT_DIGITS, RATE_DIGITS, decimal_text, exact_grams
+from service.indicator.formulas import FORMULAS, PERCENT_DIGITS, RATE_DIGITS, Formula, decimal_text, exact_grams
 from service.indicator.projection import PAST_YEARS_MAX, Projection, needed_for, project
 from service.indicator.rate import choose_way, formula_answer, target_of
 from service.indicator.targets import nearest_targets, target_rate
 from service.indicator.words import Reason, Words, how_projected, why_not_projected
+from service.periods import Period
 
 
-async def read_outlook(
+@dataclass(frozen=True, slots=True)
+class GatheredOutlook:
+    """What was read for an outlook; nothing here needs the database any more."""
+
+    basis: GatheredBasis
+    formula: Formula
+    counted_at: CountedAt
+    year: int
+    today: date
+    sites: volume_queries.SitesByMonth
+    targets: Sequence[sa.Row[Any]]
+
+
+async def gather_outlook(
     connection: AsyncConnection,
     *,
     area_id: str,
@@ -27,18 +43,33 @@ async def read_outlook(
     formula_id: str,
     counted_at: CountedAt | None,
     today: date,
-) -> Outlook:
+) -> GatheredOutlook:
     """As of the connection's snapshot; `today` is the business day. Raises AreaUnknown, and ValidationFailed for a way
     of counting that the formula has not."""
     formula = FORMULAS[formula_id]
     way = choose_way(formula, counted_at)
-    basis = await read_basis(connection, area_id, range(year - PAST_YEARS_MAX, year + 1), today)
-    period = year_to_date(basis.evidence, formula, area_id, year, way, today)
-    so_far = figure_of(basis.evidence, formula, area_id, period, way)
+    basis = await gather_basis(connection, area_id, range(year - PAST_YEARS_MAX, year + 1), today)
+    whole = Period(year)
+    return GatheredOutlook(
+        basis=basis,
+        formula=formula,
+        counted_at=way,
+        year=year,
+        today=today,
+        sites=await volume_queries.bin_sites(connection, basis.subtree, whole.first_day, whole.last_day),
+        targets=await target_queries.targets_upwards(connection, area_id),
+    )
+
+
+def make_outlook(gathered: GatheredOutlook, basis: Basis) -> Outlook:
+    """Of the evidence of what was gathered. Takes as long as there are inputs, so in a thread."""
+    formula, way, year, today = gathered.formula, gathered.counted_at, gathered.year, gathered.today
+    rows = gathered.targets
+    period = year_to_date(basis.evidence, formula, basis.area.id, year, way, today)
+    so_far = figure_of(basis.evidence, formula, basis.area.id, period, way)
     projection = project(basis.evidence, so_far)
-    rows = await target_queries.targets_upwards(connection, area_id)
     why = _why_not(so_far, projection, today)
-    sites = await volume_queries.bin_sites(connection, basis.subtree, period.first_day, period.last_day)
+    sites = gathered.sites.until(period.last_day)
     return Outlook(
         area=basis.area.id,
         area_name=basis.area.name,

@@ -1,5 +1,6 @@
 """All that is public of a district's rate, gathered in one snapshot; and what of it the page shows."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.indicator import FormulaId, MissingLine, Outlook, RateFormula
 from service.business_days import business_day
 from service.indicator import public_queries
-from service.indicator.basis import Basis, read_basis
+from service.indicator.basis import Basis, make_basis
 from service.indicator.evidence import sum_of
 from service.indicator.formulas import QUANTITIES, decimal_text
 from service.indicator.kinds import KINDS, CountedAt
-from service.indicator.outlook import read_outlook
+from service.indicator.outlook import gather_outlook, make_outlook
 from service.indicator.public_page import (
     AreaVolume,
     CoverageInWords,
@@ -134,10 +135,11 @@ async def gather(
     sample: bool,
 ) -> PublicData:
     """As of the connection's snapshot; `today` is the business day in `zone`. Raises AreaUnknown."""
-    outlook = await read_outlook(
+    gathered = await gather_outlook(
         connection, area_id=area_id, year=today.year, formula_id=formula_id, counted_at=None, today=today
     )
-    basis = await read_basis(connection, area_id, [today.year - 1, today.year], today)
+    basis = await asyncio.to_thread(make_basis, gathered.basis)
+    outlook = await asyncio.to_thread(make_outlook, gathered, basis)
     places = [_place(row) for row in await public_queries.read_places(connection, area_id)]
     shown_years = sorted({month.year for month in await public_queries.months_shown(connection, area_id)})
     shown = await read_year(connection, area_id, shown_years[-1], places) if shown_years else None

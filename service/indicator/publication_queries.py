@@ -64,6 +64,14 @@ async def find_publication(connection: AsyncConnection, publication_id: UUID) ->
     return (await connection.execute(_WITH_RECORD.where(publication.c.id == publication_id))).one_or_none()
 
 
+async def number_of(connection: AsyncConnection, publication_id: UUID) -> int | None:
+    """None of one that is not published, and where there is none."""
+    found: int | None = (
+        await connection.execute(sa.select(publication.c.number).where(publication.c.id == publication_id))
+    ).scalar_one_or_none()
+    return found
+
+
 async def find_number(connection: AsyncConnection, number: int) -> sa.Row[Any] | None:
     """The publication of this number, with its record."""
     return (await connection.execute(_WITH_RECORD.where(publication.c.number == number))).one_or_none()

@@ -1,5 +1,6 @@
 """HTTP of publications."""
 
+import asyncio
 from uuid import UUID
 
 from aiohttp import web
@@ -32,7 +33,16 @@ from service.errors import (
 )
 from service.idempotency import KEYED_WRITE
 from service.indicator.inputs import RECORDERS
-from service.indicator.publishing import propose, publish, read_publication, read_publications, recompute, reject
+from service.indicator.publishing import (
+    gather_record,
+    propose,
+    publish,
+    read_number,
+    read_publication,
+    read_publications,
+    recompute,
+    reject,
+)
 from service.keys import SETTINGS
 from service.operator_requests import operator_snapshot, operator_writes
 from service.routing import Routes, json_response, path_id, read_query
@@ -163,7 +173,8 @@ async def get_publication(request: web.Request) -> web.Response:
     """Its record has the inputs with their documents, the coverage, and the version of the code; the digest is of the
     bytes of `record_text`."""
     async with operator_snapshot(request) as connection:
-        return json_response(await read_publication(connection, _publication_id(request)))
+        found = await read_publication(connection, _publication_id(request))
+    return await asyncio.to_thread(json_response, found)
 
 
 @routes.route(
@@ -177,10 +188,8 @@ async def get_publication(request: web.Request) -> web.Response:
 async def get_recomputation(request: web.Request) -> web.Response:
     """Every step beside what was published: the digest, each input as it is stored, each sum, the digits."""
     async with operator_snapshot(request) as connection:
-        found = await read_publication(connection, _publication_id(request))
-        if found.number is None:
-            raise PublicationUnknown("This figure is not published.")
-        return json_response(await recompute(connection, found.number))
+        gathered = await gather_record(connection, await read_number(connection, _publication_id(request)))
+    return await asyncio.to_thread(lambda: json_response(recompute(gathered)))
 
 
 def _publication_id(request: web.Request) -> UUID:

@@ -5,7 +5,8 @@ Everything happens in the caller's transaction.
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from typing import Any, Final
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.common import OperatorName
 from schemas.cursors import encode_moment_cursor
-from schemas.indicator import CountedAt, RecyclingRate
+from schemas.indicator import CountedAt
 from schemas.publications import (
     Publication,
     PublicationProposal,
@@ -41,12 +42,12 @@ from service.errors import (
 )
 from service.indicator import publication_queries as queries
 from service.indicator.code_version import code_version
-from service.indicator.evidence import Recorded
-from service.indicator.queries import inputs_by_id, lock_inputs
-from service.indicator.rate import recycling_rate
+from service.indicator.queries import by_id, inputs_by_id, lock_inputs
+from service.indicator.rate import GatheredRate, gather_rate, make_rate
 from service.indicator.record import (
     Frozen,
     Step,
+    canonical,
     changes,
     columns_of,
     difference_points,
@@ -72,7 +73,7 @@ async def propose(
     old = await _find_restated(connection, wanted)
     formula_id = wanted.formula or (formula_id if old is None else old.formula_id)
     await _check_latest(connection, wanted.area, period, formula_id, wanted.restates)
-    rate = await _rate_now(
+    gathered = await _gather(
         connection,
         area_id=wanted.area,
         period=period,
@@ -80,10 +81,8 @@ async def propose(
         counted_at=wanted.counted_at or (None if old is None else old.counted_at),
         today=today,
     )
-    if rate.rate is None:
-        raise RateNotKnown(rate.reason_en or "")
     # Of many inputs a record is megabytes: not in the loop.
-    frozen = await asyncio.to_thread(_freeze, rate, wanted)
+    frozen = await asyncio.to_thread(_freeze, gathered, wanted)
     if old is not None and await asyncio.to_thread(_is_same, frozen, old.record):
         raise RestatementRefused(
             f"Nothing has changed since publication {wanted.restates}: the figure would be the same, from the same"
@@ -111,7 +110,7 @@ async def publish(connection: AsyncConnection, operator: Operator, publication_i
     period = Period.of_days(row.first_day, row.last_day)
     await _check_latest(connection, row.area_id, period, row.formula_id, row.restates)
     frozen = await asyncio.to_thread(Frozen, row.record)
-    now = await _rate_now(
+    now = await _gather(
         connection,
         area_id=row.area_id,
         period=period,
@@ -119,7 +118,7 @@ async def publish(connection: AsyncConnection, operator: Operator, publication_i
         counted_at=row.counted_at,
         today=today,
     )
-    stored = await _stored_inputs(connection, frozen)
+    stored = await inputs_by_id(connection, frozen.input_ids())
     outdated = await asyncio.to_thread(_outdated, frozen, columns_of(row), now, stored)
     if outdated is not None:
         raise ProposalOutdated(f"{outdated} Reject it, and propose the figure anew.")
@@ -140,12 +139,20 @@ async def reject(connection: AsyncConnection, operator: Operator, publication_id
 
 async def read_publication(connection: AsyncConnection, publication_id: UUID) -> Publication:
     """Raises PublicationUnknown."""
-    return publication_answer(await _find(connection, publication_id))
+    return await asyncio.to_thread(publication_answer, await _find(connection, publication_id))
 
 
 async def read_published(connection: AsyncConnection, number: int) -> Publication:
     """Raises PublicationUnknown."""
-    return publication_answer(await _number(connection, number))
+    return await asyncio.to_thread(publication_answer, await _number(connection, number))
+
+
+async def read_number(connection: AsyncConnection, publication_id: UUID) -> int:
+    """Of a published figure. Raises PublicationUnknown."""
+    number = await queries.number_of(connection, publication_id)
+    if number is None:
+        raise PublicationUnknown(f"There is no published figure {publication_id}.")
+    return number
 
 
 async def read_publications(connection: AsyncConnection, query: PublicationsQuery) -> Publications:
@@ -167,14 +174,28 @@ async def read_publications(connection: AsyncConnection, query: PublicationsQuer
     )
 
 
-async def recompute(connection: AsyncConnection, number: int) -> Recomputation:
-    """Every digit of a publication again, from its stored inputs. Raises PublicationUnknown."""
+@dataclass(frozen=True, slots=True)
+class GatheredRecord:
+    """A publication's record and columns, and its inputs as they are stored."""
+
+    number: int
+    frozen: Frozen
+    columns: Mapping[str, object]
+    stored: Sequence[Any]
+
+
+async def gather_record(connection: AsyncConnection, number: int) -> GatheredRecord:
+    """Raises PublicationUnknown."""
     row = await _number(connection, number)
     frozen = await asyncio.to_thread(Frozen, row.record)
-    stored = await _stored_inputs(connection, frozen)
-    steps = await asyncio.to_thread(recomputation, frozen, columns_of(row), stored)
+    return GatheredRecord(number, frozen, columns_of(row), await inputs_by_id(connection, frozen.input_ids()))
+
+
+def recompute(gathered: GatheredRecord) -> Recomputation:
+    """Every digit of a publication again, from its stored inputs. Takes as long as there are, so in a thread."""
+    steps = recomputation(gathered.frozen, gathered.columns, by_id(gathered.stored))
     return Recomputation(
-        number=number, equal=all(step.is_equal for step in steps), steps=[_step(step) for step in steps]
+        number=gathered.number, equal=all(step.is_equal for step in steps), steps=[_step(step) for step in steps]
     )
 
 
@@ -182,14 +203,14 @@ def _step(step: Step) -> RecomputedStep:
     return RecomputedStep(what=step.what, published=step.published, recomputed=step.recomputed, equal=step.is_equal)
 
 
-async def _stored_inputs(connection: AsyncConnection, frozen: Frozen) -> dict[int, Recorded]:
-    """Those that were used, as they are stored."""
-    return {each.id: each for each in await inputs_by_id(connection, frozen.input_ids()) if each.id is not None}
-
-
-def _freeze(rate: RecyclingRate, wanted: PublicationProposal) -> Frozen:
+def _freeze(gathered: GatheredRate, wanted: PublicationProposal) -> Frozen:
+    """Raises RateNotKnown."""
+    rate = make_rate(gathered)
+    if rate.rate is None:
+        raise RateNotKnown(rate.reason_en or "")
     figure = rate.model_dump(mode="json")
-    return Frozen(record_of(figure, code_version=code_version(), restates=wanted.restates, reason=wanted.reason))
+    record = record_of(figure, code_version=code_version(), restates=wanted.restates, reason=wanted.reason)
+    return Frozen(canonical(record), record)
 
 
 def _is_same(frozen: Frozen, old_record: str) -> bool:
@@ -197,24 +218,24 @@ def _is_same(frozen: Frozen, old_record: str) -> bool:
 
 
 def _outdated(
-    frozen: Frozen, columns: Mapping[str, object], now: RecyclingRate, stored: Mapping[int, Recorded]
+    frozen: Frozen, columns: Mapping[str, object], gathered: GatheredRate, stored: Sequence[Any]
 ) -> str | None:
     """Why the proposed figure cannot be published any more; None where it can."""
-    as_now = Frozen(record_of(now.model_dump(mode="json"), code_version=code_version(), restates=None, reason=None))
-    changed = changes(frozen, as_now)
+    now = make_rate(gathered)
+    changed = changes(frozen.figure, now.model_dump(mode="json"))
     if changed or now.missing:
         said = "; ".join(changed)
         missing = f" {now.reason_en}" if now.missing else ""
         return f"Since it was proposed this has changed: {said}.{missing}" if said else f"It has no rate now.{missing}"
     differing = [
         f"{step.what}: {step.published} → {step.recomputed}"
-        for step in recomputation(frozen, columns, stored)
+        for step in recomputation(frozen, columns, by_id(stored))
         if not step.is_equal
     ]
     return f"Computed again now it is another figure: {'; '.join(differing)}." if differing else None
 
 
-async def _rate_now(
+async def _gather(
     connection: AsyncConnection,
     *,
     area_id: str,
@@ -222,9 +243,9 @@ async def _rate_now(
     formula_id: str,
     counted_at: CountedAt | None,
     today: date,
-) -> RecyclingRate:
-    """The figure as it is now, with what bins weighed by child area. Raises AreaUnknown."""
-    return await recycling_rate(
+) -> GatheredRate:
+    """What makes the figure as it is now, with what bins weighed by child area. Raises AreaUnknown."""
+    return await gather_rate(
         connection,
         area_id=area_id,
         asked=str(period),

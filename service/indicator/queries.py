@@ -1,6 +1,6 @@
 """SQL of the indicator, one function a statement."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -44,6 +44,22 @@ IDENTITY = (
 )
 
 
+# What `recorded` reads.
+RECORDED = (
+    indicator_input.c.id,
+    *IDENTITY,
+    indicator_input.c.version,
+    indicator_input.c.grams,
+    indicator_input.c.ppm,
+    indicator_input.c.document,
+    indicator_input.c.document_date,
+    indicator_input.c.document_sha256,
+    indicator_input.c.created_at,
+)
+# Made in a few milliseconds.
+PORTION_ROWS = 2_000
+
+
 async def read_area(connection: AsyncConnection, area_id: str) -> sa.Row[Any] | None:
     return (await connection.execute(sa.select(area).where(area.c.id == area_id))).one_or_none()
 
@@ -61,27 +77,46 @@ async def read_area_names(connection: AsyncConnection, area_ids: Collection[str]
     ).all()
 
 
-async def counting_inputs(
+async def latest_inputs(
     connection: AsyncConnection, first_day: date, last_day: date, area_ids: Collection[str] | None
-) -> list[Recorded]:
-    """The latest version of each input within these days, of these areas or of all; not those that are withdrawn."""
+) -> list[sa.Row[Any]]:
+    """The latest version of each input within these days, of these areas or of all; withdrawn ones too. See
+    `counting`."""
     latest = (
-        sa.select(indicator_input)
+        sa.select(*RECORDED)
         .ext(distinct_on(*IDENTITY))
         .where(indicator_input.c.first_day >= first_day, indicator_input.c.last_day <= last_day)
         .order_by(*IDENTITY, indicator_input.c.version.desc())
     )
     if area_ids is not None:
         latest = latest.where(indicator_input.c.area_id == sa.any_(sa.literal(list(area_ids), sa.ARRAY(sa.Text))))
-    return [recorded(row) for row in await connection.execute(latest) if not is_withdrawn(row)]
+    return await _portions(connection, latest)
 
 
-async def inputs_by_id(connection: AsyncConnection, ids: Collection[int]) -> list[Recorded]:
-    """Versions of inputs, as they were recorded, for ever."""
+async def inputs_by_id(connection: AsyncConnection, ids: Collection[int]) -> list[sa.Row[Any]]:
+    """Versions of inputs, as they were recorded, for ever. See `counting`."""
     # One array: of single parameters a statement has at most 32767, and a year of communities has more inputs.
     wanted = sa.any_(sa.literal(list(ids), sa.ARRAY(sa.BigInteger)))
-    found = await connection.execute(sa.select(indicator_input).where(indicator_input.c.id == wanted))
-    return [recorded(row) for row in found]
+    return await _portions(connection, sa.select(*RECORDED).where(indicator_input.c.id == wanted))
+
+
+async def _portions(connection: AsyncConnection, query: sa.Select[Any]) -> list[sa.Row[Any]]:
+    """Rows by the ten thousand are made a portion at a time: for no longer than one takes do bins wait."""
+    rows: list[sa.Row[Any]] = []
+    async with connection.stream(query.execution_options(yield_per=PORTION_ROWS)) as found:
+        async for portion in found.partitions():
+            rows.extend(portion)
+    return rows
+
+
+def counting(rows: Iterable[Any]) -> list[Recorded]:
+    """Of rows of inputs those that are not withdrawn. Of many it takes long, so in a thread."""
+    return [recorded(row) for row in rows if not is_withdrawn(row)]
+
+
+def by_id(rows: Iterable[Any]) -> dict[int, Recorded]:
+    """The same by their ids."""
+    return {each.id: each for each in counting(rows) if each.id is not None}
 
 
 def is_withdrawn(row: Any) -> bool:
@@ -203,26 +238,24 @@ async def all_versions(
 ) -> Sequence[Any]:
     """Every version of every input of these areas within these days, those of one input after each other; see
     find_input."""
-    found: Sequence[Any] = (
-        await connection.execute(
-            _named_inputs()
-            .where(
-                indicator_input.c.area_id == sa.any_(sa.literal(list(area_ids), sa.ARRAY(sa.Text))),
-                indicator_input.c.first_day >= first_day,
-                indicator_input.c.last_day <= last_day,
-            )
-            .order_by(
-                indicator_input.c.kind,
-                indicator_input.c.area_id,
-                indicator_input.c.first_day,
-                indicator_input.c.last_day,
-                indicator_input.c.source,
-                indicator_input.c.material_id,
-                indicator_input.c.version,
-            )
+    return await _portions(
+        connection,
+        _named_inputs()
+        .where(
+            indicator_input.c.area_id == sa.any_(sa.literal(list(area_ids), sa.ARRAY(sa.Text))),
+            indicator_input.c.first_day >= first_day,
+            indicator_input.c.last_day <= last_day,
         )
-    ).all()
-    return found
+        .order_by(
+            indicator_input.c.kind,
+            indicator_input.c.area_id,
+            indicator_input.c.first_day,
+            indicator_input.c.last_day,
+            indicator_input.c.source,
+            indicator_input.c.material_id,
+            indicator_input.c.version,
+        ),
+    )
 
 
 def _named_inputs() -> sa.Select[Any]:

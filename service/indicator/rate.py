@@ -1,20 +1,22 @@
 """The recycling rate of an area and period, with everything needed to compute it again."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.indicator import RateFormula, RateQuantity, RecyclingRate, Target, UsedInput, UsedShare
 from service.errors import ValidationFailed
 from service.indicator import queries, target_queries, volume_queries
-from service.indicator.basis import Basis, bins_of_month, read_basis, tree_of
+from service.indicator.basis import GatheredBasis, bins_of_month, gather_basis, make_basis, tree_of
 from service.indicator.coverage import coverage_of, not_counted
 from service.indicator.documents import document_answer
 from service.indicator.evidence import Evidence, Recorded, Sum, Used, year_to_date
-from service.indicator.figure import Figure, figure_of
+from service.indicator.figure import figure_of
 from service.indicator.formulas import (
     FORMULAS,
     PERCENT_DIGITS,
@@ -38,7 +40,22 @@ def choose_way(formula: Formula, counted_at: CountedAt | None) -> CountedAt:
     return counted_at
 
 
-async def recycling_rate(
+@dataclass(frozen=True, slots=True)
+class GatheredRate:
+    """What was read for a rate; `period` is None where the year to date is asked for. Nothing here needs the database
+    any more."""
+
+    basis: GatheredBasis
+    formula: Formula
+    counted_at: CountedAt
+    year: int
+    period: Period | None
+    today: date
+    sites: volume_queries.SitesByMonth
+    targets: Sequence[sa.Row[Any]]
+
+
+async def gather_rate(
     connection: AsyncConnection,
     *,
     area_id: str,
@@ -47,8 +64,8 @@ async def recycling_rate(
     counted_at: CountedAt | None,
     today: date,
     bins_by_child: bool = False,
-) -> RecyclingRate:
-    """The answer as of the connection's snapshot. `asked` is a period, or a year with `-ytd`; `today` is the business
+) -> GatheredRate:
+    """As of the connection's snapshot. `asked` is a period, or a year with `-ytd`; `today` is the business
     day; with `bins_by_child` what bins weighed is told of each child area.
 
     Raises AreaUnknown, and ValidationFailed for a way of counting that the formula has not.
@@ -57,32 +74,47 @@ async def recycling_rate(
     way = choose_way(formula, counted_at)
     year = int(asked[:4])
     given = None if asked.endswith(TO_DATE) else Period.parse(asked)
-    basis = await read_basis(connection, area_id, [year], today, bins_by_child=bins_by_child, bins_of=given)
-    period = given or year_to_date(basis.evidence, formula, area_id, year, way, today)
-    return await described(connection, basis, figure_of(basis.evidence, formula, area_id, period, way), today)
+    basis = await gather_basis(connection, area_id, [year], today, bins_by_child=bins_by_child, bins_of=given)
+    # The year to date begins in January, and where it ends only its evidence tells.
+    longest = given or Period(year)
+    return GatheredRate(
+        basis=basis,
+        formula=formula,
+        counted_at=way,
+        year=year,
+        period=given,
+        today=today,
+        sites=await volume_queries.bin_sites(connection, basis.subtree, longest.first_day, longest.last_day),
+        targets=await target_queries.targets_upwards(connection, area_id),
+    )
 
 
-async def described(connection: AsyncConnection, basis: Basis, figure: Figure, today: date) -> RecyclingRate:
-    """A figure with its inputs, its coverage and its target."""
-    period, quotient, why = figure.period, figure.quotient, figure.why_none(today)
-    sites = await volume_queries.bin_sites(connection, basis.subtree, period.first_day, period.last_day)
+def make_rate(gathered: GatheredRate) -> RecyclingRate:
+    """The answer: a figure with its inputs, its coverage and its target. Takes as long as there are inputs, so in a
+    thread."""
+    formula, way, today = gathered.formula, gathered.counted_at, gathered.today
+    basis = make_basis(gathered.basis)
+    area_id = basis.area.id
+    period = gathered.period or year_to_date(basis.evidence, formula, area_id, gathered.year, way, today)
+    figure = figure_of(basis.evidence, formula, area_id, period, way)
+    quotient, why = figure.quotient, figure.why_none(today)
     return RecyclingRate(
-        area=basis.area.id,
+        area=area_id,
         area_name=basis.area.name,
         area_name_en=basis.area.name_en,
         period=str(period),
         first_day=period.first_day,
         last_day=period.last_day,
-        formula=formula_answer(figure.formula),
-        counted_at=figure.counted_at,
+        formula=formula_answer(formula),
+        counted_at=way,
         rate=None if figure.rate is None else decimal_text(figure.rate, RATE_DIGITS),
         rate_percent=None if figure.rate is None else decimal_text(figure.rate * 100, PERCENT_DIGITS),
         numerator_grams=None if quotient is None else exact_grams(quotient.numerator_grams),
         denominator_grams=None if quotient is None else exact_grams(quotient.denominator_grams),
         quantities=[quantity_answer(each) for each in figure.sums],
         not_counted=not_counted(basis.evidence, figure),
-        coverage=coverage_of(basis, figure, sites, today),
-        target=target_of(await target_queries.targets_upwards(connection, basis.area.id), period.year),
+        coverage=coverage_of(basis, figure, gathered.sites.until(period.last_day), today),
+        target=target_of(gathered.targets, period.year),
         missing=list(dict.fromkeys(line.kind for line in figure.missing)),
         reason_code=None if why is None else why.code,
         reason_zh=None if why is None else why.zh,
@@ -170,21 +202,41 @@ def target_of(rows: Sequence[Any], year: int) -> Target | None:
     )
 
 
-async def district_rates(connection: AsyncConnection, formula_id: str, today: date) -> list[tuple[str, Fraction]]:
-    """The rate so far of each district that has one, for the business year of `today`; in three queries."""
-    areas = await queries.read_areas(connection)
-    tree = tree_of(areas)
-    formula, year = FORMULAS[formula_id], today.year
-    records = await queries.counting_inputs(connection, date(year, 1, 1), date(year, 12, 31), None)
+@dataclass(frozen=True, slots=True)
+class GatheredDistricts:
+    """What was read for the rates of all districts."""
+
+    areas: Sequence[sa.Row[Any]]
+    inputs: Sequence[sa.Row[Any]]
+    bin_months: Sequence[tuple[str, int, int]]
+    formula: Formula
+    today: date
+
+
+async def gather_districts(connection: AsyncConnection, formula_id: str, today: date) -> GatheredDistricts:
+    """For the business year of `today`; in three queries."""
+    year = today.year
+    return GatheredDistricts(
+        areas=await queries.read_areas(connection),
+        inputs=await queries.latest_inputs(connection, date(year, 1, 1), date(year, 12, 31), None),
+        bin_months=await volume_queries.bin_volume_by_area_and_month(connection, year),
+        formula=FORMULAS[formula_id],
+        today=today,
+    )
+
+
+def district_rates(gathered: GatheredDistricts) -> list[tuple[str, Fraction]]:
+    """The rate so far of each district that has one. Takes as long as there are inputs, so in a thread."""
+    formula, today = gathered.formula, gathered.today
     weighed = [
-        bins_of_month(area_id, Period.of_month(year, month), grams)
-        for area_id, month, grams in await volume_queries.bin_volume_by_area_and_month(connection, year)
+        bins_of_month(area_id, Period.of_month(today.year, month), grams)
+        for area_id, month, grams in gathered.bin_months
     ]
-    evidence = Evidence(tree, [*records, *weighed])
+    evidence = Evidence(tree_of(gathered.areas), [*queries.counting(gathered.inputs), *weighed])
     rates: list[tuple[str, Fraction]] = []
-    for district_id in sorted(row.id for row in areas if row.kind == "district"):
+    for district_id in sorted(row.id for row in gathered.areas if row.kind == "district"):
         way = formula.ways[0]
-        period = year_to_date(evidence, formula, district_id, year, way, today)
+        period = year_to_date(evidence, formula, district_id, today.year, way, today)
         figure = figure_of(evidence, formula, district_id, period, way)
         if figure.rate is not None:
             rates.append((district_id, figure.rate))

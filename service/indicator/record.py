@@ -31,17 +31,28 @@ COLUMNS: Final = (
     *("rate", "rate_percent", "numerator_grams", "denominator_grams", "code_version", "restates", "reason"),
 )
 
+ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
-def canonical(record: Mapping[str, Any]) -> str:
+
+def canonical(record: object) -> str:
     """The one text of a record: keys in order, no blanks, no numbers but whole ones."""
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    # A list is written one element at a time: in one go, one of many inputs would hold up all threads.
+    if isinstance(record, list):
+        return f"[{','.join(map(canonical, record))}]"
+    if isinstance(record, dict) and _has_list(record):
+        return f"{{{','.join(f'{ENCODER.encode(key)}:{canonical(record[key])}' for key in sorted(record))}}}"
+    return ENCODER.encode(record)
 
 
-def record_of(figure: Mapping[str, Any], *, code_version: str, restates: int | None, reason: str | None) -> str:
-    """The text to freeze: all that is known of a publication when it is proposed."""
-    return canonical(
-        {"format": FORMAT, "code_version": code_version, "restates": restates, "reason": reason, "figure": figure}
-    )
+def _has_list(value: object) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and any(map(_has_list, value.values())))
+
+
+def record_of(
+    figure: Mapping[str, Any], *, code_version: str, restates: int | None, reason: str | None
+) -> dict[str, Any]:
+    """What to freeze: all that is known of a publication when it is proposed."""
+    return {"format": FORMAT, "code_version": code_version, "restates": restates, "reason": reason, "figure": figure}
 
 
 def digest_of(text: str) -> bytes:
@@ -62,11 +73,12 @@ class Step:
 
 
 class Frozen:
-    """A record as it was published, read by the keys of its format alone."""
+    """A record as it was published, read by the keys of its format alone. `record` is what the text says, where that
+    is at hand."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, record: dict[str, Any] | None = None) -> None:
         self.text = text
-        self.record: dict[str, Any] = json.loads(text)
+        self.record: dict[str, Any] = json.loads(text) if record is None else record
         self.figure: dict[str, Any] = self.record["figure"]
 
     @property
@@ -223,15 +235,15 @@ def _told(values: Sequence[object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in zip(STORED, values, strict=True) if value is not None)
 
 
-def changes(frozen: Frozen, now: Frozen) -> list[str]:
-    """What of a proposed figure is otherwise in the same figure as it is now, in words: the formula, what operators
-    recorded, what of it is not counted, and what it covers. What bins weighed counts as it was proposed: a drop that
-    comes late changes nothing here."""
+def changes(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What of a proposed figure, as its record tells it, is otherwise in the same figure as it is now, in words: the
+    formula, what operators recorded, what of it is not counted, and what it covers. What bins weighed counts as it was
+    proposed: a drop that comes late changes nothing here."""
     found = [
         f"{name}: {old} → {new}"
         for name, old, new in (
             ("formula", _formula(frozen), _formula(now)),
-            ("counted at", frozen.figure["counted_at"], now.figure["counted_at"]),
+            ("counted at", frozen["counted_at"], now["counted_at"]),
         )
         if old != new
     ]
@@ -265,10 +277,10 @@ class _RecordedSum:
 NOTHING: Final = _RecordedSum(frozenset(), Fraction(0))
 
 
-def _recorded_sums(frozen: Frozen) -> dict[tuple[str, str], _RecordedSum]:
+def _recorded_sums(figure: Mapping[str, Any]) -> dict[tuple[str, str], _RecordedSum]:
     """By quantity and kind."""
     found: dict[tuple[str, str], _RecordedSum] = {}
-    for quantity in frozen.figure["quantities"]:
+    for quantity in figure["quantities"]:
         for each in quantity["inputs"]:
             if each["kind"] != BINS:
                 key, share = (quantity["id"], each["kind"]), each["share"]
@@ -279,17 +291,17 @@ def _recorded_sums(frozen: Frozen) -> dict[tuple[str, str], _RecordedSum]:
     return found
 
 
-def _formula(frozen: Frozen) -> str:
-    formula = frozen.figure["formula"]
+def _formula(figure: Mapping[str, Any]) -> str:
+    formula = figure["formula"]
     return f"{formula['id']} version {formula['version']}"
 
 
-def _not_counted(frozen: Frozen) -> dict[str, int]:
-    return {each["kind"]: each["grams"] for each in frozen.figure["not_counted"] if each["kind"] != BINS}
+def _not_counted(figure: Mapping[str, Any]) -> dict[str, int]:
+    return {each["kind"]: each["grams"] for each in figure["not_counted"] if each["kind"] != BINS}
 
 
-def _covered(frozen: Frozen) -> dict[str, dict[str, Any]]:
-    return {each["kind"]: each for each in frozen.figure["coverage"]["kinds"]}
+def _covered(figure: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {each["kind"]: each for each in figure["coverage"]["kinds"]}
 
 
 def _name(quantity_and_kind: tuple[str, str]) -> str:

@@ -1,5 +1,7 @@
 """HTTP of the indicator."""
 
+import asyncio
+
 from aiohttp import web
 
 from schemas.indicator import Formulas, Outlook, OutlookQuery, RateQuery, RecyclingRate
@@ -24,11 +26,12 @@ from service.errors import (
     ValidationFailed,
 )
 from service.idempotency import KEYED_WRITE
+from service.indicator.basis import make_basis
 from service.indicator.formulas import FORMULAS
 from service.indicator.inputs import RECORDERS, read_inputs, record_input
 from service.indicator.kinds import KINDS, WAYS_OF_COUNTING
-from service.indicator.outlook import read_outlook
-from service.indicator.rate import formula_answer, recycling_rate
+from service.indicator.outlook import gather_outlook, make_outlook
+from service.indicator.rate import formula_answer, gather_rate, make_rate
 from service.keys import SETTINGS
 from service.operator_requests import operator_snapshot, operator_writes
 from service.routing import Routes, json_response, read_query
@@ -56,7 +59,7 @@ async def get_recycling_rate(request: web.Request) -> web.Response:
     settings = app[SETTINGS]
     async with operator_snapshot(request) as connection:
         query = read_query(request, RateQuery)
-        rate = await recycling_rate(
+        gathered = await gather_rate(
             connection,
             area_id=query.area,
             asked=query.period,
@@ -64,7 +67,8 @@ async def get_recycling_rate(request: web.Request) -> web.Response:
             counted_at=query.counted_at,
             today=business_today(settings.business_timezone),
         )
-    return json_response(rate)
+    # Beside the loop: of many inputs it is the better part of a second, in which bins would wait.
+    return await asyncio.to_thread(lambda: json_response(make_rate(gathered)))
 
 
 @routes.route(
@@ -83,7 +87,7 @@ async def get_outlook(request: web.Request) -> web.Response:
     settings = app[SETTINGS]
     async with operator_snapshot(request) as connection:
         query = read_query(request, OutlookQuery)
-        outlook = await read_outlook(
+        gathered = await gather_outlook(
             connection,
             area_id=query.area,
             year=query.year,
@@ -91,7 +95,7 @@ async def get_outlook(request: web.Request) -> web.Response:
             counted_at=query.counted_at,
             today=business_today(settings.business_timezone),
         )
-    return json_response(outlook)
+    return await asyncio.to_thread(lambda: json_response(make_outlook(gathered, make_basis(gathered.basis))))
 
 
 @routes.route(

@@ -4,7 +4,7 @@ What is asked for is whole months of an area with all below it: 300 sites with s
 month and 657 000 by day.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, Literal, NamedTuple
 
@@ -65,13 +65,13 @@ ORDER BY 1, 2
 """)  # our own text
 
 BIN_SITES = sa.text("""
-SELECT count(*) AS sites,
-       count(*) FILTER (WHERE EXISTS (
-           SELECT FROM volume_month
-           WHERE site_id = site.id AND month BETWEEN :first_day AND :last_day AND source = 'bin' AND drops > 0
-       )) AS sites_with_volume
-FROM site
+SELECT first.month, count(*) AS sites
+FROM site CROSS JOIN LATERAL (
+    SELECT min(month) AS month FROM volume_month
+    WHERE site_id = site.id AND month BETWEEN :first_day AND :last_day AND source = 'bin' AND drops > 0
+) AS first
 WHERE area_id = ANY (:area_ids)
+GROUP BY 1
 """)
 
 
@@ -80,6 +80,18 @@ class BinSites(NamedTuple):
 
     sites: int
     sites_with_volume: int
+
+
+class SitesByMonth(NamedTuple):
+    """How many sites an area has, and at how many of them bins weighed something for the first time in each month, by
+    its first day."""
+
+    sites: int
+    first_months: Mapping[date, int]
+
+    def until(self, last_day: date) -> BinSites:
+        """From the first month that was asked for to the one that ends on this day."""
+        return BinSites(self.sites, sum(sites for month, sites in self.first_months.items() if month <= last_day))
 
 
 async def read_groups(
@@ -105,11 +117,13 @@ async def bin_months(
 
 async def bin_sites(
     connection: AsyncConnection, area_ids: Collection[str], first_day: date, last_day: date
-) -> BinSites:
+) -> SitesByMonth:
     """How many sites these areas have, and at how many of them bins weighed something, in whole months."""
     days = {"area_ids": list(area_ids), "first_day": first_day, "last_day": last_day}
-    found = (await connection.execute(BIN_SITES, days)).one()
-    return BinSites(found.sites, found.sites_with_volume)
+    found = (await connection.execute(BIN_SITES, days)).all()
+    return SitesByMonth(
+        sum(row.sites for row in found), {row.month: row.sites for row in found if row.month is not None}
+    )
 
 
 async def bin_volume_by_area_and_month(connection: AsyncConnection, year: int) -> list[tuple[str, int, int]]:

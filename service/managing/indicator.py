@@ -10,19 +10,20 @@ from typing import Annotated, Final
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.indicator import CountedAt, FormulaId, Outlook, OutlookQuery, RateQuery, RecyclingRate
+from schemas.indicator import CountedAt, FormulaId, OutlookQuery, RateQuery, RecyclingRate
 from schemas.indicator_inputs import INPUTS_LIMIT_MAX, IndicatorInput, InputReceipt, InputsQuery, RecordedInput
 from service.auth import Operator
 from service.business_days import business_today
 from service.errors import ValidationFailed
+from service.indicator.basis import make_basis
 from service.indicator.formulas import FORMULAS, decimal_text
 from service.indicator.importing.amounts import UNITS, read_amount
 from service.indicator.importing.sheet import CellWrong
 from service.indicator.importing.words import in_words
 from service.indicator.inputs import RECORDERS, read_inputs, record_input, sources_of
 from service.indicator.kinds import KINDS
-from service.indicator.outlook import read_outlook
-from service.indicator.rate import recycling_rate
+from service.indicator.outlook import GatheredOutlook, gather_outlook, make_outlook
+from service.indicator.rate import GatheredRate, gather_rate, make_rate
 from service.managing.amounts import WITHDRAWN, amount_text, effect_text, tonnes
 from service.managing.operating import KEY_VARIABLE, KeyFileOption, as_operator
 from service.managing.running import DataOption, city_zone, console, in_transaction, listing, moment, typed
@@ -57,8 +58,8 @@ def rate(
     """Show the rate with what it is made of and what is missing."""
     query = typed(RateQuery, {"area": area, "period": period, "formula": formula, "counted_at": counted_at})
 
-    async def work(connection: AsyncConnection, settings: Settings) -> RecyclingRate:
-        return await recycling_rate(
+    async def work(connection: AsyncConnection, settings: Settings) -> GatheredRate:
+        return await gather_rate(
             connection,
             area_id=query.area,
             asked=query.period,
@@ -67,7 +68,7 @@ def rate(
             today=business_today(settings.business_timezone),
         )
 
-    found = in_transaction(data, work)
+    found = make_rate(in_transaction(data, work))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
@@ -127,8 +128,8 @@ def outlook(
     """Show how far a year's target is: so far, projected, and what is still needed."""
     query = typed(OutlookQuery, {"area": area, "year": year, "formula": formula, "counted_at": counted_at})
 
-    async def work(connection: AsyncConnection, settings: Settings) -> Outlook:
-        return await read_outlook(
+    async def work(connection: AsyncConnection, settings: Settings) -> GatheredOutlook:
+        return await gather_outlook(
             connection,
             area_id=query.area,
             year=query.year,
@@ -137,7 +138,8 @@ def outlook(
             today=business_today(settings.business_timezone),
         )
 
-    found = in_transaction(data, work)
+    gathered = in_transaction(data, work)
+    found = make_outlook(gathered, make_basis(gathered.basis))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
         return

@@ -19,6 +19,7 @@ from service.auth import Operator
 from service.business_days import business_today
 from service.indicator.inputs import RECORDERS
 from service.indicator.publishing import (
+    gather_record,
     propose,
     publish,
     read_publications,
@@ -171,7 +172,7 @@ def indicator_recompute(
     data: DataOption = None,
 ) -> None:
     """Compute a publication again from its stored inputs; ends with 1 where a digit differs."""
-    found = in_transaction(data, lambda connection, _: recompute(connection, number))
+    found = recompute(in_transaction(data, lambda connection, _: gather_record(connection, number)))
     table = listing("", "What", "Published", "Recomputed")
     for step in found.steps:
         if not (quiet and step.equal):

@@ -14,7 +14,7 @@ from schemas.indicator_inputs import IndicatorInput
 from service.errors import AreaUnknown, ValidationFailed
 from service.indicator.inputs import record_input
 from service.indicator.kinds import CountedAt
-from service.indicator.rate import district_rates, recycling_rate
+from service.indicator.rate import district_rates, gather_districts, gather_rate, make_rate
 from service.periods import Period
 from service.tables.indicator import scrap_station
 from tests.indicator.calls import TONNE, a_document, an_input, weigh
@@ -39,9 +39,10 @@ async def rate(
     formula: str = DEFAULT,
     counted_at: CountedAt | None = None,
 ) -> RecyclingRate:
-    return await recycling_rate(
+    gathered = await gather_rate(
         connection, area_id=area, asked=period, formula_id=formula, counted_at=counted_at, today=today
     )
+    return make_rate(gathered)
 
 
 def quantity(found: RecyclingRate, quantity_id: str) -> RateQuantity:
@@ -370,7 +371,7 @@ async def test_an_unknown_area_has_no_rate(connection: AsyncConnection) -> None:
 
 
 async def test_districts_with_a_rate_are_those_of_their_answers(connection: AsyncConnection) -> None:
-    assert await district_rates(connection, DEFAULT, TODAY) == []
+    assert district_rates(await gather_districts(connection, DEFAULT, TODAY)) == []
     for month in range(1, 11):
         await record(connection, area="xuefu", period=f"2026-{month:02}", grams=100)
         await record(connection, area="gulou", period=f"2026-{month:02}", grams=200)
@@ -380,7 +381,7 @@ async def test_districts_with_a_rate_are_those_of_their_answers(connection: Asyn
     await weigh(connection, date(2026, 11, 1), 999)
     found = await rate(connection, period="2026-ytd")
     assert (found.numerator_grams, found.denominator_grams) == ("125", "3025")
-    assert await district_rates(connection, DEFAULT, TODAY) == [("nankai", Fraction(125, 3025))]
+    assert district_rates(await gather_districts(connection, DEFAULT, TODAY)) == [("nankai", Fraction(125, 3025))]
 
 
 async def test_an_input_is_never_changed(connection: AsyncConnection, engine: AsyncEngine) -> None:

@@ -183,11 +183,14 @@ async def test_what_a_rate_asks_of_bins_is_the_same_by_month_as_by_day(
     grams, _, held_grams, *sites = await weighed_by_day(connection, AREAS[area_id], *period)
     months = await bin_months(connection, area_id, *period, by_child=False)
     assert (sum(each.grams for each in months), sum(each.held_grams for each in months)) == (grams, held_grams)
-    assert tuple(await bin_sites(connection, AREAS[area_id], *period)) == tuple(sites)
+    found = await bin_sites(connection, AREAS[area_id], *period)
+    assert tuple(found.until(period[1])) == tuple(sites)
     for each in months:
         last_day = (each.month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
         grams, _, held_grams, *_ = await weighed_by_day(connection, AREAS[area_id], each.month, last_day)
         assert tuple(each) == (area_id, each.month, grams, held_grams)
+        *_, since = await weighed_by_day(connection, AREAS[area_id], period[0], last_day)
+        assert found.until(last_day).sites_with_volume == since
 
 
 async def test_a_rate_of_each_child_has_its_own_bins(weighed: None, connection: AsyncConnection) -> None:
