@@ -20,6 +20,7 @@ DECIDING: Final = (
     "indicator/queries.py",
     "indicator/rate.py",
     "indicator/record.py",
+    "indicator/target_queries.py",
     "indicator/targets.py",
     "indicator/volume_queries.py",
     "periods.py",
