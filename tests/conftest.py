@@ -83,13 +83,48 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+class Clones:
+    """Makes and drops databases over one connection: each of thousands of tests has one, and opens no other for it.
+
+    It has an event loop of its own, which runs for one statement: call it where no other runs, as in fixtures that are
+    no coroutines.
+    """
+
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._connection: asyncpg.Connection[asyncpg.Record] = self._loop.run_until_complete(
+            asyncpg.connect(host=str(postgres.socket_dir), user="postgres", database="postgres")
+        )
+
+    def make(self, name: str, template: str = TEMPLATE) -> None:
+        # Files are copied at half of what it costs to log every page of them.
+        self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+
+    def drop(self, name: str) -> None:
+        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._connection.close())
+        self._loop.close()
+
+    def _run(self, statement: str) -> None:
+        self._loop.run_until_complete(self._connection.execute(statement))
+
+
+@pytest.fixture(scope="session")
+def clones(postgres: EmbeddedPostgres) -> Iterator[Clones]:
+    clones = Clones(postgres)
+    yield clones
+    clones.close()
+
+
 @pytest.fixture
-async def database(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+def database(clones: Clones) -> Iterator[str]:
     """The name of a migrated, empty database that lives as long as the test."""
     name = f"test_{next(_numbers)}"
-    await admin_execute(postgres, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    clones.make(name)
     yield name
-    await admin_execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    clones.drop(name)
 
 
 @pytest.fixture

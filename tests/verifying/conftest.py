@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.embedded import EmbeddedPostgres
 from service.settings import Settings
-from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
+from tests.conftest import SECRET_KEY, Clones
 from tests.verifying.city import City, build_city
 
 CITY_TEMPLATE = "template_city"
@@ -20,26 +20,26 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def city(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> City:
+def city(postgres: EmbeddedPostgres, clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> City:
     settings = _settings(postgres, CITY_TEMPLATE, tmp_path_factory.mktemp("city"))
-    asyncio.run(admin_execute(postgres, f"CREATE DATABASE {CITY_TEMPLATE} TEMPLATE {TEMPLATE}"))
+    clones.make(CITY_TEMPLATE)
     return asyncio.run(build_city(settings))
 
 
 @pytest.fixture
-async def database(postgres: EmbeddedPostgres, city: City) -> AsyncIterator[str]:
+def database(clones: Clones, city: City) -> Iterator[str]:
     """The name of a clone of the city that lives as long as the test."""
     name = f"city_{next(_numbers)}"
-    await admin_execute(postgres, f"CREATE DATABASE {name} TEMPLATE {CITY_TEMPLATE}")
+    clones.make(name, CITY_TEMPLATE)
     yield name
-    await admin_execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    clones.drop(name)
 
 
 @pytest.fixture(scope="session")
-def damaged_city(postgres: EmbeddedPostgres, city: City) -> str:
+def damaged_city(clones: Clones, city: City) -> str:
     """The name of a clone that is damaged in transactions which are rolled back."""
     name = "city_damaged"
-    asyncio.run(admin_execute(postgres, f"CREATE DATABASE {name} TEMPLATE {CITY_TEMPLATE}"))
+    clones.make(name, CITY_TEMPLATE)
     return name
 
 
