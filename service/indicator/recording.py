@@ -135,6 +135,14 @@ class Book:
 
     def enter(self, entry: Entry) -> Effect | Refusal:
         """What the entry comes to; it counts for the next one."""
+        found = self.comes_to(entry)
+        if isinstance(found, Effect) and found.kind != "unchanged":
+            self._latest[entry.identity] = Latest(found.version, entry.amount, entry.document)
+            self._keep(entry.identity, entry.amount)
+        return found
+
+    def comes_to(self, entry: Entry) -> Effect | Refusal:
+        """What the entry would come to; nothing is entered."""
         refusal = self._unfit(entry) or self._twice(entry)
         if refusal is not None:
             return refusal
@@ -150,8 +158,6 @@ class Book:
         if latest is not None and latest.says(entry):
             return Effect(entry, "unchanged", latest.version, before)
         version = 1 if latest is None else latest.version + 1
-        self._latest[entry.identity] = Latest(version, entry.amount, entry.document)
-        self._keep(entry.identity, entry.amount)
         if entry.amount is None:
             return Effect(entry, "withdrawal", version, before)
         return Effect(entry, "new" if before is None else "correction", version, before)
