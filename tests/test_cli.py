@@ -17,7 +17,7 @@ from service.embedded import EmbeddedPostgres
 from tests.typist import Typist
 
 TANBI = Path(sys.executable).parent / "tanbi"
-SETUP = (
+SETUP: tuple[tuple[str, ...], ...] = (
     ("area", "add", "tianjin", "--kind", "city", "--name", "天津市", "--name-en", "Tianjin"),
     ("area", "add", "nankai", "--kind", "district", "--parent", "tianjin", "--name", "南开区", "--name-en", "Nankai"),
     ("site", "add", "s1", "--area", "nankai", "--kind", "community", "--name", "一号", "--name-en", "One"),
