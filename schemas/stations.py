@@ -1,8 +1,8 @@
 """Scrap stations (废品回收站): which months they are to report, and what they bought, by material."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from schemas.common import Answer, MaterialId, Request
 from schemas.cursors import BinCursor, NextBinCursor
@@ -33,20 +33,21 @@ class StationWeight(Request):
     grams: Grams
 
 
+def _each_material_once(weights: list[StationWeight]) -> list[StationWeight]:
+    if len({each.material for each in weights}) < len(weights):
+        raise ValueError("give each material once")
+    return weights
+
+
 class StationReport(Request):
     """What a station bought in a month. A material that is left out stays as it was reported; 0 says that none was
     bought. The same month again is a correction."""
 
     month: ReportMonth
-    weights: Annotated[list[StationWeight], Field(min_length=1, max_length=WEIGHTS_MAX)]
+    weights: Annotated[
+        list[StationWeight], Field(min_length=1, max_length=WEIGHTS_MAX), AfterValidator(_each_material_once)
+    ]
     document: SourceDocument | None = Field(None, description="The station's book; the report itself where none is")
-
-    @model_validator(mode="after")
-    def _each_material_once(self) -> Self:
-        materials = [each.material for each in self.weights]
-        if len(set(materials)) < len(materials):
-            raise ValueError("give each material once")
-        return self
 
 
 class ReportedWeight(Answer):

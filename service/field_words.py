@@ -56,6 +56,8 @@ WORDS: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "model_attributes_type": AN_OBJECT,
     "dict_type": AN_OBJECT,
     "list_type": "Must be a JSON array",
+    "too_short": lambda context: f"Must have {_counted(context['min_length'], 'item')} at least",
+    "too_long": lambda context: f"Must have {_counted(context['max_length'], 'item')} at most",
 }
 
 

@@ -93,12 +93,13 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an entry cannot be recorded; `field` is what is wrong in it, `code` is stable."""
+    """Why an entry cannot be recorded; `field` is what is wrong in it, `code` is stable. `beside`: what it overlaps."""
 
     field: Literal["area", "period", "kind", "source", "material", "amount", "document_date"]
     code: str
     zh: str
     en: str
+    beside: Identity | None = None
 
 
 class Book:
@@ -230,7 +231,12 @@ class Book:
             f"已录入{zh(first)}［{_ids(first)}］；{zh(identity)}与其重叠，同一重量会计两次。请更正或先撤回前者。",
             f"The {en(first)} [{_ids(first)}] is recorded already, and the {en(identity)} would count the same again."
             " Correct the former, or withdraw it first.",
+            beside=first,
         )
+
+    def told(self, identity: Identity) -> Names:
+        """The input as people know it."""
+        return self._told_zh(identity), self._told_en(identity)
 
     def _told_zh(self, identity: Identity) -> str:
         area_id, period, kind, source, material = identity

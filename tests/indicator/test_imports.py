@@ -28,6 +28,7 @@ from service.indicator.queries import lock_inputs
 from service.indicator.recording import Effect
 from service.settings import Settings
 from service.tables.indicator import indicator_import, indicator_input
+from service.tables.reference import material
 from tests.indicator.calls import INPUTS, TONNE, Caller, an_input
 from tests.indicator.importing.sheets import row, xlsx_file, xlsx_with
 from tests.indicator.sheets_sent import IMPORTS, plain, plain_sheet, refusals, send, send_workbook, sent, sheet
@@ -166,8 +167,44 @@ async def test_a_file_that_cannot_be_read_is_told_why(dry_run: str, engine: Asyn
 
 async def test_overlapping_periods_within_one_file_are_refused(engine: AsyncEngine, operator: Caller) -> None:
     body = plain_sheet(plain(period="2025-03"), plain(period="2025-Q1"), plain(area="xuefu", period="2025-03"))
-    assert await refusals(await send(operator, body)) == [(3, "B", "input_overlaps"), (4, "B", "input_overlaps")]
+    response = await send(operator, body)
+    assert await refusals(response) == [(3, "B", "input_overlaps"), (4, "B", "input_overlaps")]
+    quarter, subdistrict = (await response.json())["errors"]
+    # Nothing is recorded: what is in the way is a row.
+    assert "与第 2 行（南开区 2025-03 生活垃圾清运量 C（区城管委））重叠" in quarter["zh"]
+    assert "overlaps row 2, the waste cleared (C) of Nankai in 2025-03" in quarter["en"]
+    assert "第 2 行" in subdistrict["zh"]
+    assert "recorded already" not in quarter["en"] + subdistrict["en"]
     assert await stored(engine) == 0
+    # Of what is recorded no row is named, also where a row says the same.
+    await sent(operator, plain_sheet(plain(period="2025-03")))
+    response = await send(operator, plain_sheet(plain(period="2025-03"), plain(period="2025-Q1")))
+    assert await refusals(response) == [(3, "B", "input_overlaps")]
+    assert "recorded already" in (await response.json())["errors"][0]["en"]
+
+
+async def test_a_document_of_the_future_is_refused(engine: AsyncEngine, operator: Caller) -> None:
+    assert await refusals(await send(operator, sheet(row(document_date="2099-01-01")))) == [(2, "H", "in_the_future")]
+    # Also of the file itself.
+    alone = sheet(row(document="", document_date="2099-01-01", document_sha256=""))
+    assert await refusals(await send(operator, alone)) == [(2, "H", "in_the_future")]
+    assert (await stored(engine), await imported(engine)) == (0, 0)
+
+
+async def test_an_unknown_material_is_answered_with_those_there_are(engine: AsyncEngine, operator: Caller) -> None:
+    async with transaction(engine) as connection:
+        await connection.execute(sa.insert(material).values(id="wood", name="木料", name_en="Timber"))
+    body = plain_sheet(plain(kind="other_recyclables", material="废纸"))
+    [error] = (await (await send(operator, body)).json())["errors"]
+    assert error["code"] == "material_unknown"
+    assert error["zh"].endswith("可用材料：metal、paper、plastic、木料 wood。")
+    assert error["en"].endswith("There are: metal, paper, plastic, Timber wood.")
+    # As they are told, they are taken.
+    told = [
+        plain(kind="other_recyclables", source=f"{name}", material=name)
+        for name in ("木料", "Timber wood", "wood", "木料 wood")
+    ]
+    assert (await sent(operator, plain_sheet(*told)))["counts"]["new"] == 4
 
 
 async def test_the_same_file_again_is_recognised(engine: AsyncEngine, operator: Caller, keys: dict[str, str]) -> None:

@@ -276,6 +276,7 @@ async def test_a_bad_field_is_pointed_at(name: str, value: object, operator: Cal
         ("name", "x" * 301),
         ("date", "yesterday"),
         ("date", "2025-02-30"),
+        ("date", "2099-01-01"),
         ("sha256", "abc"),
         ("page", "7"),
     ],

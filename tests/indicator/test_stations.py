@@ -139,7 +139,21 @@ async def test_what_cannot_be_reported_is_refused_and_nothing_recorded(
 
 async def test_a_material_twice_is_refused(engine: AsyncEngine, station: Caller) -> None:
     twice = [{"material": "paper", "grams": 1}, {"material": "paper", "grams": 2}]
-    assert (await send(station, {"month": "2025-03", "weights": twice})).status == 422
+    response = await send(station, {"month": "2025-03", "weights": twice})
+    assert await problem(response) == (422, "validation_failed", ["/weights"])
+    assert (await response.json())["errors"][0]["detail"] == "give each material once"
+    assert await stored(engine) == 0
+
+
+async def test_a_report_of_nothing_is_refused_in_plain_words(station: Caller) -> None:
+    response = await send(station, {"month": "2025-03", "weights": []})
+    assert await problem(response) == (422, "validation_failed", ["/weights"])
+    assert (await response.json())["errors"][0]["detail"] == "Must have 1 item at least"
+
+
+async def test_a_book_of_the_future_is_refused(engine: AsyncEngine, station: Caller) -> None:
+    document = a_report("2025-03", paper=5) | {"document": a_document(date="2099-01-01")}
+    assert await problem(await send(station, document)) == (422, "validation_failed", ["/document/date"])
     assert await stored(engine) == 0
 
 

@@ -39,7 +39,7 @@ UNITS: Final = (
     Unit("‰", "ppm", WHOLE_PPM // 1000, ("‰", "千分数")),
 )
 UNIT_BY_SPELLING: Final[Mapping[str, Unit]] = {spelling: unit for unit in UNITS for spelling in unit.spellings}
-UNITS_THERE_ARE: Final = "、".join("/".join(unit.spellings) for unit in UNITS)
+UNITS_THERE_ARE: Final = tuple("/".join(unit.spellings) for unit in UNITS)
 _UNIT_BEHIND: Final = re.compile(rf"(.*[0-9])\s*({'|'.join(sorted(UNIT_BY_SPELLING, key=len, reverse=True))})")
 
 

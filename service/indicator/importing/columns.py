@@ -53,7 +53,7 @@ COLUMNS: Final = (
 )
 COLUMN_BY_ID: Final = {column.id: column for column in COLUMNS}
 _BY_NAME: Final = {folded(name): column for column in COLUMNS for name in (column.zh, column.en, *column.also)}
-_ALL_TITLES: Final = "、".join(column.title for column in COLUMNS)
+_ALL_TITLES: Final = tuple(column.title for column in COLUMNS)
 _BRACKETS: Final = re.compile(r"\(([^()]*)\)")
 # As many as tell a header from a row that holds one of its words.
 _KNOWN_OF_A_HEADER: Final = 2
@@ -158,5 +158,5 @@ def _unit(units: list[str]) -> tuple[Unit | None, tuple[str, dict[str, Any]] | N
             return None, ("unit_unknown", {"unit": shown(unit), "units": UNITS_THERE_ARE})
     named = {UNIT_BY_SPELLING[unit].name: UNIT_BY_SPELLING[unit] for unit in units}
     if len(named) > 1:
-        return None, ("unit_twice", {"units": "、".join(named)})
+        return None, ("unit_twice", {"units": tuple(named)})
     return next(iter(named.values())), None

@@ -86,9 +86,25 @@ class Deciding:
         if latest is not None and _takes_back(entry, latest):
             return self._corrected_meanwhile(row.number, latest)
         found = self._book.enter(entry)
-        if isinstance(found, Refusal):
-            return self._error(row.number, found.field, found.code, found.zh, found.en)
-        return found
+        if not isinstance(found, Refusal):
+            return found
+        zh, en = found.zh, found.en
+        if found.beside is not None and self._is_of_this_file(found.beside):
+            zh, en = self._overlaps_row(entry.identity, found.beside)
+        return self._error(row.number, found.field, found.code, zh, en)
+
+    def _is_of_this_file(self, identity: Identity) -> bool:
+        latest = self._book.latest(identity)
+        return latest is not None and latest.recorded_at is None
+
+    def _overlaps_row(self, identity: Identity, beside: Identity) -> tuple[str, str]:
+        """Nothing of this file is recorded yet, so nothing is there to be corrected."""
+        row = self._first_rows[beside]
+        (zh, en), (other_zh, other_en) = self._book.told(identity), self._book.told(beside)
+        return (
+            f"本行（{zh}）与第 {row} 行（{other_zh}）重叠，同一重量会计两次。请只留其中之一。",
+            f"This row, the {en}, overlaps row {row}, the {other_en}: the same would count twice. Leave one of them.",
+        )
 
     def _corrected_meanwhile(self, row: int, latest: Latest) -> SheetError:
         name = shown(latest.document.name)

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from service.indicator.importing.columns import ColumnId, Header, find_header, header_missing, read_header
 from service.indicator.importing.csv_source import CsvSource
 from service.indicator.importing.files import check_size, form_of, sha256_of
+from service.indicator.importing.package import broken
 from service.indicator.importing.rows import DOCUMENT_CHARACTERS, FORBIDDEN, FileDocument, Known, read_row
 from service.indicator.importing.sheet import (
     HEADER_AMONG_ROWS,
@@ -33,6 +34,8 @@ from service.indicator.kinds import KINDS, Kind
 Read: TypeAlias = SheetRow | SheetError
 CHUNK_ROWS: Final = 1_000
 SHEETS_SHOWN: Final = 20
+WORKBOOK_NAMES: Final = (".xlsx", ".xlsm")
+NO_TEXT: Final = frozenset({"nul_bytes", "encoding_unknown", "encoding_broken"})
 DEFAULT_LIMITS: Final = Limits()
 
 
@@ -130,7 +133,7 @@ def read_sheet(
     check_size(path, limits)
     source: _Source
     if form_of(path) == "csv":
-        source = _CsvTable(CsvSource(path, limits))
+        source = _CsvTable(_csv_source(path, file_name or path.name, limits))
     else:
         source = _XlsxTable.found(XlsxSource(path, limits), sheet_name)
     head = find_header(source.first_rows())
@@ -140,6 +143,16 @@ def read_sheet(
     source.look(header)
     document = FileDocument(shown_name(file_name or path.name), sha256_of(path))
     return Sheet(source, header, Known.of(kinds, areas, materials), document, limits)
+
+
+def _csv_source(path: Path, name: str, limits: Limits) -> CsvSource:
+    """Raises SheetRefused; what is no text and is called a workbook is told to be a damaged one."""
+    try:
+        return CsvSource(path, limits)
+    except SheetRefused as refusal:
+        if name.casefold().endswith(WORKBOOK_NAMES) and {each.code for each in refusal.errors} <= NO_TEXT:
+            raise broken("zip") from None
+        raise
 
 
 async def read_chunks(sheet: Sheet, rows: int = CHUNK_ROWS) -> AsyncIterator[list[Read]]:
@@ -206,7 +219,7 @@ class _XlsxTable:
         if not found:
             raise header_missing()
         if len(found) > 1:
-            names = "、".join(shown(table.read_as) for table in found[:SHEETS_SHOWN])
+            names = tuple(shown(table.read_as) for table in found[:SHEETS_SHOWN])
             raise SheetRefused(SheetError.of("several_sheets", names=names))
         return found[0]
 
@@ -243,9 +256,7 @@ class _XlsxTable:
         if self._hidden_rows:
             yield SheetNotice.of("hidden_rows", count=self._hidden_rows, first=self._first_hidden_row)
         if self._hidden_columns:
-            columns = "、".join(
-                f"{column_letter(place)} {header.names[place]}" for place in sorted(self._hidden_columns)
-            )
+            columns = tuple(f"{column_letter(place)} {header.names[place]}" for place in sorted(self._hidden_columns))
             yield SheetNotice.of("hidden_columns", columns=columns)
 
 

@@ -199,22 +199,23 @@ def _named(cell: Cell, names: Names | None, unknown: str, characters: int, **val
     if not found:
         raise CellWrong(unknown, value=shown(text), **values)
     if len(found) > 1:
-        raise CellWrong("name_ambiguous", value=shown(text), choices="、".join(found[:CHOICES_SHOWN]))
+        raise CellWrong("name_ambiguous", value=shown(text), choices=tuple(found[:CHOICES_SHOWN]))
     return found[0]
 
 
 def _kind(cell: Cell, known: Known) -> Kind:
     recorded = [kind for kind in known.kinds.values() if kind.recorded]
-    choices = {"choices": "、".join(kind.name_zh for kind in recorded), "ids": ", ".join(kind.id for kind in recorded)}
-    kind = known.kinds[_named(cell, known.kind_names, "kind_unknown", SOURCE_CHARACTERS, **choices)]
+    zh, en = tuple(kind.name_zh for kind in recorded), tuple(kind.id for kind in recorded)
+    found = _named(cell, known.kind_names, "kind_unknown", SOURCE_CHARACTERS, choices=zh, choices_en=en)
+    kind = known.kinds[found]
     if not kind.recorded:
         raise CellWrong("kind_not_recorded", value=kind.name_zh)
     return kind
 
 
 def _material(cell: Cell, known: Known, kind: Kind | None) -> str:
-    choices = "" if known.materials is None else "、".join(known.materials.ids[:CHOICES_SHOWN])
-    material = _named(cell, known.materials, "material_unknown", AREA_CHARACTERS, choices=choices)
+    zh, en = ((), ()) if known.materials is None else known.materials.choices(CHOICES_SHOWN)
+    material = _named(cell, known.materials, "material_unknown", AREA_CHARACTERS, choices=zh, choices_en=en)
     if kind is not None and not kind.takes_material:
         raise CellWrong("material_not_taken", kind=kind.name_zh)
     return material

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from service.indicator.importing.words import in_words
@@ -132,18 +133,31 @@ class Names:
     """Ids by any way a person may write them: the id, one of its names, or a name with the id behind it."""
 
     def __init__(self, names: Mapping[str, Iterable[str]]) -> None:
-        self.ids: Final = sorted(names)
+        self._given: Final = {each: tuple(names[each]) for each in sorted(names)}
         self._ids: dict[str, set[str]] = {}
-        for each, given in names.items():
+        for each, given in self._given.items():
             for name in given:
                 self._ids.setdefault(folded(name), set()).add(each)
                 self._ids.setdefault(folded(f"{name} {each}"), set()).add(each)
         # An id is itself, whatever is called by the same word.
         self._ids.update({folded(each): {each} for each in names})
 
+    def choices(self, most: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The first of them in Chinese and in English, by id: each as it may be written, with its id."""
+        first = list(islice(self._given.items(), most))
+        return (
+            tuple(_with_id(given[:1], each) for each, given in first),
+            tuple(_with_id(given[-1:], each) for each, given in first),
+        )
+
     def find(self, text: str) -> Sequence[str]:
         """The ids that are meant: none of a name nobody has, several of a name that several have."""
         return sorted(self._ids.get(folded(text), ()))
+
+
+def _with_id(name: tuple[str, ...], each: str) -> str:
+    """`name` is empty of what has none."""
+    return each if name in {(), (each,)} else f"{name[0]} {each}"
 
 
 def narrowed(text: str) -> str:

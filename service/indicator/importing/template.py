@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import xlsxwriter  # type: ignore[import-untyped]
 
-from service.indicator.importing.amounts import UNIT_BY_SPELLING, UNITS, Unit
+from service.indicator.importing.amounts import UNIT_BY_SPELLING, UNITS_THERE_ARE, Unit
 from service.indicator.importing.columns import COLUMNS, Column
 from service.indicator.kinds import KINDS, Kind
 
@@ -158,7 +158,7 @@ def _write_notes(book: Any, sheet: Any, unit: Unit, kinds: Iterable[Kind]) -> No
     bold, wrap = book.add_format({"bold": True}), book.add_format({"text_wrap": True, "valign": "top"})
     for place, width in enumerate((30, 34, 34, 18, 44, 44)):
         sheet.set_column(place, place, width, wrap)
-    units = "、".join("/".join(each.spellings) for each in UNITS)
+    units = "、".join(UNITS_THERE_ARE)
     lines: list[tuple[Sequence[str], Any]] = [
         (("怎样填写 How to fill it in",), bold),
         (("列 Column", "填什么", "What it takes", "必填 Required", "例子 Example"), bold),

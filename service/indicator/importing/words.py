@@ -165,7 +165,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "kind_unknown": (
         "没有“{value}”这个类别。可用类别：{choices}。",
-        "There is no kind “{value}”. There are: {ids}.",
+        "There is no kind “{value}”. There are: {choices_en}.",
     ),
     "kind_not_recorded": (
         "“{value}”由系统根据称重自动累计，不能导入。请删除这一行。",
@@ -173,7 +173,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "material_unknown": (
         "没有“{value}”这种材料。可用材料：{choices}。",
-        "There is no material “{value}”. There are: {choices}.",
+        "There is no material “{value}”. There are: {choices_en}.",
     ),
     "material_not_taken": (
         "类别“{kind}”不分材料。请清空材料。",
@@ -190,6 +190,11 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "period_is_day": (
         "“{value}”是某一天，不是月份。请写成 {month}，或填该月 1 日。",
         "“{value}” is a day and not a month. Write {month}, or the first of the month.",
+    ),
+    "year_alone": (
+        "单元格只显示年份，实际是 {value} 这一天。请把单元格设为文本，再填写要表示的年、月或日。",
+        "The cell shows a year alone and holds the day {value}. Format it as text, and write the year, month or day"
+        " that is meant.",
     ),
     "period_like_number": (
         "“{value}”分不清是 1 月还是 10 月。请写成 2025-01 的形式，并把单元格设为文本。",
@@ -268,7 +273,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
 def in_words(
     code: str, row: int | None, letter: str | None, name: str | None, values: Mapping[str, Any]
 ) -> tuple[str, str]:
-    """Chinese and English, each with the place before it where it has one."""
+    """Chinese and English, each with the place before it where it has one. A tuple among the values is a list."""
     zh, en = WORDS[code]
     places_zh, places_en = [], []
     if row is not None:
@@ -280,4 +285,12 @@ def in_words(
     zh_place = " ".join(places_zh) + "：" if places_zh else ""
     en_place = ", ".join(places_en) + ": " if places_en else ""
     known = {"name": name, **values}
-    return zh_place + zh.format(**known), en_place[:1].upper() + en_place[1:] + en.format(**known)
+    return (
+        zh_place + zh.format(**_listed(known, "、")),
+        en_place[:1].upper() + en_place[1:] + en.format(**_listed(known, ", ")),
+    )
+
+
+def _listed(values: Mapping[str, Any], separator: str) -> dict[str, Any]:
+    # A merged area is a tuple too, and no list.
+    return {name: separator.join(each) if type(each) is tuple else each for name, each in values.items()}

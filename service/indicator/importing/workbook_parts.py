@@ -51,9 +51,10 @@ class SharedTexts:
 
 @dataclass(frozen=True, slots=True)
 class Styles:
-    """By a cell's style: whether its number is shown as a day, or as a percentage."""
+    """By a cell's style: whether its number is shown as a day, and of that the year alone, or as a percentage."""
 
     dates: frozenset[int]
+    years: frozenset[int]
     percents: frozenset[int]
 
 
@@ -160,6 +161,7 @@ class _StyleParser:
 
     def __init__(self) -> None:
         self._dates = set(BUILT_IN_DATES)
+        self._years: set[int] = set()
         self._percents = set(BUILT_IN_PERCENTS)
         self._formats: list[int] = []
         self._within = False
@@ -181,20 +183,24 @@ class _StyleParser:
             self._within = False
 
     def _learn(self, number: int, code: str) -> None:
-        self._dates.discard(number)
-        self._percents.discard(number)
+        for known in (self._dates, self._years, self._percents):
+            known.discard(number)
         # Of positive numbers, without texts, colours and conditions.
         letters = _LITERALS.sub("", code.split(";")[0]).casefold()
         if "%" in letters:
             self._percents.add(number)
         elif "y" in letters or "d" in letters or ("m" in letters and "h" not in letters and "s" not in letters):
             self._dates.add(number)
+            if "m" not in letters and "d" not in letters:
+                self._years.add(number)
 
     def styles(self) -> Styles:
         numbered = list(enumerate(self._formats))
         return Styles(
-            frozenset(style for style, number in numbered if number in self._dates),
-            frozenset(style for style, number in numbered if number in self._percents),
+            *(
+                frozenset(style for style, number in numbered if number in known)
+                for known in (self._dates, self._years, self._percents)
+            )
         )
 
 

@@ -253,8 +253,15 @@ class _RowParser:
         if self._type == "d":
             return _iso_day(value)
         if self._style in self._parts.styles.dates:
-            return day_of(value, from_1904=self._parts.from_1904)
+            return self._day(value)
         return number_of(value, percent=self._style in self._parts.styles.percents)
+
+    def _day(self, value: str) -> date | Unreadable:
+        day = day_of(value, from_1904=self._parts.from_1904)
+        if isinstance(day, date) and self._style in self._parts.styles.years:
+            # It may stand for the year, or for a month that nobody sees.
+            return Unreadable("year_alone", day.isoformat())
+        return day
 
 
 def number_of(value: str, *, percent: bool) -> Number | Unreadable:
@@ -318,6 +325,6 @@ def header_sheets(source: XlsxSource, wanted: str | None) -> list[SheetPart]:
         return [sheet for sheet in source.sheets if not sheet.hidden]
     found = [sheet for sheet in source.sheets if sheet.name == wanted]
     if not found:
-        names = "、".join(shown(sheet.name) for sheet in source.sheets[:20])
+        names = tuple(shown(sheet.name) for sheet in source.sheets[:20])
         raise refused("sheet_unknown", name=shown(wanted), names=names)
     return found

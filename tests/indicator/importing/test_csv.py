@@ -56,6 +56,16 @@ def test_an_encoding_error_far_into_the_file_is_seen_before_any_row_is_read(tmp_
     assert [error.code for error in refusal(path)] == ["encoding_unknown"]
 
 
+@pytest.mark.parametrize("content", [b"\x80\x81\xff\x00" * 50, b"\xff\xfe\x00\xd8\x00\xd8", b"a\xff\n" * 9])
+def test_what_is_no_text_and_is_called_a_workbook_is_told_to_be_a_damaged_one(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "sheet"
+    path.write_bytes(content)
+    for name in ("三月.xlsx", "a.XLSM"):
+        (error,) = refusal(path, file_name=name)
+        assert error.code == "workbook_broken"
+    assert refusal(path, file_name="三月.csv")[0].code != "workbook_broken"
+
+
 def test_nul_bytes_are_refused_with_their_line(tmp_path: Path) -> None:
     path = csv_file(tmp_path / "a.csv", [ROW, row(source="a\0b")])
     (error,) = refusal(path)

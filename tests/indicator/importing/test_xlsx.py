@@ -101,6 +101,20 @@ def test_the_format_of_a_cell_tells_whether_its_number_is_a_day(
     assert str(rows_of(changed(tmp_path / "a.xlsx", change))[0].period) == (shown or "2025")
 
 
+@pytest.mark.parametrize("form", ["yyyy", 'yyyy"年"', "yy", "[$-804]yyyy;@"])
+def test_a_day_that_is_shown_as_a_year_alone_is_no_month(tmp_path: Path, form: str) -> None:
+    def change(book: Any, sheet: Any) -> None:
+        shown = book.add_format({"num_format": form})
+        sheet.write_datetime(1, 1, date(2025, 1, 1), shown)
+        sheet.write_datetime(1, 7, date(2025, 1, 1), shown)
+        # A year typed into such a cell.
+        sheet.write_number(2, 1, 2025, shown)
+
+    errors = errors_of(changed(tmp_path / "a.xlsx", change))
+    assert places(errors) == [(2, "B", "year_alone"), (2, "H", "year_alone"), (3, "B", "year_alone")]
+    assert "2025-01-01" in errors[0].zh
+
+
 def test_days_are_counted_from_1904_where_the_workbook_says_so(tmp_path: Path) -> None:
     def change(book: Any, sheet: Any) -> None:
         sheet.write_datetime(1, 7, date(2025, 3, 31), book.add_format({"num_format": "yyyy-mm-dd"}))
