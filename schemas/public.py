@@ -77,8 +77,14 @@ class PublicFigure(Answer):
     formula_version: int
     counted_at: CountedAt
     published_at: AwareDatetime
-    digest: str = Field(description="SHA-256 of the record, hexadecimal")
-    record: str = Field(description="Path of the record: exactly the bytes that the digest is of")
+    digest: str = Field(description="SHA-256 of the record, hexadecimal; an auditor has the record")
+    public_record: str | None = Field(
+        description="Path of the public record: the record with what bins weighed as one sum of the year; null where it"
+        " is withheld, because no month of the year is shown of what bins weighed"
+    )
+    public_digest_sha256: str | None = Field(
+        description="SHA-256 of the public record's bytes, hexadecimal; null where it is withheld"
+    )
     restates: PublicRestated | None
     restated_by: int | None = Field(description="Of a figure that no longer stands: the publication that replaces it")
 

@@ -246,12 +246,12 @@ class PublicAreaUnset(NotFound):
 
 
 class PublicationWithheld(NotFound):
-    """The record of this publication is not public: what it has of bins is not shown, or not just so, and could tell of
-    fewer than ten drops. Its digits and its digest are."""
+    """The public record of this publication is withheld: it would tell what bins weighed in a year of which no month is
+    shown, so that it may rest on fewer than ten drops. Its digits and its digest are public."""
 
     code = "publication_withheld"
-    title = "Record not public"
-    title_zh = "该发布记录不公开"
+    title = "Record withheld"
+    title_zh = "该发布记录暂不公开"
 
 
 class MaterialUnknown(NotFound):

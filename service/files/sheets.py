@@ -7,8 +7,8 @@ from typing import Any, Final, TypeAlias
 import xlsxwriter  # type: ignore[import-untyped]
 
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-# What a spreadsheet would take for a formula.
-FORMULA_BEGINNINGS: Final = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet would take for a formula; in East Asia the full-width signs too.
+FORMULA_BEGINNINGS: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 # A sheet has 2²⁰ rows, the first of which is its header; what is written beyond is dropped without a word.
 LINES_EACH_SHEET: Final = 2**20 - 1
 

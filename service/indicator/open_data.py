@@ -24,8 +24,10 @@ from schemas.public import (
     PublicVolumes,
     PublicYearSoFar,
 )
-from service.indicator.public import Place, PublicData, Published, Shown
+from service.files.sheets import shown_text
+from service.indicator.public import PublicData, PublicPlace, Shown
 from service.indicator.public_page import LICENSE_URL
+from service.indicator.public_publications import PublishedYear
 from service.indicator.public_words import Named
 from service.indicator.record import difference_points
 from service.indicator.withholding import DROPS_MIN
@@ -36,10 +38,9 @@ LICENSE: Final = OpenLicense(
     url=LICENSE_URL,
 )
 LICENSE_ID: Final = "CC-BY-4.0"
-FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r")
 RATE_COLUMNS: Final = (
     *("area_id", "area_zh", "area_en", "period", "status", "measure", "measure_zh", "measure_en", "value", "unit"),
-    *("formula", "publication", "restates", "restated_by", "digest_sha256", "license"),
+    *("formula", "publication", "restates", "restated_by", "digest_sha256", "public_digest_sha256", "license"),
 )
 VOLUME_COLUMNS: Final = (
     *("month", "area_id", "area_zh", "area_en", "area_kind", "parent_area_id"),
@@ -94,11 +95,11 @@ def public_rate(data: PublicData) -> PublicRate:
     )
 
 
-def _named(place: Place) -> NamedPlace:
+def _named(place: PublicPlace) -> NamedPlace:
     return NamedPlace(id=place.id, name=place.name.zh, name_en=place.name.en)
 
 
-def _figure(each: Published, published: dict[int, Published]) -> PublicFigure:
+def _figure(each: PublishedYear, published: dict[int, PublishedYear]) -> PublicFigure:
     figure = each.figure
     old = None if each.restates is None else published[each.restates]
     return PublicFigure(
@@ -114,7 +115,8 @@ def _figure(each: Published, published: dict[int, Published]) -> PublicFigure:
         counted_at=figure["counted_at"],
         published_at=each.published_at,
         digest=each.digest,
-        record=record_path(each.number),
+        public_record=None if each.public_digest is None else record_path(each.number),
+        public_digest_sha256=each.public_digest,
         restates=None
         if old is None
         else PublicRestated(
@@ -176,9 +178,9 @@ def _rate_rows(data: PublicData) -> Iterator[Sequence[str]]:
     def row(period: str, status: str, measure: str, value: object, formula: str = "", *publication: str) -> list[str]:
         name, area = MEASURES[measure], data.area
         unit = "%" if measure.endswith("percent") else "g"
-        of_publication = [*publication, *("",) * (4 - len(publication))]
+        of_publication = [*publication, *("",) * (5 - len(publication))]
         return [
-            *(area.id, _safe(area.name.zh), _safe(area.name.en), period, status, measure, name.zh, name.en),
+            *(area.id, shown_text(area.name.zh), shown_text(area.name.en), period, status, measure, name.zh, name.en),
             *(str(value), unit, formula, *of_publication, LICENSE_ID),
         ]
 
@@ -193,6 +195,7 @@ def _rate_rows(data: PublicData) -> Iterator[Sequence[str]]:
             each.figure["formula"]["id"],
             *numbers,
             each.digest,
+            each.public_digest or "",
         )
     outlook = data.outlook
     if outlook.so_far.rate_percent is not None:
@@ -223,8 +226,8 @@ def _volume_rows(shown: Shown) -> Iterator[Sequence[str]]:
                 grams = shown.volumes.grams(place.id, material, [month])
                 if grams is not None:
                     yield [
-                        *(month, place.id, _safe(place.name.zh), _safe(place.name.en), place.kind),
-                        *(place.parent_id or "", material or "", _safe(name.zh), _safe(name.en)),
+                        *(month, place.id, shown_text(place.name.zh), shown_text(place.name.en), place.kind),
+                        *(place.parent_id or "", material or "", shown_text(name.zh), shown_text(name.en)),
                         *(str(grams), LICENSE_ID),
                     ]
 
@@ -235,7 +238,3 @@ def _csv(columns: Sequence[str], rows: Iterator[Sequence[str]]) -> bytes:
     writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue().encode("utf-8-sig")
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text

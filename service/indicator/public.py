@@ -1,18 +1,16 @@
 """All that is public of a district's rate, gathered in one snapshot; and what of it the page shows."""
 
 import asyncio
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from typing import Any, Final
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.indicator import FormulaId, MissingLine, Outlook, RateFormula
+from schemas.indicator import Coverage, FormulaId, KindCoverage, Outlook, RateFormula
 from service.business_days import business_day
 from service.indicator import public_queries
 from service.indicator.basis import Basis, make_basis
@@ -32,7 +30,8 @@ from service.indicator.public_page import (
     Volume,
     Volumes,
 )
-from service.indicator.public_volumes import read_shown
+from service.indicator.public_publications import PublishedYear, PublishedYears
+from service.indicator.public_volumes import volumes_of_year
 from service.indicator.public_words import Named, period_text
 from service.indicator.withholding import ShownVolumes
 from service.indicator.words import NAMED_MAX
@@ -46,38 +45,13 @@ MASSES: Final = ("recovered", "kitchen_treated", "cleared")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PublicPlace:
+    """An area with its place in the tree."""
+
     id: str
     parent_id: str | None
     kind: str
     name: Named
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A published figure of a whole year; `figure` as its record has it, without inputs and coverage."""
-
-    number: int
-    year: int
-    digest: str
-    published_at: datetime
-    restates: int | None
-    restated_by: int | None
-    figure: dict[str, Any]
-
-    @property
-    def rate(self) -> Fraction:
-        """Exact."""
-        return Fraction(self.figure["numerator_grams"]) / Fraction(self.figure["denominator_grams"])
-
-    @property
-    def percent(self) -> Decimal:
-        return Decimal(self.figure["rate_percent"])
-
-    @property
-    def target_percent(self) -> Decimal | None:
-        target = self.figure["target"]
-        return None if target is None else Decimal(target["rate_percent"]).normalize()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +61,7 @@ class Shown:
     year: int
     months: Sequence[str]
     volumes: ShownVolumes
-    places: Sequence[Place]
+    places: Sequence[PublicPlace]
     materials: Sequence[tuple[str, Named]]
 
 
@@ -95,10 +69,10 @@ class Shown:
 class PublicData:
     """Of one district, at one moment. `published` newest first; `shown_years` those of which volumes are shown."""
 
-    area: Place
+    area: PublicPlace
     made_on: date
     zone: str
-    published: Sequence[Published]
+    published: Sequence[PublishedYear]
     outlook: Outlook
     target_steps: Sequence[TargetStep]
     months: Sequence[MonthMasses]
@@ -116,7 +90,7 @@ class PublicData:
         return None if needed is None else -(-needed.needed_grams // ROUNDED_GRAMS) * ROUNDED_GRAMS
 
     @property
-    def standing(self) -> Published | None:
+    def standing(self) -> PublishedYear | None:
         """The newest year's figure that nothing restates: by the district's formula where there is one, for by another
         it is another indicator."""
         standing = [each for each in self.published if each.restated_by is None]
@@ -127,6 +101,7 @@ class PublicData:
 async def gather(
     connection: AsyncConnection,
     area_id: str,
+    years: PublishedYears,
     *,
     formula_id: FormulaId,
     today: date,
@@ -147,7 +122,7 @@ async def gather(
         area=places[0],
         made_on=today,
         zone=zone,
-        published=[_published(row) for row in await public_queries.published_years(connection, area_id)],
+        published=await years.of(connection, area_id, shown_years),
         outlook=outlook,
         target_steps=[
             TargetStep(each.year, Decimal(each.rate_percent).normalize())
@@ -155,7 +130,7 @@ async def gather(
             if not each.interpolated
         ],
         months=_months(basis, outlook, today),
-        coverage=_coverage(outlook, {each.id: each.name for each in places}),
+        coverage=coverage_in_words(outlook.coverage, outlook.so_far.period, {each.id: each.name for each in places}),
         shown=shown,
         shown_years=shown_years,
         volumes_after_days=after_days,
@@ -164,10 +139,10 @@ async def gather(
 
 
 async def read_year(
-    connection: AsyncConnection, area_id: str, year: int, places: Sequence[Place] | None = None
+    connection: AsyncConnection, area_id: str, year: int, places: Sequence[PublicPlace] | None = None
 ) -> Shown | None:
     """What is shown of a year; None where nothing is."""
-    volumes = await read_shown(connection, area_id, year)
+    volumes = await volumes_of_year(connection, area_id, year)
     months = sorted({month for _, _, month in volumes.by_area})
     if not months:
         return None
@@ -177,14 +152,8 @@ async def read_year(
     return Shown(year, months, volumes, places, materials)
 
 
-def _place(row: Any) -> Place:
-    return Place(row.id, row.parent_id, row.kind, Named(row.name, row.name_en))
-
-
-def _published(row: sa.Row[Any]) -> Published:
-    return Published(
-        row.number, row.year, row.digest, row.decided_at, row.restates, row.restated_by, json.loads(row.figure)
-    )
+def _place(row: Any) -> PublicPlace:
+    return PublicPlace(row.id, row.parent_id, row.kind, Named(row.name, row.name_en))
 
 
 def _months(basis: Basis, outlook: Outlook, today: date) -> list[MonthMasses]:
@@ -212,33 +181,38 @@ def _masses(basis: Basis, month: Period, counted_at: CountedAt) -> MonthMasses:
     return MonthMasses(str(month), recovered, kitchen, cleared)
 
 
-def _coverage(outlook: Outlook, names: dict[str, Named]) -> CoverageInWords | None:
-    """Of the running year's months so far; None where nothing is due yet."""
-    coverage = outlook.coverage
+def coverage_in_words(coverage: Coverage, period: str, names: Mapping[str, Named]) -> CoverageInWords | None:
+    """Of the running year's months so far; None where nothing is due yet. `names` are of areas, by their ids."""
     if coverage.share is None:
         return None
     missing = [
-        _missing(each.kind, names.get(line.area, Named(line.area, line.area)), line)
+        _missing(each.kind, names.get(area_id, Named(area_id, area_id)), months)
         for each in coverage.kinds
-        for line in each.missing
+        for area_id, months in _months_missing(each).items()
     ]
     # Downwards: what is not whole is never said to be.
     percent = (Decimal(coverage.share) * 100).quantize(Decimal("0.1"), rounding=ROUND_FLOOR).normalize()
-    months = [str(month) for month in Period.parse(outlook.so_far.period).months]
+    months = [str(month) for month in Period.parse(period).months]
     return CoverageInWords(months, percent, missing[:MISSING_MAX])
 
 
-def _missing(kind: str, area: Named, line: MissingLine) -> Named:
+def _months_missing(coverage: KindCoverage) -> dict[str, list[str]]:
+    """By area, whoever of it has not reported: sources are named as operators typed them, which can be a person."""
+    found: dict[str, set[str]] = {}
+    for line in coverage.missing:
+        found.setdefault(line.area, set()).update(line.months)
+    return {area_id: sorted(months) for area_id, months in found.items()}
+
+
+def _missing(kind: str, area: Named, months: Sequence[str]) -> Named:
     found = KINDS[kind]
-    named = line.months[:NAMED_MAX]
-    more = len(line.months) > NAMED_MAX
-    who = [each for each in (line.source, line.material) if each is not None]
-    by_zh, by_en = (f"（{'，'.join(who)}）", f" (“{', '.join(who)}”)") if who else ("", "")
+    named = months[:NAMED_MAX]
+    more = len(months) > NAMED_MAX
     zh = "、".join(period_text(month, "zh") for month in named) + "等" * more
     en = ", ".join(period_text(month, "en") for month in named) + " and others" * more
     # A share is missing for a mass, and for no month of its own.
     zh, en = (f"：{zh}", f": {en}") if named else ("", "")
-    return Named(f"{area.zh}{found.name_zh}{by_zh}{zh}", f"{found.name_en} of {area.en}{by_en}{en}")
+    return Named(f"{area.zh}{found.name_zh}{zh}", f"{found.name_en} of {area.en}{en}")
 
 
 def page_figures(data: PublicData, downloads: Sequence[Download]) -> PublicFigures:
@@ -277,7 +251,7 @@ def shown_points(difference: Fraction) -> Decimal:
     return points if points or not difference else Decimal(decimal_text(difference * 100, 4))
 
 
-def _publication(each: Published, by_number: dict[int, Published], zone: str) -> Publication:
+def _publication(each: PublishedYear, by_number: dict[int, PublishedYear], zone: str) -> Publication:
     formula, target = each.figure["formula"], each.figure["target"]
     lead = None if target is None else each.rate - Fraction(target["rate"])
     old = None if each.restates is None else by_number[each.restates]
@@ -289,6 +263,7 @@ def _publication(each: Published, by_number: dict[int, Published], zone: str) ->
         formula_id=formula["id"],
         definition=Named(formula["definition_zh"], formula["definition_en"]),
         digest=each.digest,
+        public_digest=each.public_digest,
         published_on=business_day(each.published_at, zone),
         is_met=None if lead is None else lead >= 0,
         target_points=None if lead is None else shown_points(abs(lead)),
@@ -314,7 +289,7 @@ def _so_far(outlook: Outlook, needed_grams: int | None) -> RateSoFar:
     )
 
 
-def _volumes(area: Place, shown: Shown) -> Volumes | None:
+def _volumes(area: PublicPlace, shown: Shown) -> Volumes | None:
     def grams(area_id: str, material: str | None = None) -> int | None:
         return shown.volumes.grams(area_id, material, shown.months)
 

@@ -10,15 +10,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.business_days import business_today
 from service.db import snapshot, transaction
-from service.errors import AreaNotPublic, AreaUnknown, NotFound, PublicAreaUnset, PublicationUnknown
+from service.errors import (
+    AreaNotPublic,
+    AreaUnknown,
+    NotFound,
+    PublicAreaUnset,
+    PublicationUnknown,
+    PublicationWithheld,
+)
 from service.indicator import public_queries as queries
 from service.indicator.open_data import public_rate, rate_csv, record_path, volumes_csv
 from service.indicator.public import PublicData, gather, page_figures, read_year
 from service.indicator.public_once import Once
 from service.indicator.public_page import Download, public_page
-from service.indicator.public_volumes import check_record, show_settled_months
+from service.indicator.public_publications import PublishedYears
+from service.indicator.public_volumes import show_settled_months
 from service.indicator.public_words import Language, Named
-from service.indicator.record import Frozen
 from service.settings import Settings
 
 KEPT_SECONDS: Final = 60
@@ -43,6 +50,15 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class _Known:
+    """What there is to ask for: areas and districts by their ids, publications by their numbers."""
+
+    areas: frozenset[str]
+    districts: frozenset[str]
+    publications: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class DistrictDocuments:
     """Of one district at one moment."""
 
@@ -61,13 +77,14 @@ class PublicDocuments:
     def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
-        self._districts: Once[None, tuple[frozenset[str], frozenset[str]]] = Once(KEPT_SECONDS, 1)
+        self._years_published = PublishedYears()
+        self._known: Once[None, _Known] = Once(KEPT_SECONDS, 1)
         self._documents: Once[str, DistrictDocuments] = Once(KEPT_SECONDS, DISTRICTS_MAX)
         self._years: Once[tuple[str, int], Document] = Once(KEPT_SECONDS, YEARS_MAX)
-        self._records: Once[int, Document] = Once(KEPT_SECONDS, RECORDS_MAX)
+        self._records: Once[int, Document | None] = Once(KEPT_SECONDS, RECORDS_MAX)
 
     async def close(self) -> None:
-        for each in (self._districts, self._documents, self._years, self._records):
+        for each in (self._known, self._documents, self._years, self._records):
             await each.close()
 
     async def of(self, area_id: str | None) -> DistrictDocuments:
@@ -87,26 +104,37 @@ class PublicDocuments:
         return await self._years.get((district_id, year), partial(self._make_year, district_id, year))
 
     async def record(self, number: int) -> Document:
-        """Exactly what was published. Raises PublicationUnknown or PublicationWithheld."""
-        return await self._records.get(number, partial(self._read_record, number))
+        """The public record of a publication. Raises PublicationUnknown or PublicationWithheld."""
+        if number not in (await self._what_there_is()).publications:
+            raise PublicationUnknown(f"There is no publication of a district's year with the number {number}.")
+        found = await self._records.get(number, partial(self._read_record, number))
+        if found is None:
+            raise PublicationWithheld
+        return found
 
     async def _district(self, asked: str | None) -> str:
-        areas, districts = await self._districts.get(None, self._read_districts)
+        known = await self._what_there_is()
         area_id = asked or self._settings.public_area
         if area_id is None:
-            if len(districts) != 1:
+            if len(known.districts) != 1:
                 raise PublicAreaUnset
-            return next(iter(districts))
-        if area_id not in areas:
+            return next(iter(known.districts))
+        if area_id not in known.areas:
             raise AreaUnknown(f"There is no area {area_id}.")
-        if area_id not in districts:
+        if area_id not in known.districts:
             raise AreaNotPublic
         return area_id
 
-    async def _read_districts(self) -> tuple[frozenset[str], frozenset[str]]:
+    async def _what_there_is(self) -> _Known:
+        """Whoever asks for what is not there asks this, and not the database."""
+        return await self._known.get(None, self._read_known)
+
+    async def _read_known(self) -> _Known:
         async with snapshot(self._engine) as connection:
-            areas = await queries.read_kinds(connection)
-        return frozenset(areas), frozenset(area_id for area_id, kind in areas.items() if kind == "district")
+            kinds = await queries.read_kinds(connection)
+            publications = await queries.public_numbers(connection)
+        districts = frozenset(area_id for area_id, kind in kinds.items() if kind == "district")
+        return _Known(frozenset(kinds), districts, publications)
 
     async def _make(self, district_id: str) -> DistrictDocuments:
         settings = self._settings
@@ -118,6 +146,7 @@ class PublicDocuments:
             data = await gather(
                 connection,
                 district_id,
+                self._years_published,
                 formula_id=settings.indicator_formula,
                 today=today,
                 zone=zone,
@@ -134,14 +163,11 @@ class PublicDocuments:
             raise NotFound
         return Document(await asyncio.to_thread(volumes_csv, shown))
 
-    async def _read_record(self, number: int) -> Document:
+    async def _read_record(self, number: int) -> Document | None:
+        """None where it is withheld, which is kept as a document is."""
         async with snapshot(self._engine) as connection:
-            row = await queries.published_record(connection, number)
-            if row is None:
-                raise PublicationUnknown(f"There is no publication of a district with the number {number}.")
-            # Of many inputs the record is megabytes.
-            await check_record(connection, row.area_id, await asyncio.to_thread(Frozen, row.record))
-        return Document(row.record.encode())
+            found = await self._years_published.record(connection, number)
+        return None if found is None else Document(found.text.encode())
 
 
 def documents_of(data: PublicData) -> DistrictDocuments:
@@ -157,9 +183,9 @@ def documents_of(data: PublicData) -> DistrictDocuments:
     if data.shown is not None:
         zh, en = f"{data.shown.year} 年各月回收量（CSV）", f"Volumes by month, {data.shown.year} (CSV)"
         downloads.append(_download(VOLUMES_CSV, area, zh, en, volumes))
-    if data.standing is not None:
+    if data.standing is not None and data.standing.public_digest is not None:
         number = data.standing.number
-        zh, en = f"第 {number} 号发布的原始记录（JSON）", f"Record of publication {number} (JSON)"
+        zh, en = f"第 {number} 号发布的公开记录（JSON）", f"Public record of publication {number} (JSON)"
         downloads.append(Download(record_path(number), Named(zh, en), None))
     figures = page_figures(data, downloads)
     languages: tuple[Language, ...] = ("zh", "en")

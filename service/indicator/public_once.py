@@ -1,5 +1,6 @@
-"""Make a thing once for all who ask for it at the same time, and keep it for a while: what the public asks for must not
-reach the database more often, however many they are."""
+"""Make a thing once for all who ask for it at the same time, and keep it for a while: however many ask for the same, it
+is made once in so many seconds. Ask only for what there is (a set that is kept the same way tells), or whoever asks for
+what is not there has each of it made."""
 
 import asyncio
 import time
@@ -22,7 +23,8 @@ class _Made(Generic[Thing]):
 
 
 class Once(Generic[Key, Thing]):
-    """At most `entries_max` things, each for `seconds` since its making began. `clock` is in seconds."""
+    """At most `entries_max` things that are made, each for `seconds` since its making began, and beside them only those
+    that are being made. `clock` is in seconds."""
 
     def __init__(self, seconds: float, entries_max: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -31,15 +33,22 @@ class Once(Generic[Key, Thing]):
         self._made: dict[Key, _Made[Thing]] = {}
 
     async def get(self, key: Key, make: Callable[[], Coroutine[Any, Any, Thing]]) -> Thing:
-        """The thing of this key, made now, or by who asked before. A failure is told to all who wait, and not kept."""
+        """The thing of this key, made now, or by who asked before. A failure is told to all who wait, and not kept: who
+        asks next has it tried again."""
         found = self._made.get(key)
         if found is None or found.failed or (found.task.done() and self._clock() - found.begun >= self._seconds):
             self._made.pop(key, None)
-            while len(self._made) >= self._entries_max:
-                self._made.pop(next(iter(self._made)))
+            self._make_room()
             found = self._made[key] = _Made(self._clock(), asyncio.create_task(make()))
         # Who goes away does not take it from the others.
         return await asyncio.shield(found.task)
+
+    def _make_room(self) -> None:
+        """For one more: the oldest go. What is being made stays, so that nobody has it made beside, and it ends with
+        `close`."""
+        made = [key for key, each in self._made.items() if each.task.done()]
+        for key in made[: max(0, len(self._made) - self._entries_max + 1)]:
+            del self._made[key]
 
     async def close(self) -> None:
         """Nothing goes on being made."""

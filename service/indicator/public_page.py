@@ -43,6 +43,7 @@ class Publication:
     """A published figure. `period` as in the API (`2025`); `percent` with the digits it was published with.
 
     `target_percent` is its year's, None where there is none; `restates` and `superseded_by` are numbers of others.
+    `digest` is that of its record, `public_digest` of its public record, None where that is withheld.
     `is_met`, `target_points` (how far the target is, without a sign) and `restated_points` (this figure less the one it
     restates) follow from the exact rates, which two digits can hide."""
 
@@ -60,6 +61,7 @@ class Publication:
     restated_percent: Decimal | None = None
     restated_points: Decimal | None = None
     superseded_by: str | None = None
+    public_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +218,12 @@ def public_page(figures: PublicFigures, language: Language) -> str:
     )
 
 
-def problem_page(title_zh: str, title: str, detail: str) -> str:
-    """Why there is no page, as HTML in both languages; `detail` is in English. Send it with POLICY."""
+def problem_page(title_zh: str, title: str, detail_zh: str, detail: str) -> str:
+    """Why there is no page, as HTML in both languages. Send it with POLICY."""
     return _pages.get_template("public_problem.html").render(
         title_zh=title_zh,
         title=title,
+        detail_zh=detail_zh,
         detail=detail.replace("`", ""),
         style=Markup(STYLE),  # noqa: S704  # as above
     )

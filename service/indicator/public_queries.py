@@ -11,6 +11,8 @@ from service.tables.places import area
 from service.tables.reference import material
 from service.tables.volumes import public_volume
 
+# In place of a material, of a month that was looked at and of which nothing is shown.
+NOTHING_SHOWN: Final = "-"
 # The only number of an advisory lock that is taken to show a month for the first time.
 SHOWING_LOCK: Final = 0x53484F57
 LOCK = sa.text("SELECT pg_advisory_xact_lock(:lock)")
@@ -23,6 +25,19 @@ WITH RECURSIVE below (id, parent_id, kind, name, name_en, depth) AS (
     FROM area JOIN below ON area.parent_id = below.id
 )
 SELECT id, parent_id, kind, name, name_en FROM below ORDER BY depth, id COLLATE "C"
+""")
+
+MONTHS_WITH_VOLUME = sa.text("""
+WITH RECURSIVE below (id) AS (
+    SELECT id FROM area WHERE id = :area_id
+    UNION ALL
+    SELECT area.id FROM area JOIN below ON area.parent_id = below.id
+)
+SELECT DISTINCT volume_month.month
+FROM below
+JOIN site ON site.area_id = below.id
+JOIN volume_month ON volume_month.site_id = site.id
+WHERE volume_month.source = 'bin' AND volume_month.drops > 0 AND volume_month.month = ANY (:months)
 """)
 
 MONTH_AMOUNTS = sa.text("""
@@ -44,26 +59,33 @@ SELECT NOT EXISTS (
 )
 """)
 
-# Of the record without what makes it long.
-PUBLISHED_YEARS = sa.text("""
-SELECT publication.number, extract(year FROM publication.first_day)::int AS year,
-       encode(publication.digest, 'hex') AS digest, publication.decided_at, publication.restates,
-       later.number AS restated_by,
-       ((publication.record::jsonb -> 'figure') - 'quantities' - 'coverage' - 'not_counted')::text AS figure
+# Publications of whole years of districts: those that the public is told of.
+OF_A_DISTRICTS_YEAR: Final = """
 FROM publication
+JOIN area ON area.id = publication.area_id AND area.kind = 'district'
 LEFT JOIN publication AS later ON later.restates = publication.number AND later.decision = 'published'
-WHERE publication.area_id = :area_id AND publication.decision = 'published'
+WHERE publication.decision = 'published'
   AND publication.first_day = make_date(extract(year FROM publication.first_day)::int, 1, 1)
   AND publication.last_day = make_date(extract(year FROM publication.first_day)::int, 12, 31)
-ORDER BY publication.first_day DESC, publication.number DESC
-""")
+"""
 
-PUBLISHED_RECORD = sa.text("""
-SELECT publication.record, publication.area_id, encode(publication.digest, 'hex') AS digest
-FROM publication
-JOIN area ON area.id = publication.area_id
-WHERE publication.number = :number AND publication.decision = 'published' AND area.kind = 'district'
-""")
+PUBLIC_NUMBERS = sa.text(f"SELECT publication.number {OF_A_DISTRICTS_YEAR}")  # our own text
+
+# Without the record, which may be megabytes.
+PUBLISHED_YEARS = sa.text(f"""
+SELECT publication.number, extract(year FROM publication.first_day)::int AS year,
+       encode(publication.digest, 'hex') AS digest, publication.decided_at, publication.restates,
+       later.number AS restated_by
+{OF_A_DISTRICTS_YEAR}
+  AND publication.area_id = :area_id
+ORDER BY publication.first_day DESC, publication.number DESC
+""")  # noqa: S608  # our own text
+
+PUBLISHED_RECORD = sa.text(f"""
+SELECT publication.record, publication.area_id, extract(year FROM publication.first_day)::int AS year
+{OF_A_DISTRICTS_YEAR}
+  AND publication.number = :number
+""")  # noqa: S608  # our own text
 
 
 async def read_kinds(connection: AsyncConnection) -> dict[str, str]:
@@ -100,12 +122,24 @@ async def lock_showing(connection: AsyncConnection) -> None:
     await connection.execute(LOCK, {"lock": SHOWING_LOCK})
 
 
+async def months_with_volume(connection: AsyncConnection, district_id: str, months: Collection[date]) -> list[date]:
+    """Those of the months, by their first days, in which bins weighed anything in the district."""
+    wanted = {"area_id": district_id, "months": list(months)}
+    return list((await connection.execute(MONTHS_WITH_VOLUME, wanted)).scalars())
+
+
+async def months_decided(connection: AsyncConnection, district_id: str) -> list[date]:
+    """First days of the months of which it is written down what is shown, or that nothing is."""
+    query = sa.select(public_volume.c.month).distinct().where(public_volume.c.district_id == district_id)
+    return list((await connection.execute(query)).scalars())
+
+
 async def months_shown(connection: AsyncConnection, district_id: str) -> list[date]:
-    """First days, in order."""
+    """First days of the months of which something is shown, in order."""
     query = (
         sa.select(public_volume.c.month)
         .distinct()
-        .where(public_volume.c.district_id == district_id)
+        .where(public_volume.c.district_id == district_id, public_volume.c.material_id != NOTHING_SHOWN)
         .order_by(public_volume.c.month)
     )
     return list((await connection.execute(query)).scalars())
@@ -121,16 +155,25 @@ async def read_shown(
     """As it was first shown: month, area_id, material_id, grams."""
     query = sa.select(
         public_volume.c.month, public_volume.c.area_id, public_volume.c.material_id, public_volume.c.grams
-    ).where(public_volume.c.district_id == district_id, public_volume.c.month.between(first_month, last_month))
+    ).where(
+        public_volume.c.district_id == district_id,
+        public_volume.c.month.between(first_month, last_month),
+        public_volume.c.material_id != NOTHING_SHOWN,
+    )
     return (await connection.execute(query)).all()
 
 
 async def published_years(connection: AsyncConnection, area_id: str) -> Sequence[sa.Row[Any]]:
     """What is published of whole years, newest first, restated ones too: number, year, digest (hexadecimal),
-    decided_at, restates, restated_by, figure (JSON, as it was published)."""
+    decided_at, restates, restated_by."""
     return (await connection.execute(PUBLISHED_YEARS, {"area_id": area_id})).all()
 
 
+async def public_numbers(connection: AsyncConnection) -> frozenset[int]:
+    """Of all publications that the public is told of."""
+    return frozenset((await connection.execute(PUBLIC_NUMBERS)).scalars())
+
+
 async def published_record(connection: AsyncConnection, number: int) -> Any:
-    """Of a district: record, area_id, digest (hexadecimal). None where no such publication is."""
+    """Of a whole year of a district: record, area_id, year. None where no such publication is."""
     return (await connection.execute(PUBLISHED_RECORD, {"number": number})).one_or_none()

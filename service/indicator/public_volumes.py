@@ -5,70 +5,62 @@ was shown before would see single drops (docs/decisions/0020).
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.business_days import day_begins_at
-from service.errors import PublicationWithheld
 from service.indicator import public_queries as queries
-from service.indicator.evidence import BINS
-from service.indicator.record import Frozen
+from service.indicator.public_queries import NOTHING_SHOWN
 from service.indicator.withholding import Amount, ShownVolumes, last_settled_month, shown_volumes
 from service.periods import Period
 
 # What stands for all materials together in the table.
 ALL_MATERIALS: Final = ""
-# The district's own sites are told apart in the records of publications, as each child area is.
-OWN_SITES: Final = "{} own sites"
 
 
 async def show_settled_months(
     connection: AsyncConnection, district_id: str, *, today: date, zone: str, after_days: int
 ) -> None:
-    """Write down the months, from January of the year before on, that are settled and were not shown yet. In the
-    caller's transaction; a month of which not every drop is folded yet waits."""
+    """Write down the months, from January of the year before on, that are settled and were not looked at yet: what is
+    shown of each, or that nothing is. In the caller's transaction; a month of which not every drop is folded yet
+    waits, and so does one in which nothing was weighed at all."""
     wanted = settled_months(today, after_days)
-    if not wanted or not set(wanted) - set(await queries.months_shown(connection, district_id)):
+    if not wanted:
+        return
+    weighed = set(await queries.months_with_volume(connection, district_id, wanted))
+    if not weighed - set(await queries.months_decided(connection, district_id)):
         return
     await queries.lock_showing(connection)
-    missing = sorted(set(wanted) - set(await queries.months_shown(connection, district_id)))
+    missing = sorted(weighed - set(await queries.months_decided(connection, district_id)))
     settled_on = Period.of_month(wanted[-1].year, wanted[-1].month).last_day + timedelta(days=after_days + 1)
     if not missing or not await queries.is_folded_since(connection, day_begins_at(settled_on, zone)):
         return
     places = await queries.read_places(connection, district_id)
-    parents: dict[str, str | None] = {row.id: row.parent_id for row in places}
-    parents[district_id] = None
-    own_sites = OWN_SITES.format(district_id)
-    parents[own_sites] = district_id
+    parents: dict[str, str | None] = {row.id: row.parent_id for row in places} | {district_id: None}
     amounts = [
-        Amount(
-            own_sites if row.area_id == district_id else row.area_id,
-            row.material_id,
-            _name(row.month),
-            row.drops,
-            row.grams,
-        )
+        Amount(row.area_id, row.material_id, _name(row.month), row.drops, row.grams)
         for row in await queries.month_amounts(connection, list(parents), missing)
     ]
-    children = [each for each, parent in parents.items() if parent == district_id]
     # Of a district's year it takes half a second, in which bins would wait.
-    shown = await asyncio.to_thread(shown_volumes, amounts, parents, children)
-    rows = [
-        {
-            "district_id": district_id,
-            "month": date.fromisoformat(f"{month}-01"),
-            "area_id": area_id,
-            "material_id": material or ALL_MATERIALS,
-            "grams": grams,
-        }
-        for (area_id, material, month), grams in shown.by_area.items()
-        if area_id != own_sites
-    ]
-    if rows:
-        await queries.insert_shown(connection, rows)
+    shown = await asyncio.to_thread(shown_volumes, amounts, parents)
+    await queries.insert_shown(connection, list(_rows(district_id, missing, shown)))
+
+
+def _rows(district_id: str, months: Iterable[date], shown: ShownVolumes) -> Iterable[dict[str, Any]]:
+    """Each figure; of a month without one, that it was looked at: else it would be again, by whoever asks next."""
+    for (area_id, material, month), grams in shown.by_area.items():
+        yield _row(district_id, month, area_id, material or ALL_MATERIALS, grams)
+    for month in {_name(each) for each in months} - {month for _, _, month in shown.by_area}:
+        yield _row(district_id, month, district_id, NOTHING_SHOWN, 0)
+
+
+def _row(district_id: str, month: str, area_id: str, material_id: str, grams: int) -> dict[str, Any]:
+    first_day = date.fromisoformat(f"{month}-01")
+    place = {"district_id": district_id, "month": first_day, "area_id": area_id}
+    return {**place, "material_id": material_id, "grams": grams}
 
 
 def settled_months(today: date, after_days: int) -> list[date]:
@@ -78,34 +70,13 @@ def settled_months(today: date, after_days: int) -> list[date]:
     return [month for month in months if month <= last]
 
 
-async def read_shown(connection: AsyncConnection, district_id: str, year: int) -> ShownVolumes:
-    """A year as it was shown."""
+async def volumes_of_year(connection: AsyncConnection, district_id: str, year: int) -> ShownVolumes:
+    """As they were shown."""
     rows = await queries.read_shown(connection, district_id, date(year, 1, 1), date(year, 12, 1))
     by_area: Mapping[tuple[str, str | None, str], int] = {
         (row.area_id, row.material_id or None, _name(row.month)): row.grams for row in rows
     }
     return ShownVolumes(by_area)
-
-
-async def check_record(connection: AsyncConnection, district_id: str, frozen: Frozen) -> None:
-    """Raises PublicationWithheld where the record tells of bins what is not shown just so: of fewer drops than may be,
-    of a month that is not settled yet, or of other grams than its month was shown with, whose difference could be one
-    drop; what they hold for review; or what they weighed where the figure counts it elsewhere."""
-    figure = frozen.figure
-    if figure["coverage"]["bins"]["held_grams"] or any(each["kind"] == BINS for each in figure["not_counted"]):
-        raise PublicationWithheld
-    told = {
-        (each["area"], each["period"]): each["grams"]
-        for each in frozen.inputs()
-        if each["id"] is None and each.get("kind") == BINS
-    }
-    for year in sorted({int(month[:4]) for _, month in told}):
-        shown = await read_shown(connection, district_id, year)
-        for (area_id, month), grams in told.items():
-            # What is shown of the district is not of its own sites alone.
-            same = area_id != district_id and shown.grams(area_id, None, [month]) == grams
-            if int(month[:4]) == year and not same:
-                raise PublicationWithheld
 
 
 def _name(month: date) -> str:

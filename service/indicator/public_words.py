@@ -49,6 +49,7 @@ class Words:
     publication: str
     published_on: str
     digest: str
+    public_digest: str
     provisional: str
     so_far: str
     so_far_months: str
@@ -138,7 +139,8 @@ ZH: Final = Words(
     restates="本数据更正第 {number} 号发布（原为 {percent}），相差 {points} 个百分点。",
     publication="发布编号",
     published_on="发布日期",
-    digest="数字指纹（SHA-256）",
+    digest="原始记录的数字指纹（SHA-256）",
+    public_digest="公开记录的数字指纹（SHA-256）",
     provisional="暂算",
     so_far="{year} 年以来",
     so_far_months="按 {months}的数据暂算，未经审核，以后可能修订。",
@@ -173,7 +175,8 @@ ZH: Final = Words(
     mass="重量",
     total="合计",
     apart="未单独列出",
-    apart_why="投放不足 10 次的，不单独列出，以免看出某一户的情况；它们计入“未单独列出”或上一级的合计。",
+    apart_why="“不单独列出”的，可能是投放不足 10 次、列出会看出某一户的情况，"
+    "也可能是列出后别处不足 10 次的量可由相减得出，或者没有投放；已称的量都计入“未单独列出”或上一级的合计。",
     not_shown="不单独列出",
     communities="按社区",
     communities_why="点开街道，查看其中各社区。",
@@ -192,7 +195,7 @@ ZH: Final = Words(
     method="怎么算的",
     method_formula="公式 {id}：{definition}",
     method_once="每一份垃圾只在一个环节计量一次：箱、门、站、场、厂，不重复计算。",
-    method_exact="数据以整数克记录，精确计算，只在显示时四舍六入五成双。每个数都有来源文件，可以逐位重算。",
+    method_exact="数据以整数克记录，精确计算，只在显示时四舍六入五成双。报送的每个数都有来源文件，智能回收箱的量由每次投放的称重加总，发布的数可以逐位重算。",
     method_closed="发布的数据不再改动。发现差错时另行发布更正，并指明更正了哪一个。",
     coverage="数据是否齐全",
     coverage_share="{months}应报送的数据已收到 {share}。",
@@ -228,7 +231,8 @@ EN: Final = Words(
     restates="This figure corrects publication {number} (which said {percent}) by {points} percentage points.",
     publication="Publication",
     published_on="Published on",
-    digest="Digest (SHA-256)",
+    digest="Digest of the record (SHA-256)",
+    public_digest="Digest of the public record (SHA-256)",
     provisional="provisional",
     so_far="{year} so far",
     so_far_months="Computed from {months}; not yet reviewed, and may be revised.",
@@ -266,9 +270,9 @@ EN: Final = Words(
     mass="Weight",
     total="Total",
     apart="Not shown separately",
-    apart_why="Fewer than 10 drops are not shown separately, so that no household can be made out; they are among"
-    " “not shown"
-    " separately”, or in the total one level up.",
+    apart_why="What is not shown separately may be of fewer than 10 drops, in which a household could be made out; or"
+    " fewer than 10 drops elsewhere would follow from it by subtraction; or there was nothing. What was weighed is"
+    " among “not shown separately”, or in the total one level up.",
     not_shown="not shown separately",
     communities="By community",
     communities_why="Open a subdistrict to see its communities.",
@@ -289,7 +293,8 @@ EN: Final = Words(
     method_once="Each mass is counted once, at one point of its way: bin, door, station, yard or plant.",
     method_exact="Amounts are recorded in whole grams and computed exactly; only what is shown is rounded (half to"
     " even)."
-    " Each has a document it comes from, and the figure can be computed again to the last digit.",
+    " Each amount that was reported has a document it comes from, what bins weighed is added up from every drop, and a"
+    " published figure can be computed again to the last digit.",
     method_closed="A published figure never changes. A mistake is corrected by a further publication that names the"
     " one it"
     " corrects.",

@@ -4,6 +4,7 @@ Everything happens in the caller's transaction.
 """
 
 import asyncio
+import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,9 @@ from service.indicator.record import (
 )
 from service.moments import in_utc
 from service.periods import Period
+
+# 128 bits: more than anyone can try out.
+SALT_BYTES: Final = 16
 
 
 async def propose(
@@ -209,7 +213,13 @@ def _freeze(gathered: GatheredRate, wanted: PublicationProposal) -> Frozen:
     if rate.rate is None:
         raise RateNotKnown(rate.reason_en or "")
     figure = rate.model_dump(mode="json")
-    record = record_of(figure, code_version=code_version(), restates=wanted.restates, reason=wanted.reason)
+    record = record_of(
+        figure,
+        code_version=code_version(),
+        restates=wanted.restates,
+        reason=wanted.reason,
+        salt=secrets.token_hex(SALT_BYTES),
+    )
     return Frozen(canonical(record), record)
 
 

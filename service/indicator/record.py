@@ -49,10 +49,15 @@ def _has_list(value: object) -> bool:
 
 
 def record_of(
-    figure: Mapping[str, Any], *, code_version: str, restates: int | None, reason: str | None
+    figure: Mapping[str, Any], *, code_version: str, restates: int | None, reason: str | None, salt: str
 ) -> dict[str, Any]:
-    """What to freeze: all that is known of a publication when it is proposed."""
-    return {"format": FORMAT, "code_version": code_version, "restates": restates, "reason": reason, "figure": figure}
+    """What to freeze: all that is known of a publication when it is proposed.
+
+    Its digest is public and what single months weighed is not (public_record.py): `salt`, which nobody can guess, keeps
+    who knows all the rest from trying out the months until the digest fits.
+    """
+    of_record = {"format": FORMAT, "code_version": code_version, "restates": restates, "reason": reason}
+    return {**of_record, "salt": salt, "figure": figure}
 
 
 def digest_of(text: str) -> bytes:

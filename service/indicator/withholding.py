@@ -13,21 +13,19 @@ A pool of small amounts that is itself too small takes in the smallest pool besi
 itself: the complementary suppression of statistical offices), or goes one area up where there is none; above the
 highest area materials are pooled; and where that does not help, nothing of the month is shown.
 
-**What is known besides.** The record of a publication has what bins weighed of each child area in each month. Small
-amounts of such an area (`apart`) are therefore pooled within it, materials together: then its exact sum is the sum of
-its pools, and tells nothing new. Only where all of it had fewer than DROPS_MIN drops is it pooled further up; then that
-record must not be shown.
+**What is known besides.** A published figure is exact, and its public record tells what bins weighed in the whole
+highest area in the whole year. So that sum less the months that are shown is known too: what came after a month was
+shown, and months of fewer than DROPS_MIN drops. It can be one drop's weight, with neither place nor month nor material;
+and so can the difference of two publications of one year. Nothing else follows (the tests say so of every table).
 
 **What is not promised.** Drops are counted, not people: ten drops can be one household's. A pool's amount bounds its
 parts from above. Who knows some of the drops, because they are theirs, can subtract them. And it is of one release:
-if a month is corrected after it was shown, the difference of the two can be one drop. So a month is kept as it was
-first shown (public_volumes.py), and that is when it is settled (`last_settled_month`). The whole of the highest area,
-which a published rate names, may be known besides: it adds nothing, unless a whole month of it had fewer than DROPS_MIN
-drops.
+if a month were corrected after it was shown, the difference of the two could be one drop. So a month is kept as it was
+first shown (public_volumes.py), and that is when it is settled (`last_settled_month`).
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, NamedTuple
@@ -82,10 +80,8 @@ class ShownVolumes:
         return sum(found) if found else None
 
 
-def shown_volumes(
-    amounts: Iterable[Amount], parents: Mapping[str, str | None], apart: Collection[str] = ()
-) -> ShownVolumes:
-    """`parents`: the area above each area, None above the highest; `apart`: areas whose whole is known besides.
+def shown_volumes(amounts: Iterable[Amount], parents: Mapping[str, str | None]) -> ShownVolumes:
+    """`parents`: the area above each area, None above the highest.
 
     Raises ValueError for the same amount twice, less than nothing, or grams without a drop, and KeyError for an area
     that is not among `parents`.
@@ -100,7 +96,7 @@ def shown_volumes(
     above = {area_id: tuple(_upwards(area_id, parents)) for area_id in parents}
     grams: defaultdict[tuple[str, str | None, str], int] = defaultdict(int)
     for month, of_month in by_month.items():
-        for pool in _pools([each for each in of_month.values() if each.drops], above, apart):
+        for pool in _pools([each for each in of_month.values() if each.drops], above):
             for area_id in above[pool.area_id]:
                 for material in {pool.material, None}:
                     grams[area_id, material, month] += pool.grams
@@ -115,7 +111,7 @@ def _upwards(area_id: str, parents: Mapping[str, str | None]) -> Iterator[str]:
         at = parents[at]
 
 
-def _pools(amounts: Iterable[Amount], above: Mapping[str, tuple[str, ...]], apart: Collection[str]) -> list[_Pool]:
+def _pools(amounts: Iterable[Amount], above: Mapping[str, tuple[str, ...]]) -> list[_Pool]:
     """Pools of DROPS_MIN drops or more, all of one month; what fits into none is left out."""
     pools: defaultdict[str | None, list[_Pool]] = defaultdict(list)
     loose: defaultdict[tuple[str, str], list[Amount]] = defaultdict(list)
@@ -131,20 +127,14 @@ def _pools(amounts: Iterable[Amount], above: Mapping[str, tuple[str, ...]], apar
             rest = loose.pop((area_id, material))
             if _pooled(_Pool(area_id, material, tuple(rest)), pools[material], above):
                 continue
-            if len(above[area_id]) > 1 and area_id not in apart:
+            if len(above[area_id]) > 1:
                 loose[above[area_id][1], material] += rest
             else:
                 left_over[area_id] += rest
     closed = [pool for of_material in pools.values() for pool in of_material]
-    for area_id in sorted(above, key=lambda each: (-len(above[each]), each)):
-        rest = left_over.pop(area_id, [])
-        if not rest or _pooled(_Pool(area_id, None, tuple(rest)), closed, above):
-            continue
-        # Next to nothing was weighed in all of it: it goes further up, or nothing of the month is shown.
-        if len(above[area_id]) > 1:
-            left_over[above[area_id][1]] += rest
-        else:
-            closed = [pool for pool in closed if area_id not in above[pool.area_id]]
+    for area_id, rest in sorted(left_over.items()):
+        # Where this fits into none there is none: nothing of the month is shown.
+        _pooled(_Pool(area_id, None, tuple(rest)), closed, above)
     return closed
 
 

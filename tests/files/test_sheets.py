@@ -34,3 +34,10 @@ def test_what_looks_like_a_formula_a_number_or_a_link_stays_text(tmp_path: Path)
     assert read_book(tmp_path / "book.xlsx")["甲"][1:] == [[each] for each in texts]
     assert [shown_text(each) for each in texts] == ["'=1+1", "12", "https://tanbi.test/", "'+1", "'@a", "{=1}"]
     assert shown_text(None) == ""
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"])
+def test_no_sign_that_begins_a_formula_begins_a_text(sign: str) -> None:
+    """In East Asia a spreadsheet takes full-width signs for formulas too."""
+    assert shown_text(f"{sign}1") == f"'{sign}1"
+    assert shown_text(f"1{sign}") == f"1{sign}"

@@ -57,6 +57,7 @@ def publication(number: str, period: str, percent: str, target: str | None, **mo
         formula_id="cn.cleared_plus_recovered",
         definition=DEFINITION,
         digest="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        public_digest="60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
         published_on=date(int(period[:4]) + 1, 3, 12),
     )
     if each.target_percent is not None:

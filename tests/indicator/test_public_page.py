@@ -185,7 +185,7 @@ def test_the_chinese_page_is_in_chinese(figures: PublicFigures) -> None:
     words = {word for text, lang in page.text if lang == "zh-CN" for word in re.findall(r"[A-Za-z]{3,}", text)}
     # Names of formulas, formats and licences are the same everywhere.
     assert words <= {"cleared", "plus", "recovered", "SHA", "JSON", "CSV"} | set(
-        re.findall("[a-f]+", FULL.history[0].digest)
+        re.findall("[a-f]+", f"{FULL.history[0].digest} {FULL.history[0].public_digest}")
     )
 
 
@@ -252,6 +252,8 @@ def test_the_headline_says_the_figure_its_meaning_and_its_target(language: Langu
     }
     assert [text for text in expected[language] if text not in said] == []
     assert FULL.history[0].digest in said
+    assert FULL.history[0].public_digest is not None
+    assert FULL.history[0].public_digest in said
     assert {"zh": "暂算", "en": "provisional"}[language] in said
     assert "2,413.7" in said
 

@@ -39,7 +39,7 @@ def frozen(figure: Figure) -> Frozen:
         "rate_percent": decimal_text(figure.rate * 100, PERCENT_DIGITS),
     }
     document |= {"not_counted": [], "coverage": {"kinds": []}}
-    return Frozen(canonical(record_of(document, code_version="test", restates=None, reason=None)))
+    return Frozen(canonical(record_of(document, code_version="test", restates=None, reason=None, salt="5a17")))
 
 
 @st.composite

@@ -15,7 +15,6 @@ from service.indicator.withholding import DROPS_MIN, Amount, ShownVolumes, last_
 # A district of two subdistricts; one has a single community.
 PARENTS = {"D": None, "S": "D", "T": "D", "a": "S", "b": "S", "c": "S", "d": "T"}
 COMMUNITIES = ("a", "b", "c", "d")
-SUBDISTRICTS = ("S", "T")
 MONTHS = ("2026-01", "2026-02")
 MATERIALS = ("glass", "paper")
 Key = tuple[str, str, str]
@@ -101,7 +100,12 @@ def test_months_are_settled_35_days_after_their_end() -> None:
 
 drops_each = st.one_of(st.integers(0, 4), st.integers(0, 12), st.integers(9, 40))
 tables = st.fixed_dictionaries(
-    {(area, material, month): drops_each for area in (*COMMUNITIES, "S") for material in MATERIALS for month in MONTHS}
+    {
+        (area, material, month): drops_each
+        for area in (*COMMUNITIES, "S", "D")
+        for material in MATERIALS
+        for month in MONTHS
+    }
 ).map(lambda table: [Amount(*key, drops, drops * 700 + len(str(key))) for key, drops in table.items() if drops])
 
 
@@ -181,46 +185,26 @@ def test_every_small_amount_could_be_another(amounts: list[Amount]) -> None:
             assert rank([*rows, alone]) == whole + 1
 
 
-def shown_apart(amounts: Sequence[Amount]) -> ShownVolumes:
-    return shown_volumes(amounts, PARENTS, apart=SUBDISTRICTS)
-
-
 @settings(deadline=None)
 @given(tables)
-def test_who_has_a_published_record_too_finds_no_fewer_than_ten_drops(amounts: list[Amount]) -> None:
-    """The record has the exact month of each subdistrict, and is public where each of them is shown."""
-    wholes = {
-        (area, month): [int(each.month == month and area in (each.area_id, PARENTS[each.area_id])) for each in amounts]
-        for area in SUBDISTRICTS
-        for month in MONTHS
-    }
-    volumes = shown_apart(amounts)
-    told = [(area, month) for (area, month), whole in wholes.items() if any(whole)]
-    is_public = all(volumes.grams(area, None, [month]) is not None for area, month in told)
-    rows = everything_shown(amounts, shown_apart) + (list(wholes.values()) if is_public else [])
-    whole_rank = rank(rows)
-    for number, each in enumerate(amounts):
-        if each.drops < DROPS_MIN:
-            assert rank([[*row[:number], *row[number + 1 :]] for row in rows]) == whole_rank, each
-    for community in COMMUNITIES:
-        own = [number for number, each in enumerate(amounts) if each.area_id == community]
-        if sum(amounts[number].drops for number in own) < DROPS_MIN:
-            assert rank([[row[n] for n in range(len(amounts)) if n not in own] for row in rows]) == whole_rank
-
-
-def test_an_area_whose_whole_is_known_is_pooled_within_itself() -> None:
-    amounts = [
-        Amount("a", "paper", "2026-01", 30, 3_000),
-        Amount("a", "glass", "2026-01", 4, 400),
-        Amount("d", "glass", "2026-01", 20, 2_000),
-    ]
-    apart, together = shown_apart(amounts), shown(amounts)
-    # The glass of a would go to that of d, and S less what is shown of it would be a's glass.
-    assert (apart.grams("S", None, ["2026-01"]), together.grams("S", None, ["2026-01"])) == (3_400, 3_000)
-    assert apart.grams("S", "glass", ["2026-01"]) is None
-    # Where all of it is too small it is pooled further up.
-    assert shown_apart(amounts[1:]).grams("S", None, ["2026-01"]) is None
-    assert shown_apart(amounts[1:]).grams("D", None, ["2026-01"]) == 2_400
+def test_who_has_the_exact_sum_of_the_year_too_finds_only_what_of_all_of_it_is_not_shown(
+    amounts: list[Amount],
+) -> None:
+    """The public record has what bins weighed in the district in the year, exactly. So what is in none of its months is
+    known, as one figure; every other set of fewer than ten drops stays as hidden as before."""
+    rows = everything_shown(amounts)
+    district = [shown(amounts).grams("D", None, [month]) for month in MONTHS]
+    not_shown = {number for number, each in enumerate(amounts) if district[MONTHS.index(each.month)] is None}
+    rows.append([1] * len(amounts))
+    whole = rank(rows)
+    sets = [
+        {number for number, each in enumerate(amounts) if each.area_id == community} for community in COMMUNITIES
+    ] + [{number} for number in range(len(amounts))]
+    for hidden in sets:
+        if sum(amounts[number].drops for number in hidden) < DROPS_MIN:
+            rest = [[row[number] for number in range(len(amounts)) if number not in hidden] for row in rows]
+            is_all_not_shown = bool(not_shown) and not_shown <= hidden
+            assert rank(rest) >= whole - is_all_not_shown, [amounts[number] for number in hidden]
 
 
 @settings(deadline=None)
@@ -255,7 +239,8 @@ def test_a_subdistrict_is_exact_where_each_has_ten_drops(amounts: list[Amount]) 
             area: [each for each in paper if each.month == month and area in (each.area_id, PARENTS[each.area_id])]
             for area in ("S", "T")
         }
-        if all(sum(each.drops for each in of_area) >= DROPS_MIN for of_area in within.values()):
+        own = sum(each.drops for each in paper if each.month == month and each.area_id == "D")
+        if not 0 < own < DROPS_MIN and all(sum(each.drops for each in of) >= DROPS_MIN for of in within.values()):
             for area, of_area in within.items():
                 assert shown(paper).grams(area, "paper", [month]) == sum(each.grams for each in of_area)
 
