@@ -36,8 +36,11 @@ imports: $(READY)
 drift: $(READY)
 	$(BIN)/python -m tests.drift
 
+# Where Python is told to keep no bytecode, each of the processes that tests start would compile all of Tanbi anew.
+pytest: export PYTHONDONTWRITEBYTECODE =
+# In the order of tests/conftest.py, not by the number of tests in a file.
 pytest: $(READY)
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 openapi: $(READY)
 	$(BIN)/tanbi openapi --output schemas/openapi.json

@@ -42,11 +42,11 @@ from schemathesis.specs.openapi.checks import (
 from schemas.examples import EXAMPLES
 from schemas.imports import CSV_TYPE, XLSX_TYPE
 from service.app import ENDPOINTS
-from service.docs.routes import application_document
 from service.embedded import EmbeddedPostgres
 from service.routing import Caller, Endpoint
 from service.settings import Settings
 from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
+from tests.document import DOCUMENT
 from tests.indicator.importing.sheets import xlsx_file
 from tests.live import MERCHANT, OFFERS_PATH, STATEMENT, Live, live_service
 from tests.world import CARD
@@ -61,7 +61,6 @@ CHECKS: list[CheckFunction] = [
 ]
 # How pydantic begins what it says, and how a regular expression does.
 JARGON = re.compile(r"Input should|String should|Value error|inputs are not permitted|\^[\[(/]")
-DOCUMENT = application_document(ENDPOINTS)
 # Of its phases, one makes hundreds of cases an operation, which no setting bounds.
 CONFIG = ProjectConfig(
     phases=PhasesConfig(coverage=CoveragePhaseConfig(enabled=False)),

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from service.app import ENDPOINTS
-from service.docs.routes import application_document
+from tests.document import DOCUMENT
 
 ROOT = Path(__file__).parent.parent
-DOCUMENT = application_document(ENDPOINTS)
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 PLACE = re.compile(r"`((?:docs|service|schemas|loadtest|tests|migrations|decisions)/[\w./-]*)`")

@@ -20,8 +20,8 @@ from service.errors import TanbiError
 from service.metrics import Metrics
 from service.openapi import document_bytes
 from service.routing import Endpoint
+from tests.document import DOCUMENT
 
-DOCUMENT = application_document(ENDPOINTS)
 by_route = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
 
 

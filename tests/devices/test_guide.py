@@ -14,7 +14,6 @@ from schemas.telemetry import TelemetryCode, TelemetryData, TelemetryOutcome, te
 from schemas.weigh_events import BATCH_EVENTS_MAX, Outcome, WeighEventData, weigh_event_adapter
 from service.app import ENDPOINTS
 from service.bridge.topics import PATHS, ROOT, Origin, answer_topic
-from service.docs.routes import application_document
 from service.errors import MethodNotAllowed, NotFound
 from service.plausibility.rules import RULES
 from service.problem_kinds import every_problem_kind
@@ -23,10 +22,10 @@ from service.settings import Settings
 from tests.devices.checking import Check
 from tests.devices.compiling import needs_compiler
 from tests.devices.examples import reference_client
+from tests.document import DOCUMENT
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "devices.md").read_text()
 CLIENT = reference_client()
-DOCUMENT = application_document(ENDPOINTS)
 STATUS = {kind.code: kind.status for kind in every_problem_kind()}
 # A claim is not signed by a bin that is known: its key is made by it.
 BINS = [endpoint for endpoint in ENDPOINTS if "bin" in endpoint.callers or endpoint.path == "/v1/bins/claim"]
