@@ -4,7 +4,8 @@ import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.common import Answer, MaterialId, Request
 from schemas.cursors import Cursor, NextCursor
@@ -25,6 +26,18 @@ PeriodText = Annotated[
         examples=["2025", "2025-Q1", "2025-03"],
     ),
 ]
+# What bins weigh is a kind, and nobody records it.
+WEIGHED_BY_BINS = "bin_recyclables"
+
+
+def _recorded(kind: object) -> object:
+    if kind == WEIGHED_BY_BINS:
+        raise PydanticCustomError(
+            "kind_not_recorded", "bin_recyclables is added up by the system from what bins weighed, and is not recorded"
+        )
+    return kind
+
+
 InputKind = Annotated[
     Literal[
         "pickup_recyclables",
@@ -47,6 +60,7 @@ InputKind = Annotated[
         "kitchen_factor",
         "landfilled_factor",
     ],
+    BeforeValidator(_recorded),
     Field(description="`GET /v1/indicator/kinds` explains each, and says where on the way it is weighed"),
 ]
 SourceName = Annotated[

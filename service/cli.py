@@ -9,9 +9,10 @@ from typing import Annotated
 
 import pydantic
 import typer
+from rich.markup import escape
 
 from service.db import DatabaseNotConfigured, is_lost_connection
-from service.errors import TanbiError, ValidationFailed
+from service.errors import TanbiError
 from service.field_words import in_plain_words
 from service.installation import installation
 from service.managing import (
@@ -39,7 +40,8 @@ from service.managing import (
     wallets,
     webhooks,
 )
-from service.managing.running import DataOption, console, errors, option_of
+from service.managing.running import DataOption, console, errors
+from service.managing.telling import in_both_languages
 from service.migrating import head_revision, upgrade
 from service.postgres_programs import EmbeddedPostgresError
 from service.secrets import SecretKeyInvalid
@@ -100,11 +102,11 @@ def main() -> None:
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     try:
         app()
-    except ValidationFailed as error:
-        options = ", ".join(option_of(each["pointer"]) for each in error.errors)
-        errors.print(f"[red]tanbi:[/red] {error}" + f" ({options})" * bool(options), highlight=False, soft_wrap=True)
-    except (TanbiError, EmbeddedPostgresError, SecretKeyInvalid, DatabaseNotConfigured) as error:
-        errors.print(f"[red]tanbi:[/red] {error}", highlight=False, soft_wrap=True)
+    except TanbiError as error:
+        told = escape(in_both_languages(error, typer.main.get_command(app), sys.argv[1:]))
+        errors.print(f"[red]tanbi:[/red] {told}", highlight=False, soft_wrap=True)
+    except (EmbeddedPostgresError, SecretKeyInvalid, DatabaseNotConfigured) as error:
+        errors.print(f"[red]tanbi:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
     except pydantic.ValidationError as error:
         for found in error.errors():
             name = ".".join(str(part) for part in found["loc"])

@@ -228,6 +228,10 @@ class AreaUnknown(NotFound):
     title = "Area not known"
     title_zh = "区域不存在"
 
+    @classmethod
+    def of(cls, area_id: str) -> "AreaUnknown":
+        return cls(f"There is no area {area_id}.", zh=f"没有区域“{area_id}”。")
+
 
 class AreaNotPublic(NotFound):
     """Public figures are those of districts: name one with `area`, or leave it out for the one that is set."""

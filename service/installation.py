@@ -29,8 +29,8 @@ def installation(settings: Settings, *, create: bool = False) -> Iterator[Settin
         return
     if not create and not (settings.data_dir / "postgres").exists():
         raise EmbeddedPostgresError(
-            f"There is no database in {settings.data_dir}. Name another directory with --data, set TANBI_DATABASE_URL,"
-            " or make one here with `tanbi migrate`."
+            f"There is no database in {settings.data_dir}. Name another directory with --data or TANBI_DATA_DIR, set"
+            " TANBI_DATABASE_URL, or make one here with `tanbi migrate`."
         )
     with EmbeddedPostgres(settings.data_dir) as postgres:
         upgrade(postgres.admin_url())

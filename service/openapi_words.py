@@ -15,7 +15,7 @@ Smart bins post weigh events; residents earn carbon coins (碳币) and spend the
 - A field that is not described here is refused, as is a parameter of a list or a report. \
 Answers may gain fields: ignore those you do not know.
 - Errors are `application/problem+json` (RFC 9457). Decide by `code`: [every code and what to do](/problems). \
-`title` is in Chinese where `Accept-Language` begins with `zh`.
+`title`, and `detail` where it is given so, is in Chinese where `Accept-Language` begins with `zh`.
 - A path that is not in this document: 404 `not_found`. A method that is not: 405 `method_not_allowed`, with `Allow`.
 - 503 and 429 come with `Retry-After`. Sending the same bytes again is always safe: a weigh event is known by \
 bin and id, a redemption by its `Idempotency-Key`.

@@ -107,11 +107,25 @@ def test_a_mistake_is_told_in_one_sentence(city: City, arguments: tuple[str, ...
     assert "Traceback" not in done.stderr
 
 
+def test_what_stands_in_brackets_is_told_too(city: City, tmp_path: Path) -> None:
+    key = json.loads(city.tanbi("key", "create", "--role", "operator", "--name", "李工").stdout)["api_key"]
+    key_file, report = tmp_path / "key", tmp_path / "report.pdf"
+    key_file.write_text(key)
+    report.write_bytes(b"a report")
+    by = ("--source", "a", "--document", str(report), "--document-date", "2026-01-15", "--key-file", str(key_file))
+    assert city.tanbi("indicator", "record", "nankai", "2025", "cleared", "5t", *by).returncode == 0
+    done = city.tanbi("indicator", "record", "nankai", "2025-03", "cleared", "5t", *by)
+    chinese, english = done.stderr.splitlines()
+    assert "［cleared nankai 2025 “a”］；" in chinese
+    assert "[cleared nankai 2025 “a”] is recorded already" in english
+
+
 def test_a_mistyped_directory_does_not_pass_for_a_city(city: City) -> None:
     typo = city.data / "typo"
     done = City(typo, city.typist).tanbi("verify")
     assert done.returncode == 1
     assert "There is no database" in done.stderr
+    assert "TANBI_DATA_DIR" in done.stderr
     assert not typo.exists()
 
 

@@ -57,7 +57,7 @@ async def gather_basis(
     or only of the period `bins_of`. Raises AreaUnknown."""
     areas = {row.id: row for row in await queries.read_areas(connection)}
     if area_id not in areas:
-        raise AreaUnknown(f"There is no area {area_id}.")
+        raise AreaUnknown.of(area_id)
     tree = tree_of(areas.values())
     subtree = frozenset(tree.subtree(area_id))
     first_day, last_day = date(min(years), 1, 1), date(max(years), 12, 31)

@@ -98,16 +98,23 @@ def refused(refusal: Refusal) -> TanbiError:
     """A refusal as the one who recorded by hand is told it."""
     known = REFUSED_AS.get(refusal.code)
     if known is not None:
-        return known(refusal.en)
+        return known(refusal.en, zh=refusal.zh)
     pointer = "/document/date" if refusal.field == "document_date" else f"/{refusal.field}"
-    return ValidationFailed(refusal.en, errors=[{"pointer": pointer, "code": refusal.code, "detail": refusal.en}])
+    errors = [{"pointer": pointer, "code": refusal.code, "detail": refusal.en}]
+    return ValidationFailed(refusal.en, zh=refusal.zh, errors=errors)
 
 
 def _check_unit(wanted: IndicatorInput) -> None:
-    unit = KINDS[wanted.kind].unit
-    if not wanted.withdraw and getattr(wanted, unit) is None:
-        detail = f"{wanted.kind} is recorded in {unit}."
-        raise ValidationFailed(detail, errors=[{"pointer": f"/{unit}", "code": "missing", "detail": detail}])
+    kind = KINDS[wanted.kind]
+    if wanted.withdraw or getattr(wanted, kind.unit) is not None:
+        return
+    if kind.unit == "grams":
+        detail = f"{kind.id} is a mass: it is recorded in grams, and on the command line in t, kg or g."
+        zh = f"{kind.name_zh}是重量：以克录入，命令行可写 t、kg 或 g。"
+    else:
+        detail = f"{kind.id} is a share: it is recorded in ppm, and on the command line in % or ‰."
+        zh = f"{kind.name_zh}是份额：以百万分之一录入，命令行可写 % 或 ‰。"
+    raise ValidationFailed(detail, zh=zh, errors=[{"pointer": f"/{kind.unit}", "code": "missing", "detail": detail}])
 
 
 def _row(effect: Effect, *, recorded_by: UUID, import_id: UUID | None) -> dict[str, Any]:
@@ -135,7 +142,7 @@ def _row(effect: Effect, *, recorded_by: UUID, import_id: UUID | None) -> dict[s
 async def read_inputs(connection: AsyncConnection, query: InputsQuery) -> RecordedInputs:
     """One page, newest first, of every version. Raises AreaUnknown."""
     if query.area is not None and await queries.read_area(connection, query.area) is None:
-        raise AreaUnknown(f"There is no area {query.area}.")
+        raise AreaUnknown.of(query.area)
     # One more than is shown tells whether there is a next page.
     rows = await queries.inputs_page(
         connection,

@@ -15,11 +15,14 @@ async def set_target(connection: AsyncConnection, wanted: NewTarget, *, set_by: 
     """The same again changes nothing. Raises AreaUnknown and NothingToWithdraw."""
     await queries.lock_inputs(connection)
     if await queries.read_area(connection, wanted.area) is None:
-        raise AreaUnknown(f"There is no area {wanted.area}.")
+        raise AreaUnknown.of(wanted.area)
     latest = await target_queries.latest_target(connection, wanted.area, wanted.year)
     before = None if latest is None else latest.rate_per_mille
     if before is None and wanted.withdraw:
-        raise NothingToWithdraw(f"{wanted.area} has no target of its own for {wanted.year}.")
+        raise NothingToWithdraw(
+            f"{wanted.area} has no target of its own for {wanted.year}.",
+            zh=f"{wanted.area} 没有自己的 {wanted.year} 年目标，无可撤回。",
+        )
     if latest is not None and before == wanted.rate_per_mille:
         return _receipt(latest, "unchanged", before)
     await target_queries.insert_target(
@@ -38,7 +41,7 @@ async def set_target(connection: AsyncConnection, wanted: NewTarget, *, set_by: 
 async def read_targets(connection: AsyncConnection, query: TargetsQuery) -> SetTargets:
     """One page, the last that was set first. Raises AreaUnknown."""
     if query.area is not None and await queries.read_area(connection, query.area) is None:
-        raise AreaUnknown(f"There is no area {query.area}.")
+        raise AreaUnknown.of(query.area)
     # One more than is shown tells whether there is a next page.
     rows = await target_queries.targets_page(
         connection,

@@ -48,9 +48,9 @@ async def add_station(connection: AsyncConnection, wanted: NewStation) -> None:
     except IntegrityError as error:
         constraint = violated_constraint(error)
         if constraint == "pk_scrap_station":
-            raise StationExists(f"There is a station {wanted.id} already.") from None
+            raise StationExists(f"There is a station {wanted.id} already.", zh=f"已有回收站 {wanted.id}。") from None
         if constraint == "fk_scrap_station_area_id_area":
-            raise AreaUnknown(f"There is no area {wanted.area}.") from None
+            raise AreaUnknown.of(wanted.area) from None
         raise
 
 
@@ -62,13 +62,15 @@ async def close_station(connection: AsyncConnection, station_id: str, until: str
     month = Period.parse(until)
     if month.first_day < row.reports_from:
         raise ValidationFailed(
-            f"Station {station_id} reports from {row.reports_from:%Y-%m} on: close it then or later."
+            f"Station {station_id} reports from {row.reports_from:%Y-%m} on: close it then or later.",
+            zh=f"回收站 {station_id} 自 {row.reports_from:%Y-%m} 起填报，关闭月份不能更早。",
         )
     reports = await station_queries.counting_reports(connection, KIND, [station_id])
     latest = max((each.last_day for each in reports), default=month.last_day)
     if latest > month.last_day:
         raise ValidationFailed(
-            f"Station {station_id} has reported up to {latest:%Y-%m}: close it then or later, or withdraw that first."
+            f"Station {station_id} has reported up to {latest:%Y-%m}: close it then or later, or withdraw that first.",
+            zh=f"回收站 {station_id} 已填报到 {latest:%Y-%m}，关闭月份不能更早；或先撤回之后的数据。",
         )
     await station_queries.end_station(connection, station_id, month.last_day)
 
@@ -175,7 +177,7 @@ async def read_weights(connection: AsyncConnection, station_id: str, month: str)
 async def _find(connection: AsyncConnection, station_id: str) -> Any:
     row = await station_queries.find_station(connection, station_id)
     if row is None:
-        raise StationUnknown(f"There is no station {station_id}.")
+        raise StationUnknown(f"There is no station {station_id}.", zh=f"没有回收站 {station_id}。")
     return row
 
 

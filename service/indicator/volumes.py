@@ -52,7 +52,7 @@ async def read_volumes(
     """
     found = (await connection.execute(sa.select(area.c.name, area.c.name_en).where(area.c.id == area_id))).one_or_none()
     if found is None:
-        raise AreaUnknown(f"There is no area {area_id}.")
+        raise AreaUnknown.of(area_id)
     rows = await read_groups(
         connection,
         area_id=area_id,

@@ -17,6 +17,7 @@ from service.carbon.rules import SINCE_EVER
 from service.carbon.shipped import SHIPPED
 from service.db import database_now
 from service.errors import ValidationFailed
+from service.managing.naming import day_text
 from service.managing.running import DataOption, NameEnOption, NameOption, console, in_transaction, listing, typed
 
 carbon_app = typer.Typer(help="Carbon factor sets: what a kilogram of each material avoids.", no_args_is_help=True)
@@ -26,9 +27,11 @@ SetArgument = Annotated[str, typer.Argument(metavar="SET", help="Such as uk.desn
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text} is no day; say one such as 2027-01-01.") from None
+        return date.fromisoformat(day_text(text))
+    except ValidationFailed:
+        raise typer.BadParameter(
+            f"{text} 不是日期，请写成 2027-01-01。{text} is no day; say one such as 2027-01-01."
+        ) from None
 
 
 @carbon_app.command("list")

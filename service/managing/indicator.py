@@ -8,25 +8,42 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.indicator import CountedAt, FormulaId, OutlookQuery, RateQuery, RecyclingRate
-from schemas.indicator_inputs import INPUTS_LIMIT_MAX, IndicatorInput, InputReceipt, InputsQuery, RecordedInput
+from schemas.indicator_inputs import (
+    INPUTS_LIMIT_MAX,
+    IndicatorInput,
+    InputReceipt,
+    InputsQuery,
+    RecordedInput,
+    RecordedInputs,
+)
 from service.auth import Operator
 from service.business_days import business_today
 from service.errors import ValidationFailed
 from service.indicator.basis import make_basis
 from service.indicator.formulas import FORMULAS, decimal_text
-from service.indicator.importing.amounts import UNITS, read_amount
-from service.indicator.importing.sheet import CellWrong
-from service.indicator.importing.words import in_words
+from service.indicator.importing.amounts import UNIT_BY_SPELLING, UNITS, WITHDRAWALS, read_amount
+from service.indicator.importing.sheet import CellWrong, folded
 from service.indicator.inputs import RECORDERS, read_inputs, record_input, sources_of
 from service.indicator.kinds import KINDS
 from service.indicator.outlook import GatheredOutlook, gather_outlook, make_outlook
 from service.indicator.rate import GatheredRate, gather_rate, make_rate
 from service.managing.amounts import WITHDRAWN, amount_text, effect_text, tonnes
+from service.managing.naming import day_text, optional, period_text, read_known, refused_cell
 from service.managing.operating import KEY_VARIABLE, KeyFileOption, as_operator
-from service.managing.running import DataOption, city_zone, console, in_transaction, listing, moment, typed
+from service.managing.running import (
+    DataOption,
+    WithNumbers,
+    city_zone,
+    console,
+    in_transaction,
+    listing,
+    moment,
+    typed,
+)
 from service.periods import Period
 from service.settings import Settings
 
@@ -35,7 +52,7 @@ indicator_app = typer.Typer(
     no_args_is_help=True,
 )
 
-AreaArgument = Annotated[str, typer.Argument(help="Any area of the tree, such as nankai.")]
+AreaArgument = Annotated[str, typer.Argument(help="Any area of the tree by id or name, such as nankai or 南开区.")]
 FormulaOption = Annotated[FormulaId | None, typer.Option(help="Without: the district's (TANBI_INDICATOR_FORMULA).")]
 CountedAtOption = Annotated[
     CountedAt | None, typer.Option(help="Where recyclables are counted. Without: as usual by the formula.")
@@ -56,9 +73,11 @@ def rate(
     data: DataOption = None,
 ) -> None:
     """Show the rate with what it is made of and what is missing."""
-    query = typed(RateQuery, {"area": area, "period": period, "formula": formula, "counted_at": counted_at})
+    wanted = {"period": period_text(period), "formula": formula, "counted_at": counted_at}
 
     async def work(connection: AsyncConnection, settings: Settings) -> GatheredRate:
+        known = await read_known(connection)
+        query = typed(RateQuery, {"area": known.area(area), **wanted})
         return await gather_rate(
             connection,
             area_id=query.area,
@@ -126,9 +145,11 @@ def outlook(
     data: DataOption = None,
 ) -> None:
     """Show how far a year's target is: so far, projected, and what is still needed."""
-    query = typed(OutlookQuery, {"area": area, "year": year, "formula": formula, "counted_at": counted_at})
+    wanted = {"year": year, "formula": formula, "counted_at": counted_at}
 
     async def work(connection: AsyncConnection, settings: Settings) -> GatheredOutlook:
+        known = await read_known(connection)
+        query = typed(OutlookQuery, {"area": known.area(area), **wanted})
         return await gather_outlook(
             connection,
             area_id=query.area,
@@ -143,8 +164,8 @@ def outlook(
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
         return
-    table = listing("", "")
-    table.show_header = False
+    # In one shape, however narrow the window: it has no columns to name.
+    table = Table.grid(padding=(0, 2))
     target = "none" if found.target is None else f"{found.target.rate_percent} %"
     table.add_row(f"Target of {found.year}", target)
     table.add_row(f"So far ({found.so_far.period})", _percent(found.so_far.rate_percent))
@@ -191,11 +212,11 @@ def kinds() -> None:
     console.print(table)
 
 
-@indicator_app.command("record")
+@indicator_app.command("record", cls=WithNumbers)
 def record(
     area: AreaArgument,
     period: Annotated[str, typer.Argument(help="2025, 2025-Q1 or 2025-03.")],
-    kind: Annotated[str, typer.Argument(help="As `tanbi indicator kinds` shows them.")],
+    kind: Annotated[str, typer.Argument(help="By id or name, as `tanbi indicator kinds` shows them.")],
     amount: Annotated[str, typer.Argument(help="With its unit: 12.5t, 1250kg, 1.2万t; 12.5% of a share; or withdraw.")],
     source: Annotated[str, typer.Option(help="Who weighed it.")],
     document: Annotated[
@@ -207,35 +228,33 @@ def record(
     data: DataOption = None,
 ) -> None:
     """Record an input; the same again with another amount is a correction."""
-    wanted = typed(
-        IndicatorInput,
-        {
-            "area": area,
-            "period": period,
-            "kind": kind,
-            "source": source,
-            "material": material,
-            **read_typed_amount(amount),
-            "document": {"name": document.name, "date": document_date, "sha256": _sha256(document)},
-        },
-    )
+    told: dict[str, object] = {
+        "period": period_text(period),
+        "source": source,
+        **read_typed_amount(amount),
+        "document": {"name": document.name, "date": day_text(document_date), "sha256": _sha256(document)},
+    }
 
     async def work(
         connection: AsyncConnection, operator: Operator, settings: Settings
     ) -> tuple[InputReceipt, list[tuple[str, str]]]:
         today = business_today(settings.business_timezone)
+        known = await read_known(connection)
+        named = {"area": known.area(area), "kind": known.kind(kind), "material": optional(known.material, material)}
+        wanted = typed(IndicatorInput, {**told, **named})
         found = await record_input(connection, wanted, recorded_by=operator.key_id, today=today)
         return found, await sources_of(connection, found.area, Period.parse(found.period), found.kind)
 
     found, sources = as_operator(data, key_file, RECORDERS, work)
     before = found.before_ppm if found.before_grams is None else found.before_grams
-    told = effect_text(
-        found.effect, None if before is None else amount_text(found.kind, before), _amount(found), found.version
-    )
-    console.print(f"{found.area} {found.period} {found.kind}: {told}. Input {found.id}.", highlight=False)
+    before_text = None if before is None else amount_text(found.kind, before)
+    changed = effect_text(found.effect, before_text, _amount(found), found.version)
+    console.print(f"{found.area} {found.period} {found.kind}: {changed}. Input {found.id}.", highlight=False)
     if _adds_a_source(found, sources):
         named = ", ".join(f"“{source}” ({area_id})" for source, area_id in sources)
         console.print(
+            f"{found.area} {found.period} 的{KINDS[found.kind].name_zh}现由 {len(sources)} 个来源相加：{named}。"
+            "如果称的是同一批垃圾，请撤回其中之一。\n"
             f"{found.kind} of {found.area} in {found.period} is now the sum of {len(sources)} sources: {named}."
             " If they weigh the same waste, withdraw one of them.",
             highlight=False,
@@ -252,17 +271,20 @@ def _adds_a_source(found: RecordedInput, sources: Sequence[tuple[str, str]]) -> 
 
 def read_typed_amount(text: str) -> dict[str, object]:
     """Grams, ppm or withdraw, as the API takes them. Raises ValidationFailed."""
-    if text == "withdraw":
+    if folded(text) in WITHDRAWALS:
         return {"withdraw": True}
-    found = AMOUNT.fullmatch(text)
-    unit = next((each for each in UNITS if found is not None and found["unit"].strip() in each.spellings), None)
+    found = AMOUNT.fullmatch(folded(text))
+    unit = None if found is None else UNIT_BY_SPELLING.get(found["unit"].strip())
     if found is None or unit is None:
         units = ", ".join(each.name for each in UNITS)
-        raise ValidationFailed(f"{text} is no amount with its unit, such as 12.5t. Units: {units}.")
+        raise ValidationFailed(
+            f"{text} is no amount with its unit, such as 12.5t. Units: {units}.",
+            zh=f"“{text}”不是带单位的数量，请写成 12.5t 的形式。可用单位：{units}。",
+        )
     try:
         amount, _ = read_amount(found["number"], unit)
-    except CellWrong as error:
-        raise ValidationFailed("\n".join(in_words(error.code, None, None, None, error.values))) from None
+    except CellWrong as wrong:
+        raise refused_cell(wrong) from None
     return {unit.measure: amount}
 
 
@@ -289,10 +311,14 @@ def inputs(
     data: DataOption = None,
 ) -> None:
     """Show what is recorded, newest first, every version."""
-    query = typed(
-        InputsQuery, {"area": area, "period": period, "kind": kind, "cursor": cursor, "limit": INPUTS_LIMIT_MAX}
-    )
-    page = in_transaction(data, lambda connection, _: read_inputs(connection, query))
+    wanted = {"period": optional(period_text, period), "cursor": cursor, "limit": INPUTS_LIMIT_MAX}
+
+    async def work(connection: AsyncConnection, _settings: Settings) -> RecordedInputs:
+        known = await read_known(connection)
+        named = {"area": optional(known.area, area), "kind": optional(known.kind, kind)}
+        return await read_inputs(connection, typed(InputsQuery, {**wanted, **named}))
+
+    page = in_transaction(data, work)
     table = listing("Id", "Area", "Period", "Kind", "Source", "Material", "Amount", "Version", "Document", "By", "At")
     zone = city_zone()
     for each in page.inputs:

@@ -13,6 +13,7 @@ from service.business_days import business_today
 from service.db import create_engine, lift_time_limit, snapshot
 from service.indicator.dossier import Gathered, gather_dossier
 from service.indicator.dossier_files import FORMATS, file_name, write_file
+from service.managing.naming import read_known
 from service.managing.running import DataOption, console, errors, managed, typed
 from service.settings import Settings
 
@@ -21,7 +22,7 @@ dossier_app = typer.Typer()
 
 @dossier_app.command("dossier")
 def indicator_dossier(
-    area: Annotated[str, typer.Option(help="Such as nankai.")],
+    area: Annotated[str, typer.Option(help="By id or name, such as nankai.")],
     year: Annotated[int, typer.Option(help="Such as 2025.")],
     output: Annotated[Path, typer.Option(help="A directory for the .xlsx and the .html.")],
     data: DataOption = None,
@@ -31,11 +32,11 @@ def indicator_dossier(
     The figure is by the formula of what is published of the year, and by the district's where nothing is. A year that
     is not over is marked as a draft.
     """
-    query = typed(DossierQuery, {"area": area, "year": year, "format": FORMATS[0]})
-    output.mkdir(parents=True, exist_ok=True)
-    with managed(data) as settings, Progress(SpinnerColumn(), TextColumn("{task.description}"), console=errors) as said:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    with managed(data) as settings, Progress(*columns, console=errors, disable=not errors.is_terminal) as said:
         task = said.add_task("Reading what is recorded", total=None)
-        gathered = asyncio.run(_gather(settings, query))
+        query, gathered = asyncio.run(_gather(settings, area, year))
+        output.mkdir(parents=True, exist_ok=True)
         for ending in FORMATS:
             path = output / file_name(query.area, query.year, ending)
             said.update(task, description=f"Writing {path}")
@@ -50,12 +51,14 @@ def indicator_dossier(
         said.update(task, description="Written")
 
 
-async def _gather(settings: Settings, query: DossierQuery) -> Gathered:
+async def _gather(settings: Settings, area: str, year: int) -> tuple[DossierQuery, Gathered]:
     engine = create_engine(settings)
     try:
         async with snapshot(engine) as connection:
             await lift_time_limit(connection)
-            return await gather_dossier(
+            known = await read_known(connection)
+            query = typed(DossierQuery, {"area": known.area(area), "year": year, "format": FORMATS[0]})
+            gathered = await gather_dossier(
                 connection,
                 area_id=query.area,
                 year=query.year,
@@ -63,5 +66,6 @@ async def _gather(settings: Settings, query: DossierQuery) -> Gathered:
                 today=business_today(settings.business_timezone),
                 made_at=datetime.now(UTC),
             )
+            return query, gathered
     finally:
         await engine.dispose()

@@ -6,11 +6,11 @@ from uuid import UUID
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.indicator import CountedAt, FormulaId
 from schemas.publications import (
     PUBLICATIONS_LIMIT_MAX,
     Publication,
     PublicationProposal,
+    Publications,
     PublicationsQuery,
     PublicationState,
     RejectPublicationRequest,
@@ -28,6 +28,7 @@ from service.indicator.publishing import (
     reject,
 )
 from service.managing.indicator import AreaArgument, CountedAtOption, FormulaOption
+from service.managing.naming import optional, period_text, read_known
 from service.managing.operating import KeyFileOption, as_operator
 from service.managing.running import DataOption, city_zone, console, in_transaction, listing, moment, typed
 from service.settings import Settings
@@ -51,9 +52,11 @@ def indicator_propose(
     data: DataOption = None,
 ) -> None:
     """Freeze a figure as it is now; it waits for another operator."""
-    wanted = _proposal(area, period, formula, counted_at, restates, reason)
+    told = {"period": period_text(period), "formula": formula, "counted_at": counted_at, "restates": restates}
 
     async def work(connection: AsyncConnection, operator: Operator, settings: Settings) -> Publication:
+        known = await read_known(connection)
+        wanted = typed(PublicationProposal, {"area": known.area(area), "reason": reason, **told})
         return await propose(
             connection,
             operator,
@@ -68,18 +71,6 @@ def indicator_propose(
         f" `tanbi indicator publish {found.id}`.",
         highlight=False,
     )
-
-
-def _proposal(
-    area: str,
-    period: str,
-    formula: FormulaId | None,
-    counted_at: CountedAt | None,
-    restates: int | None,
-    reason: str | None,
-) -> PublicationProposal:
-    values: dict[str, object] = {"area": area, "period": period, "formula": formula, "counted_at": counted_at}
-    return typed(PublicationProposal, values | {"restates": restates, "reason": reason})
 
 
 @publications_app.command("publish")
@@ -124,11 +115,14 @@ def indicator_publications(
     data: DataOption = None,
 ) -> None:
     """Show published and proposed figures, newest first."""
-    query = typed(
-        PublicationsQuery,
-        {"area": area, "period": period, "state": state, "cursor": cursor, "limit": PUBLICATIONS_LIMIT_MAX},
-    )
-    page = in_transaction(data, lambda connection, _: read_publications(connection, query))
+    wanted = {"period": optional(period_text, period), "state": state, "cursor": cursor}
+
+    async def work(connection: AsyncConnection, _settings: Settings) -> Publications:
+        known = await read_known(connection)
+        named = {"area": optional(known.area, area), "limit": PUBLICATIONS_LIMIT_MAX}
+        return await read_publications(connection, typed(PublicationsQuery, {**wanted, **named}))
+
+    page = in_transaction(data, work)
     zone = city_zone()
     table = listing(
         "Number", "Id", "Area", "Period", "Formula", "Rate", "State", "Restates", "Proposed by", "Decided by", "At"

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.targets import TARGETS_LIMIT_MAX, NewTarget, TargetReceipt, TargetsQuery
+from schemas.targets import TARGETS_LIMIT_MAX, NewTarget, SetTargets, TargetReceipt, TargetsQuery
 from service.auth import Operator
 from service.errors import ValidationFailed
 from service.indicator.formulas import decimal_text
@@ -15,8 +15,19 @@ from service.indicator.importing.sheet import CellWrong
 from service.indicator.inputs import RECORDERS
 from service.indicator.setting_targets import read_targets, set_target
 from service.managing.amounts import WITHDRAWN, effect_text
+from service.managing.indicator import AreaArgument
+from service.managing.naming import optional, read_known
 from service.managing.operating import KeyFileOption, as_operator
-from service.managing.running import DataOption, city_zone, console, in_transaction, listing, moment, typed
+from service.managing.running import (
+    DataOption,
+    WithNumbers,
+    city_zone,
+    console,
+    in_transaction,
+    listing,
+    moment,
+    typed,
+)
 from service.settings import Settings
 
 target_app = typer.Typer(help="Targets by year; linear between them.", no_args_is_help=True)
@@ -24,9 +35,9 @@ target_app = typer.Typer(help="Targets by year; linear between them.", no_args_i
 PPM_OF_ONE_PER_MILLE: Final = 1000
 
 
-@target_app.command("set")
+@target_app.command("set", cls=WithNumbers)
 def target_set(
-    area: Annotated[str, typer.Argument(help="Any area of the tree, such as nankai.")],
+    area: AreaArgument,
     year: Annotated[int, typer.Argument(min=2000, max=2100)],
     percent: Annotated[str, typer.Argument(help="Such as 38.5; to a tenth. Or withdraw.")],
     reason: Annotated[str | None, typer.Option(help="By which plan or decision.")] = None,
@@ -36,9 +47,10 @@ def target_set(
     """Set a year's target, or another one; years between two targets lie on the line."""
     per_mille = read_per_mille(percent)
     rate = {"withdraw": True} if per_mille is None else {"rate_per_mille": per_mille}
-    wanted = typed(NewTarget, {"area": area, "year": year, "reason": reason, **rate})
 
     async def work(connection: AsyncConnection, operator: Operator, _settings: Settings) -> TargetReceipt:
+        known = await read_known(connection)
+        wanted = typed(NewTarget, {"area": known.area(area), "year": year, "reason": reason, **rate})
         return await set_target(connection, wanted, set_by=operator.key_id)
 
     found = as_operator(data, key_file, RECORDERS, work)
@@ -73,8 +85,13 @@ def target_list(
     data: DataOption = None,
 ) -> None:
     """Show every target as it counts, and who set it when."""
-    query = typed(TargetsQuery, {"area": area, "history": history, "cursor": cursor, "limit": TARGETS_LIMIT_MAX})
-    page = in_transaction(data, lambda connection, _: read_targets(connection, query))
+    wanted = {"history": history, "cursor": cursor, "limit": TARGETS_LIMIT_MAX}
+
+    async def work(connection: AsyncConnection, _settings: Settings) -> SetTargets:
+        known = await read_known(connection)
+        return await read_targets(connection, typed(TargetsQuery, {"area": optional(known.area, area), **wanted}))
+
+    page = in_transaction(data, work)
     zone = city_zone()
     table = listing("Area", "Year", "Target", "Version", "By", "At", "Reason")
     for each in sorted(page.targets, key=lambda one: (one.area, one.year, one.version)):

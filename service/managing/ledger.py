@@ -7,6 +7,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.business_days import business_today
+from service.errors import ValidationFailed
 from service.folding.mending import Difference, Mended, Sums
 from service.folding.rebuild import rebuild, rebuild_since
 from service.ledger.coin_life import list_coin_life, set_coin_life
@@ -102,6 +104,13 @@ def volumes_rebuild(
     """Recompute sums from the rows, while the service runs, and say which volumes differed: status 1 where any did."""
 
     async def run(connection: AsyncConnection, zone: str) -> Mended:
+        today = business_today(zone)
+        if since is not None and since > today:
+            raise ValidationFailed(
+                f"{since} is still to come: there is nothing to recompute. Today is {today}.",
+                zh=f"{since} 还没有到，没有可重算的数据。今天是 {today}。",
+            )
+
         def heard(done: int, of: int) -> None:
             bar.update(task, completed=done, total=of)
 

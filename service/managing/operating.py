@@ -41,7 +41,10 @@ def as_operator(
     # Never an argument: other users of the machine see those.
     key = os.environ.get(KEY_VARIABLE, "") if key_file is None else _key_in(key_file)
     if not key:
-        raise TokenInvalid(f"Say who you are: put your operator's API key into {KEY_VARIABLE}, or use --key-file.")
+        raise TokenInvalid(
+            f"Say who you are: put your operator's API key into {KEY_VARIABLE}, or use --key-file.",
+            zh=f"请说明操作人：把本人的 API 密钥放入 {KEY_VARIABLE}，或使用 --key-file。",
+        )
 
     async def run(connection: AsyncConnection, settings: Settings) -> Result:
         try:
@@ -49,7 +52,9 @@ def as_operator(
         except TokenInvalid:
             source = KEY_VARIABLE if key_file is None else str(key_file)
             raise TokenInvalid(
-                f"The key in {source} is no API key of this installation, or it is revoked; `tanbi key list` shows all."
+                f"The key in {source} is no API key of this installation, or it is revoked;"
+                " `tanbi key list` shows all.",
+                zh=f"{source} 中的密钥不是本系统的 API 密钥，或已被撤销；`tanbi key list` 列出全部密钥。",
             ) from None
         return await work(connection, operator, settings)
 

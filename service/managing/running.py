@@ -52,7 +52,8 @@ DataOption = Annotated[
 TIME_EXAMPLE: Final = "Such as 2027-01-01 or 2027-01-01T08:00:00+08:00; without an offset, by the city's clock"
 # What can be told in every time zone.
 YEARS: Final = range(1970, 9999)
-NEGATIVE_NUMBER: Final = re.compile(r"-[0-9]+(\.[0-9]+)?")
+# With the unit behind it, as amounts are typed.
+NEGATIVE_NUMBER: Final = re.compile(r"-[0-9][0-9.,]*\s*[^\s0-9=-]{0,2}")
 
 
 def city_zone() -> str:
@@ -131,11 +132,6 @@ class Listing(Table):
 def listing(*names: str) -> Table:
     """A table of which no id is cut short, however narrow the window: it is what the next command is given."""
     return Listing(*(Column(name, overflow="fold") for name in names))
-
-
-def option_of(pointer: str) -> str:
-    """The option that sets the field of a JSON pointer."""
-    return "--" + pointer.removeprefix("/").replace("_", "-")
 
 
 def typed(model: type[Model], values: dict[str, object]) -> Model:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.stations import STATIONS_LIMIT_MAX, NewStation, StationClosing, Stations, StationsQuery
 from service.business_days import business_today
 from service.indicator.stations import add_station, close_station, read_stations
+from service.managing.naming import period_text, read_known
 from service.managing.running import (
     DataOption,
     NameEnOption,
@@ -32,11 +33,15 @@ def station_add(
     data: DataOption = None,
 ) -> None:
     """Add a scrap station; give it a key with `tanbi key create --role station --station ID`."""
-    wanted = typed(
-        NewStation,
-        {"id": station_id, "area": area, "name": name, "name_en": name_en, "reports_from": reports_from},
-    )
-    in_transaction(data, lambda connection, _: add_station(connection, wanted))
+    told = {"id": station_id, "name": name, "name_en": name_en, "reports_from": period_text(reports_from)}
+
+    async def work(connection: AsyncConnection, _settings: Settings) -> NewStation:
+        known = await read_known(connection)
+        wanted = typed(NewStation, {"area": known.area(area), **told})
+        await add_station(connection, wanted)
+        return wanted
+
+    wanted = in_transaction(data, work)
     console.print(
         f"Station {wanted.id} reports from {wanted.reports_from} on. Its key: `tanbi key create --role station"
         f" --station {wanted.id} --name …`.",
@@ -51,7 +56,7 @@ def station_close(
     data: DataOption = None,
 ) -> None:
     """Ask a station for no month after its last one. What it has reported stays."""
-    wanted = typed(StationClosing, {"reports_until": until})
+    wanted = typed(StationClosing, {"reports_until": period_text(until)})
     in_transaction(data, lambda connection, _: close_station(connection, station_id, wanted.reports_until))
     console.print(f"Station {station_id} reports up to {wanted.reports_until}.", highlight=False)
 

@@ -164,6 +164,41 @@ async def test_a_share_is_recorded_in_parts_per_million(operator: Caller) -> Non
     await operator.record(kind="residue_share", grams=None, ppm=1, area="xuefu")
 
 
+async def test_an_answer_says_what_counted_before(operator: Caller) -> None:
+    found = [await operator.record(grams=grams) for grams in (5, 7, 7)]
+    found.append(await operator.record(grams=None, withdraw=True))
+    found.append(await operator.record(grams=9))
+    assert [(each["effect"], each["before_grams"], each["grams"]) for each in found] == [
+        ("new", None, 5),
+        ("correction", 5, 7),
+        ("unchanged", 7, 7),
+        ("withdrawal", 7, None),
+        ("new", None, 9),
+    ]
+    share = await operator.record(kind="residue_share", grams=None, ppm=3)
+    share = await operator.record(kind="residue_share", grams=None, ppm=4)
+    assert (share["before_ppm"], share["before_grams"]) == (3, None)
+
+
+async def test_what_bins_weighed_is_said_to_be_counted_by_the_system(operator: Caller) -> None:
+    response = await operator.post(an_input(kind="bin_recyclables"))
+    assert response.status == 422
+    [error] = (await response.json())["errors"]
+    assert (error["pointer"], error["code"]) == ("/kind", "kind_not_recorded")
+    assert "added up by the system from what bins weighed" in error["detail"]
+
+
+async def test_a_refusal_is_told_in_the_language_that_is_asked_for(client: Client, operator: Caller) -> None:
+    await operator.record()
+    details = []
+    for language in ("en", "zh-CN"):
+        headers = {**operator.headers, "Idempotency-Key": f"key-{language}", "Accept-Language": language}
+        response = await client.post(INPUTS, json=an_input(period="2025-03"), headers=headers)
+        details.append((await response.json())["detail"])
+    assert "is recorded already" in details[0]
+    assert details[1].startswith("已录入南开区 2025 年 生活垃圾清运量 C")
+
+
 @pytest.mark.parametrize(
     "amounts",
     [

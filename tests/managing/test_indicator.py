@@ -14,6 +14,7 @@ from service.errors import (
     NothingToWithdraw,
     OwnPublication,
     PublicationUnknown,
+    TanbiError,
     TokenInvalid,
     ValidationFailed,
 )
@@ -88,6 +89,43 @@ def test_a_correction_and_a_withdrawal_are_versions(tanbi: Tanbi, record: Tanbi)
 def test_what_is_typed_wrongly_is_told(record: Tanbi, arguments: tuple[str, ...], told: str) -> None:
     with pytest.raises(ValidationFailed, match=told):
         record(*arguments)
+
+
+def test_what_a_sheet_takes_is_typed_too(tanbi: Tanbi, report: Path, record: Tanbi) -> None:
+    by = ("--source", "区城管委", "--document", str(report), "--document-date", "2026年4月2日")
+    told = tanbi("indicator", "record", "天津", "2026年3月", "清运量", "１，２５０ 吨", *by)
+    assert "c 2026-03 cleared: 新增 new: 1,250.000 t" in told
+    assert "1,250.000 t → 已撤回 withdrawn" in tanbi("indicator", "record", "天津", "2026年3月", "清运量", "撤回", *by)
+    tanbi("indicator", "record", "天津", "2026年3月", "清运量", "5吨", *by)
+    assert "Tianjin · 2026-03" in tanbi("indicator", "rate", "天津", "2026年3月")
+    assert json.loads(tanbi("indicator", "outlook", "天津", "2026", "--json"))["area"] == "c"
+    assert "5.000 t" in tanbi("indicator", "inputs", "--area", "天津", "--period", "2026年", "--kind", "清运量")
+    assert "c 2030 目标" in tanbi("indicator", "target", "set", "天津", "2030", "40")
+    assert "40.0 %" in tanbi("indicator", "target", "list", "--area", "Tianjin")
+    assert tanbi("indicator", "publications", "--area", "天津", "--period", "2026年3月")
+
+
+@pytest.mark.parametrize("amount", ["-3t", "-1,250.5kg", "-5%", "-3 万吨"])
+def test_a_negative_amount_is_told_to_be_one(record: Tanbi, amount: str) -> None:
+    with pytest.raises(ValidationFailed, match="is negative") as error:
+        record("c", "2025", "residue_share" if "%" in amount else "cleared", amount)
+    assert "是负数" in str(error.value.detail_zh)
+
+
+def test_what_is_refused_is_told_in_both_languages(record: Tanbi) -> None:
+    record("c", "2025", "cleared", "5t")
+    for arguments, zh in (
+        (("c", "2025-03", "cleared", "5t"), "已录入天津 2025 年 生活垃圾清运量 C"),
+        (("c", "2025", "kitchen_treated", "withdraw"), "无可撤回"),
+        (("d", "2025", "cleared", "5t"), "没有区域“d”。现有：天津（c）。"),
+        (("c", "2025", "cleared", "5"), "不是带单位的数量"),
+        (("c", "2025", "cleared", "5%"), "是重量：以克录入"),
+        (("c", "2025", "residue_share", "5t"), "是份额"),
+        (("c", "2099", "cleared", "5t"), "2099 尚未开始"),
+    ):
+        with pytest.raises(TanbiError) as error:
+            record(*arguments)
+        assert zh in str(error.value.detail_zh)
 
 
 def test_what_stands_twice_and_what_is_not_there_is_refused(tanbi: Tanbi, record: Tanbi) -> None:

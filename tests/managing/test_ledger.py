@@ -1,15 +1,17 @@
 """`tanbi volumes rebuild`, as an operator types it."""
 
 import asyncio
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from service.business_days import business_today
 from service.cli import app
 from service.db import create_engine, transaction
+from service.errors import ValidationFailed
 from service.settings import Settings
 from service.tables.volumes import volume, volume_month
 from tests.folding.drops import commit_drops, drop, fold_all
@@ -55,6 +57,15 @@ def test_nothing_to_change_is_said_and_is_status_0(city: Settings) -> None:
         "Volumes from 2026-03-01 on are recomputed; in the volumes of sites there was nothing to change.",
     )
     assert rebuild() == (0, "All sums are recomputed; in the volumes of sites there was nothing to change.")
+
+
+def test_a_day_to_come_is_refused(city: Settings) -> None:
+    tomorrow = business_today("Asia/Shanghai") + timedelta(days=1)
+    done = CliRunner().invoke(app, ["volumes", "rebuild", "--since", f"{tomorrow}"])
+    assert isinstance(done.exception, ValidationFailed)
+    assert "is still to come" in str(done.exception)
+    assert "还没有到" in str(done.exception.detail_zh)
+    assert rebuild("--since", f"{tomorrow - timedelta(days=1)}")[0] == 0
 
 
 def test_what_differed_is_listed_and_is_status_1(city: Settings) -> None:

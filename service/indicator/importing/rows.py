@@ -33,6 +33,7 @@ FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\uff
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 # The formula's letter behind a kind's name, which nobody copies.
 _LETTER: Final = re.compile(r" (?:[A-Z]|\([A-Z]\))$")
+_WASTE: Final = "生活垃圾"
 
 Value = TypeVar("Value")
 
@@ -71,7 +72,9 @@ class FileDocument:
 
 
 def kind_names(kind: Kind) -> tuple[str, ...]:
-    return kind.name_zh, kind.name_en, _LETTER.sub("", kind.name_zh), _LETTER.sub("", kind.name_en)
+    """As it is shown, without its letter, and as people say it for short: 清运量."""
+    zh, en = (_LETTER.sub("", name) for name in (kind.name_zh, kind.name_en))
+    return kind.name_zh, kind.name_en, zh, en, zh.removeprefix(_WASTE)
 
 
 def read_row(

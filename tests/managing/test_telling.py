@@ -1,0 +1,35 @@
+"""What commands tell of a failure: Chinese, then English, and what was typed by the name it was typed by."""
+
+import pytest
+import typer
+
+from service.cli import app
+from service.errors import Forbidden, TanbiError, ValidationFailed
+from service.managing.telling import in_both_languages
+
+ROOT = typer.main.get_command(app)
+RECORD = ("indicator", "record", "xuefu", "2027-03", "cleared", "5t", "--source", "inputs")
+
+
+def told(error: TanbiError, *arguments: str) -> str:
+    return in_both_languages(error, ROOT, arguments)
+
+
+def test_a_detail_is_told_in_both_languages_and_without_one_in_chinese_its_title_is() -> None:
+    assert told(Forbidden("You may not.", zh="您不可以。")) == "您不可以。\nYou may not."
+    assert told(Forbidden("You may not.")) == "没有权限。\nYou may not."
+
+
+@pytest.mark.parametrize(
+    ("pointer", "arguments", "name"),
+    [
+        ("/period", RECORD, " (PERIOD)"),
+        ("/period", ("indicator", "inputs"), " (--period)"),
+        ("/document/date", RECORD, " (--document-date)"),
+        ("/grams", RECORD, ""),
+        ("/year", ("indicator", "dossier"), " (--year)"),
+    ],
+)
+def test_a_field_is_named_as_it_is_typed(pointer: str, arguments: tuple[str, ...], name: str) -> None:
+    error = ValidationFailed("Wrong.", errors=[{"pointer": pointer, "code": "wrong", "detail": "Wrong."}])
+    assert told(error, *arguments) == f"字段校验失败。\nWrong.{name}"
