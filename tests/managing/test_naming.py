@@ -39,6 +39,8 @@ def test_each_kind_that_is_recorded_is_meant_by_all_its_names() -> None:
     ("text", "zh", "en"),
     [
         ("xufu", "最接近的：学府街道（xuefu）。", "The nearest: Xuefu Subdistrict (xuefu)."),
+        # Too short to be alike, but a part of it.
+        ("x", "最接近的：学府街道（xuefu）。", "The nearest: Xuefu Subdistrict (xuefu)."),
         ("学府", "最接近的：学府街道（xuefu）。", "The nearest: Xuefu Subdistrict (xuefu)."),
         ("@@@", "所有区域见 `tanbi area list`。", "All areas: `tanbi area list`."),
     ],
