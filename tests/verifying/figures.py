@@ -1,4 +1,4 @@
-"""A city's published figures: one, its restatement, one by another formula, and one that waits."""
+"""A city's published figures: one by each formula, a restatement, a stand-in, and one that waits."""
 
 from datetime import date
 from typing import Any
@@ -23,7 +23,9 @@ FORMULA = "cn.cleared_plus_recovered"
 
 
 async def publish_figures(engine: AsyncEngine) -> None:
-    """Of 2024: 1, restated by 2; and 3, net of residue, of its first quarter."""
+    """Of 2024: 1, restated by 2; and 3, net of residue, of its first quarter. Of 2023: 4, at the yard and less what was
+    rejected there. Of 2024 again: 5, with C in place of G; 6, with the conversion factors; and 7, as recycled and
+    disposed of."""
     async with transaction(engine) as connection:
         proposer, publisher = [await _operator(connection, name) for name in ("提出人", "发布人")]
         await connection.execute(
@@ -74,6 +76,21 @@ async def publish_figures(engine: AsyncEngine) -> None:
         await publish(connection, publisher, await proposed(restates=1, reason="更正"), today=TODAY)
         net = await proposed(period="2024-Q1", formula="cn.net_residue")
         await publish(connection, publisher, net, today=TODAY)
+        for kind, grams in (("yard_recyclables", 5_000_000), ("yard_rejects", 123_000), ("generated", 90_000_000)):
+            await record(kind, grams=grams, period="2023")
+        for kind, grams in (("burned", 70_000_000), ("landfilled", 9_000_000), ("disposed", 80_000_000)):
+            await record(kind, grams=grams)
+        for kind, grams in (("exported", 6_000_000), ("imported", 500_000)):
+            await record(kind, grams=grams)
+        for kind, ppm in (("burned_factor", 300_001), ("kitchen_factor", 800_001), ("landfilled_factor", 50_001)):
+            await record(kind, ppm=ppm)
+        for wanted in (
+            {"formula": "eu.2019_1004", "counted_at": "yard", "period": "2023"},
+            {"formula": "cn.generated"},
+            {"formula": "cn.resource_utilisation"},
+            {"formula": "us.epa1997"},
+        ):
+            await publish(connection, publisher, await proposed(**wanted), today=TODAY)
         await proposed(period="2024-Q2")
 
 

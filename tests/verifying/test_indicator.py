@@ -17,6 +17,7 @@ STORED = "publications_name_stored_inputs"
 SUMS = "publications_add_up"
 
 JANUARY = "kind = 'cleared' AND first_day = '2024-01-01'"
+WITHDRAWN = "kind = 'yard_recyclables' AND first_day = '2024-01-01'"
 COLUMNS = "area_id, first_day, last_day, kind, source, material_id, version, grams, ppm, document, recorded_by"
 
 
@@ -58,17 +59,17 @@ def column_with(number: int, name: str, value: str, **more: str) -> Damage:
 DAMAGES = {
     "an input of a kind that there is not": Damage(
         KINDS,
-        ("UPDATE indicator_input SET kind = 'burnt' WHERE kind = 'yard_recyclables'",),
+        (f"UPDATE indicator_input SET kind = 'burnt' WHERE {WITHDRAWN}",),
         {"kind": "burnt", "problem": "no such kind"},
     ),
     "a mass that is a share": Damage(
         KINDS,
-        ("UPDATE indicator_input SET grams = NULL, ppm = 5 WHERE kind = 'yard_recyclables' AND version = 1",),
+        (f"UPDATE indicator_input SET grams = NULL, ppm = 5 WHERE {WITHDRAWN} AND version = 1",),
         {"kind": "yard_recyclables", "problem": "another unit"},
     ),
     "a version that is gone": Damage(
         KINDS,
-        ("DELETE FROM indicator_input WHERE kind = 'yard_recyclables' AND version = 1",),
+        (f"DELETE FROM indicator_input WHERE {WITHDRAWN} AND version = 1",),
         {"kind": "yard_recyclables", "problem": "a version is missing"},
     ),
     "a month beside its year": Damage(
@@ -144,8 +145,8 @@ DAMAGES = {
     ),
     "a number that was left out": Damage(
         OPERATORS,
-        untriggered("UPDATE publication SET number = 4 WHERE number = 3"),
-        {"number": 4, "problem": "a number is missing"},
+        untriggered("UPDATE publication SET number = 8 WHERE number = 7"),
+        {"number": 8, "problem": "a number is missing"},
     ),
     "a restatement of another figure": Damage(
         OPERATORS,
@@ -161,7 +162,7 @@ DAMAGES = {
         OPERATORS,
         untriggered(
             "UPDATE publication SET number = number + 10 WHERE number < 3",
-            "UPDATE publication SET number = 13 - number WHERE number > 3",
+            "UPDATE publication SET number = 13 - number WHERE number > 10",
         ),
         {"number": 1, "problem": "restates another figure"},
     ),
