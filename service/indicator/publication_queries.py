@@ -1,7 +1,7 @@
 """SQL of publications, one function a statement."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,10 +12,6 @@ from schemas.publications import PublicationState
 from service.periods import Period
 from service.tables.indicator import publication
 from service.tables.people import api_key
-
-# The only number of an advisory lock that is taken to publish: numbers follow each other without a gap.
-PUBLISH_LOCK: Final = 0x5055424C
-LOCK = sa.text("SELECT pg_advisory_xact_lock(:lock)")
 
 _proposer = api_key.alias("proposer")
 _decider = api_key.alias("decider")
@@ -41,11 +37,6 @@ _NAMED = (
     .outerjoin(_new, sa.and_(_new.c.restates == publication.c.number, _new.c.decision == "published"))
 )
 _WITH_RECORD = _NAMED.add_columns(publication.c.record)
-
-
-async def lock_publishing(connection: AsyncConnection) -> None:
-    """Until the transaction ends nobody else publishes."""
-    await connection.execute(LOCK, {"lock": PUBLISH_LOCK})
 
 
 async def insert_proposal(connection: AsyncConnection, **values: Any) -> None:
@@ -111,7 +102,7 @@ def _latest(area_id: str, formula_id: str) -> sa.Select[Any]:
 
 
 async def next_number(connection: AsyncConnection) -> int:
-    """The lock is held."""
+    """Whoever publishes holds the lock of the inputs, so numbers follow each other without a gap."""
     highest: int = (
         await connection.execute(sa.select(sa.func.coalesce(sa.func.max(publication.c.number), 0)))
     ).scalar_one()

@@ -106,9 +106,8 @@ async def publish(connection: AsyncConnection, operator: Operator, publication_i
     ProposalOutdated where what operators recorded has changed since or the code computes another figure, with what
     differs, AlreadyPublished or RestatementRefused.
     """
-    # What is recorded or published meanwhile waits.
+    # Who records meanwhile waits, and who publishes.
     await lock_inputs(connection)
-    await queries.lock_publishing(connection)
     row = await _lock_waiting(connection, publication_id)
     await require_second_operator(connection, operator.key_id, row.proposed_by, own=OwnPublication)
     period = Period.of_days(row.first_day, row.last_day)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -209,10 +210,15 @@ def _shown(value: object) -> str:
 
 
 def _inputs(frozen: Frozen, stored: Mapping[int, Recorded]) -> Iterator[Step]:
-    """Each input as it is stored now: a version is never changed, so it is what it was."""
+    """Each input as it is stored now: a version is never changed, so it is what it was. No quantity has one twice."""
     for each in frozen.inputs():
         if each["id"] is None and each["kind"] != BINS:
             yield Step("input without an id", _told(_as_used(each)), NOT_THERE)
+    for quantity in frozen.figure["quantities"]:
+        listed = Counter(_told(_as_used(each)) for each in quantity["inputs"])
+        for told, times in listed.items():
+            if times > 1:
+                yield Step(f"{quantity['id']}: {told}", f"{times} times", "once")
     used = [(each["id"], _told(_as_used(each))) for each in frozen.inputs() if each["id"] is not None]
     for number, published in dict.fromkeys(used):
         found = stored.get(number)
@@ -242,8 +248,8 @@ def _told(values: Sequence[object]) -> str:
 
 def changes(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What of a proposed figure, as its record tells it, is otherwise in the same figure as it is now, in words: the
-    formula, what operators recorded, what of it is not counted, and what it covers. What bins weighed counts as it was
-    proposed: a drop that comes late changes nothing here."""
+    formula, what operators recorded, what of it is not counted, what it covers, and the target. What bins weighed
+    counts as it was proposed: a drop that comes late changes nothing here."""
     found = [
         f"{name}: {old} → {new}"
         for name, old, new in (
@@ -268,6 +274,9 @@ def changes(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if old_covered.get(kind) != new_covered.get(kind):
             shares = " → ".join((each.get(kind) or {}).get("share") or NOT_THERE for each in (old_covered, new_covered))
             found.append(f"coverage of {_named(kind)}: {shares}")
+    old_target, new_target = _target(frozen), _target(now)
+    if old_target != new_target:
+        found.append(f"目标 target: {old_target} → {new_target}")
     return found
 
 
@@ -307,6 +316,11 @@ def _not_counted(figure: Mapping[str, Any]) -> dict[str, int]:
 
 def _covered(figure: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {each["kind"]: each for each in figure["coverage"]["kinds"]}
+
+
+def _target(figure: Mapping[str, Any]) -> str:
+    target = figure["target"]
+    return NOT_THERE if target is None else f"{target['rate_percent']} % ({target['area']})"
 
 
 def _name(quantity_and_kind: tuple[str, str]) -> str:

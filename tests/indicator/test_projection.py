@@ -52,6 +52,18 @@ def test_a_year_by_hand() -> None:
     assert needed_for(Fraction(1, 10), so_far, projection) == Needed(0, 290, 0)
 
 
+def test_a_past_year_of_which_the_same_months_are_not_known_is_none_to_project_from() -> None:
+    """K of 2025 was recorded for the year."""
+    halves = half_years({**PAST, (2026, 1): (120, 50, 380)})
+    by_quarter = [each for kind in KINDS for each in halves.within(kind, "d", Period(2025))]
+    this_year = [each for kind in KINDS for each in halves.within(kind, "d", Period(2026))]
+    kept = [each for each in by_quarter if each.kind != "kitchen_treated"]
+    of_year = Recorded(1, "d", Period(2025), "kitchen_treated", "a", None, 1, 80, DOCUMENT)
+    evidence = Evidence(TREE, [*kept, of_year, *this_year])
+    assert figure(evidence, Period(2025)).rate is not None
+    assert project(evidence, figure(evidence)) is None
+
+
 def test_all_past_years_count_together_up_to_three() -> None:
     evidence = half_years(
         {

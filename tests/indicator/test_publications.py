@@ -14,11 +14,16 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.publications import PublicationProposal
 from service.api_keys import create_api_key, list_api_keys, revoke_api_key
+from service.auth import authenticate_operator
 from service.db import transaction
+from service.errors import PeriodNotOver
 from service.indicator import publication_queries
+from service.indicator.publishing import propose
 from service.periods import Period
 from service.tables.indicator import indicator_input, publication
+from tests.blocking import until_blocked
 from tests.indicator.calls import Caller, a_document, weigh
 from tests.indicator.test_routes import problem
 
@@ -185,6 +190,18 @@ async def test_two_who_publish_at_once_get_numbers_one_after_the_other(first: Pu
     assert sorted(numbers) == [1, 2, 3, 4]
 
 
+async def test_of_two_who_decide_at_once_one_is_told_that_it_is_decided(
+    first: Publisher, second: Publisher, admin_engine: AsyncEngine
+) -> None:
+    proposal = await first.proposed()
+    async with admin_engine.begin() as connection:
+        # Both have come as far as they come before the other is done.
+        await connection.execute(sa.select(publication.c.id).with_for_update())
+        deciding = asyncio.gather(first.reject(proposal), second.reject(proposal))
+        await until_blocked(admin_engine, 2, unless_done=deciding)
+    assert sorted([answer.status for answer in await deciding]) == [200, 409]
+
+
 async def test_a_correction_is_a_restatement_that_names_the_old_figure_and_the_difference(
     first: Publisher, second: Publisher
 ) -> None:
@@ -268,6 +285,30 @@ async def test_a_year_that_is_not_over_is_not_published(first: Publisher) -> Non
     await first.record(period=year)
     await first.record(period=year, kind="kitchen_treated", grams=1)
     assert await problem(await first.propose(period=year)) == (409, "period_not_over", [])
+
+
+async def test_a_period_is_published_from_the_day_after_it_on(
+    first: Publisher, keys: dict[str, str], engine: AsyncEngine
+) -> None:
+    wanted = PublicationProposal(area="nankai", period="2025")
+    formula_id = "cn.cleared_plus_recovered"
+    async with transaction(engine) as connection:
+        operator = await authenticate_operator(connection, keys["operator"], demo=False)
+        with pytest.raises(PeriodNotOver):
+            await propose(connection, operator, wanted, formula_id=formula_id, today=date(2025, 12, 31))
+        found = await propose(connection, operator, wanted, formula_id=formula_id, today=date(2026, 1, 1))
+    assert found.state == "waiting"
+
+
+async def test_a_target_that_is_set_after_the_proposal_must_be_proposed_anew(
+    first: Publisher, second: Publisher
+) -> None:
+    proposal = await first.proposed()
+    response = await first.send("/v1/indicator/targets", {"area": "nankai", "year": 2025, "rate_per_mille": 360})
+    assert response.status == 201, await response.text()
+    document = await (await second.publish(proposal)).json()
+    assert document["code"] == "proposal_outdated"
+    assert "目标 target: 35.00 % (nankai) → 36.00 % (nankai)" in document["detail"]
 
 
 @pytest.mark.parametrize(

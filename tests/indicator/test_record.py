@@ -38,7 +38,7 @@ def frozen(figure: Figure) -> Frozen:
         "rate": decimal_text(figure.rate, RATE_DIGITS),
         "rate_percent": decimal_text(figure.rate * 100, PERCENT_DIGITS),
     }
-    document |= {"not_counted": [], "coverage": {"kinds": []}}
+    document |= {"not_counted": [], "coverage": {"kinds": []}, "target": None}
     return Frozen(canonical(record_of(document, code_version="test", restates=None, reason=None, salt="5a17")))
 
 
@@ -141,6 +141,31 @@ def test_what_stands_beside_a_record_is_what_it_says(made: tuple[Figure, list[Re
 
 
 @given(figures(), st.data())
+def test_an_input_that_is_listed_twice_is_named(made: tuple[Figure, list[Recorded]], data: st.DataObject) -> None:
+    figure, stored = made
+    forged = json.loads(frozen(figure).text)
+    quantity = data.draw(st.sampled_from([each for each in forged["figure"]["quantities"] if each["inputs"]]))
+    quantity["inputs"].append(data.draw(st.sampled_from(quantity["inputs"])))
+    record = Frozen(canonical(forged))
+    steps = recomputation(record, record.columns(), by_id(stored))
+    [twice] = [step for step in steps if step.published == "2 times"]
+    assert not twice.is_equal
+    assert twice.what.startswith(f"{quantity['id']}: area ")
+
+
+@given(figures(), st.sampled_from(["id", "version"]))
+def test_another_formula_or_way_of_counting_makes_another_figure(
+    made: tuple[Figure, list[Recorded]], name: str
+) -> None:
+    record = frozen(made[0])
+    other_formula, other_way = json.loads(record.text), json.loads(record.text)
+    other_formula["figure"]["formula"][name] = "another"
+    other_way["figure"]["counted_at"] = "another"
+    for other in (other_formula, other_way):
+        assert Frozen(canonical(other)).basis() != record.basis()
+
+
+@given(figures(), st.data())
 def test_only_what_bins_weighed_is_believed_without_an_id(
     made: tuple[Figure, list[Recorded]], data: st.DataObject
 ) -> None:
@@ -193,7 +218,7 @@ def test_what_else_is_compared_with_a_proposal() -> None:
         return changes(record.figure, document["figure"])
 
     assert told_after() == []
-    assert told_after(target={"year": 2025}, coverage={"kinds": [], "bins": {"held_grams": 9}}) == []
+    assert told_after(coverage={"kinds": [], "bins": {"held_grams": 9}}) == []
     # The first drop of all comes after the proposal.
     quantities = json.loads(record.text)["figure"]["quantities"]
     quantities[0]["inputs"] = [{"id": None, "kind": BINS, "grams": 5, "share": None}]
@@ -208,6 +233,8 @@ def test_what_else_is_compared_with_a_proposal() -> None:
     assert line == "formula: cn.cleared_plus_recovered version 1 → cn.cleared_plus_recovered version 2"
     [line] = told_after(counted_at="yard")
     assert line == "counted at: origin → yard"
+    [line] = told_after(target={"rate_percent": "38.50", "area": "d", "interpolated": False})
+    assert line == "目标 target: – → 38.50 % (d)"
 
 
 def test_the_code_version_is_of_every_module_that_decides_what_is_frozen() -> None:

@@ -1,7 +1,7 @@
 """A city's published figures: one by each formula, a restatement, a stand-in, and one that waits."""
 
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -20,6 +20,25 @@ from service.tables.volumes import public_volume
 
 TODAY = date(2026, 11, 21)
 FORMULA = "cn.cleared_plus_recovered"
+OTHER_INPUTS: Final = (
+    ("yard_recyclables", "2023", {"grams": 5_000_000}),
+    ("yard_rejects", "2023", {"grams": 123_000}),
+    ("generated", "2023", {"grams": 90_000_000}),
+    ("burned", "2024", {"grams": 70_000_000}),
+    ("landfilled", "2024", {"grams": 9_000_000}),
+    ("burned_factor", "2024", {"ppm": 300_001}),
+    ("kitchen_factor", "2024", {"ppm": 800_001}),
+    ("landfilled_factor", "2024", {"ppm": 50_001}),
+    ("disposed", "2024", {"grams": 80_000_000}),
+    ("exported", "2024", {"grams": 6_000_000}),
+    ("imported", "2024", {"grams": 500_000}),
+)
+OTHER_FIGURES: Final = (
+    {"formula": "eu.2019_1004", "counted_at": "yard", "period": "2023"},
+    {"formula": "cn.generated"},
+    {"formula": "cn.resource_utilisation"},
+    {"formula": "us.epa1997"},
+)
 
 
 async def publish_figures(engine: AsyncEngine) -> None:
@@ -76,21 +95,10 @@ async def publish_figures(engine: AsyncEngine) -> None:
         await publish(connection, publisher, await proposed(restates=1, reason="更正"), today=TODAY)
         net = await proposed(period="2024-Q1", formula="cn.net_residue")
         await publish(connection, publisher, net, today=TODAY)
-        for kind, grams in (("yard_recyclables", 5_000_000), ("yard_rejects", 123_000), ("generated", 90_000_000)):
-            await record(kind, grams=grams, period="2023")
-        for kind, grams in (("burned", 70_000_000), ("landfilled", 9_000_000), ("disposed", 80_000_000)):
-            await record(kind, grams=grams)
-        for kind, grams in (("exported", 6_000_000), ("imported", 500_000)):
-            await record(kind, grams=grams)
-        for kind, ppm in (("burned_factor", 300_001), ("kitchen_factor", 800_001), ("landfilled_factor", 50_001)):
-            await record(kind, ppm=ppm)
-        for wanted in (
-            {"formula": "eu.2019_1004", "counted_at": "yard", "period": "2023"},
-            {"formula": "cn.generated"},
-            {"formula": "cn.resource_utilisation"},
-            {"formula": "us.epa1997"},
-        ):
-            await publish(connection, publisher, await proposed(**wanted), today=TODAY)
+        for kind, period, amount in OTHER_INPUTS:
+            await record(kind, period=period, **amount)
+        for asked in OTHER_FIGURES:
+            await publish(connection, publisher, await proposed(**asked), today=TODAY)
         await proposed(period="2024-Q2")
 
 
