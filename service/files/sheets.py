@@ -21,11 +21,12 @@ def shown_text(value: str | None) -> str:
     return f"'{shown}" if shown.startswith(FORMULA_BEGINNINGS) else shown
 
 
-def open_book(path: Path) -> Any:
-    """A workbook of XlsxWriter that is written row after row, in constant memory."""
+def open_book(path: Path, *, in_order: bool = True) -> Any:
+    """A workbook of XlsxWriter that is written row after row, in constant memory; or, if not `in_order`, in any way,
+    and kept in memory until it is closed."""
     # Text stays text: no cell becomes a formula, a number or a link by how it looks.
     plain = {"strings_to_formulas": False, "strings_to_numbers": False, "strings_to_urls": False}
-    return xlsxwriter.Workbook(path, {"constant_memory": True, **plain})
+    return xlsxwriter.Workbook(path, {"constant_memory": in_order, **plain})
 
 
 class Lines:

@@ -12,7 +12,7 @@ from service.indicator import dossier_words as words
 from service.indicator.chart_layout import LAYOUTS
 from service.indicator.dossier_figures import OWN, Amount, Dossier, FigureRow, InputRow
 from service.indicator.formulas import PERCENT_DIGITS, decimal_text
-from service.indicator.kinds import KINDS
+from service.indicator.kinds import KINDS, POINTS
 from service.moments import on_paper
 from service.periods import YEAR_MONTHS
 
@@ -62,6 +62,7 @@ def dossier_page(dossier: Dossier, zone: str) -> str:
         facts=facts,
         figure=figure,
         words=words,
+        points=POINTS,
         own=OWN,
         chart_style=charts.STYLE,
         summary=words.summary(dossier, zone),

@@ -27,15 +27,6 @@ WAYS: Final = MappingProxyType(
         "plant": ("再生利用工序计量", "as they enter the recycling operation"),
     }
 )
-POINTS: Final = MappingProxyType(
-    {
-        "bin": "点：智能回收箱",
-        "door": "点：上门",
-        "station": "站：回收站",
-        "yard": "场：分拣场",
-        "plant": "处理或利用设施",
-    }
-)
 STATUSES: Final[MappingProxyType[Status, tuple[str, str]]] = MappingProxyType(
     {
         "counted": ("计入", "counted"),

@@ -11,7 +11,7 @@ from service.files.sheets import Lines, open_book, shown_text
 from service.indicator import dossier_words as words
 from service.indicator.dossier_figures import AreaRow, Dossier, FigureRow, InputRow
 from service.indicator.formulas import PERCENT_DIGITS, decimal_text, exact_grams
-from service.indicator.kinds import KINDS
+from service.indicator.kinds import KINDS, POINTS
 from service.moments import on_paper
 
 Cell: TypeAlias = str | int | float | None
@@ -157,7 +157,7 @@ def _write_method(book: Any, dossier: Dossier) -> None:
             f"{kind.name_zh} {kind.id}",
             what,
             kind.unit,
-            "" if kind.point is None else words.POINTS[kind.point],
+            "" if kind.point is None else POINTS[kind.point][0],
             f"{kind.definition_zh} {kind.definition_en}",
         )
         for kind, what in words.kinds_of_method(dossier)
@@ -229,7 +229,7 @@ def _what(row: InputRow, names: Mapping[str, str]) -> Sequence[Cell]:
         str(row.period),
         kind.id,
         kind.name_zh,
-        "" if kind.point is None else words.POINTS[kind.point],
+        "" if kind.point is None else POINTS[kind.point][0],
         shown_text(row.source),
         shown_text(row.material),
         "" if row.stored is None else row.stored.version,

@@ -5,6 +5,7 @@ plant, and may be weighed at each. So each kind has one counting point, and a wa
 recyclables at exactly one of them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
@@ -15,6 +16,16 @@ Stream = Literal["bins", "pickup", "scrap_stations", "other"]
 CountedAt = Literal["origin", "station", "yard", "plant"]
 
 STREAMS: Final[tuple[Stream, ...]] = ("bins", "pickup", "scrap_stations", "other")
+# What each counting point is called, Chinese and English.
+POINTS: Final[Mapping[CountingPoint, tuple[str, str]]] = MappingProxyType(
+    {
+        "bin": ("点：智能回收箱", "bin"),
+        "door": ("点：上门", "door"),
+        "station": ("站：回收站", "station"),
+        "yard": ("场：分拣场", "yard"),
+        "plant": ("处理或利用设施", "plant"),
+    }
+)
 # Parts in a million: a share of six digits is exact.
 WHOLE_PPM: Final = 1_000_000
 

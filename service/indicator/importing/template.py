@@ -5,11 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import xlsxwriter  # type: ignore[import-untyped]
-
+from service.files.sheets import open_book
 from service.indicator.importing.amounts import UNIT_BY_SPELLING, UNITS_THERE_ARE, Unit
 from service.indicator.importing.columns import COLUMNS, Column
-from service.indicator.kinds import KINDS, Kind
+from service.indicator.kinds import KINDS, POINTS, Kind
 
 INPUTS_SHEET: Final = "填报 Inputs"
 NOTES_SHEET: Final = "说明 Notes"
@@ -63,14 +62,6 @@ NOTES: Final[Mapping[str, tuple[str, str, str]]] = {
         "",
     ),
 }
-POINTS: Final = {
-    "bin": "回收箱 bin",
-    "door": "上门 door",
-    "station": "站 station",
-    "yard": "场 yard",
-    "plant": "处理厂 plant",
-    None: "—",
-}
 
 
 def template_xlsx(
@@ -90,9 +81,7 @@ def template_xlsx(
         "kind": [kind.name_zh for kind in fitting],
         "material": _choices(materials),
     }
-    # Text stays text: no cell becomes a formula, a number or a link by how it looks.
-    plain = {"strings_to_formulas": False, "strings_to_numbers": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(path, plain) as book:
+    with open_book(path, in_order=False) as book:
         inputs, notes = book.add_worksheet(INPUTS_SHEET), book.add_worksheet(NOTES_SHEET)
         ranges = _write_lists(book, lists)
         _write_inputs(book, inputs, measure, ranges)
@@ -115,6 +104,10 @@ def _title(column: Column, unit: Unit) -> str:
     # The last Chinese spelling is the one in daily use; signs are the same in both languages.
     chinese = unit.spellings[-1] if unit.measure == "grams" else unit.name
     return f"{column.zh}（{chinese}） {column.en} ({unit.name})"
+
+
+def _point(kind: Kind) -> str:
+    return "—" if kind.point is None else " ".join(POINTS[kind.point])
 
 
 def _choices(names: Mapping[str, Sequence[str]]) -> list[str]:
@@ -183,7 +176,7 @@ def _write_notes(book: Any, sheet: Any, unit: Unit, kinds: Iterable[Kind]) -> No
     ]
     lines += [
         (
-            (each.id, each.name_zh, each.name_en, POINTS[each.point], each.definition_zh, each.definition_en),
+            (each.id, each.name_zh, each.name_en, _point(each), each.definition_zh, each.definition_en),
             wrap,
         )
         for each in kinds

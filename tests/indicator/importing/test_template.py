@@ -12,7 +12,7 @@ from service.indicator.importing.columns import COLUMNS
 from service.indicator.importing.reading import read_sheet
 from service.indicator.importing.sheet import Names
 from service.indicator.importing.template import NOTES, template_csv, template_xlsx
-from service.indicator.kinds import KINDS
+from service.indicator.kinds import KINDS, POINTS
 from tests.indicator.importing.sheets import errors_of, rows_of
 
 AREAS = {"nankai": ("南开区", "Nankai"), "c1": ("风荷里",), "c2": ("风荷里",), "c3": ()}
@@ -78,6 +78,8 @@ def test_the_notes_tell_of_every_column_and_every_kind_that_is_recorded(tmp_path
     for kind in KINDS.values():
         assert (kind.id in told) == kind.recorded
         assert (kind.definition_zh in told) == kind.recorded
+        if kind.recorded and kind.point is not None:
+            assert " ".join(POINTS[kind.point]) in told
     assert all(column.zh in "".join(told) for column in COLUMNS)
 
 
