@@ -1,23 +1,24 @@
-"""Reading a factor set's factors from a CSV file, as a spreadsheet writes it. Pure.
+"""Reading a factor set's factors from a CSV file, as a spreadsheet writes it; no database.
 
 Nothing is repaired or guessed: what is not as it should be is named with its row and column, all of it.
 """
 
-import csv
-import io
 import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import pydantic
 
 from schemas.carbon import FACTORS_MAX, Factor
 from service.field_words import in_plain_words
+from service.sheets.cells import Limits, RawRow, SheetRefused, cleaned
+from service.sheets.csv_source import CsvSource
+from service.sheets.files import check_size, form_of
 
 COLUMNS: Final = ("material", "milligrams_co2e_per_kg", "stands_for")
 HEADERS: Final = (COLUMNS, ("品类", "每千克毫克CO2e", "对应条目"))
-FILE_BYTES_MAX: Final = 2**20
-# With GB18030 second: it can read nearly anything, and UTF-8 only what is UTF-8.
-ENCODINGS: Final = ("utf-8-sig", "gb18030")
+LIMITS: Final = Limits(file_bytes=2**20)
 
 HEADER_WANTED: Final = " or ".join(",".join(header) for header in HEADERS)
 EMPTY: Final = "is empty; of merged cells only the first has the value, so write it into every row"
@@ -52,25 +53,25 @@ class FactorFile(NamedTuple):
     mistakes: list[CellMistake]
 
 
-def read_factors(content: bytes) -> FactorFile:
-    """Every row below the header, empty ones left out, and every mistake. `content` is UTF-8 or GB18030."""
-    if len(content) > FILE_BYTES_MAX:
-        return _unreadable(f"the file has {len(content)} bytes; {FILE_BYTES_MAX} are the most")
-    text = _decoded(content)
-    if text is None:
-        return _unreadable("this is no text in UTF-8 or GB18030; save the sheet as CSV, and not as a workbook")
-    try:
-        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        return _unreadable(f"this is no CSV: {error}")
-    if not any(map(_filled, records)):
-        return _unreadable("the file is empty")
-    if tuple(_trimmed(records[0])) not in HEADERS:
-        return _unreadable(f"the first row must be {HEADER_WANTED}, with commas between")
+def read_factors(path: Path) -> FactorFile:
+    """Every row below the header, empty ones left out, and every mistake. Blocks. Raises OSError."""
     read = FactorFile([], [])
-    for number, record in enumerate(records[1:], start=2):
-        if _filled(record):
-            _read_row(number, _trimmed(record), read)
+    try:
+        check_size(path, LIMITS)
+        if form_of(path) != "csv":
+            return _unreadable(1, "this is a workbook; save its sheet as CSV UTF-8")
+        rows = CsvSource(path, _columns_of_header).rows()
+        header = next(rows, None)
+        if header is None:
+            return _unreadable(1, "the file is empty")
+        if _cells(header) not in HEADERS:
+            return _unreadable(header.number, f"the first row must be {HEADER_WANTED}")
+        for row in rows:
+            _read_row(row.number, _cells(row), read)
+    except SheetRefused as refusal:
+        # The place stands before its words.
+        found = [(each.row, each.en.partition(": ")[2] if each.row else each.en) for each in refusal.errors]
+        return FactorFile(read.rows, [*read.mistakes, *(CellMistake(row or 1, None, words) for row, words in found)])
     if not read.rows:
         read.mistakes.append(CellMistake(2, None, "there is no factor below the header"))
     if len(read.rows) > FACTORS_MAX:
@@ -78,34 +79,22 @@ def read_factors(content: bytes) -> FactorFile:
     return read
 
 
-def _unreadable(detail: str) -> FactorFile:
-    return FactorFile([], [CellMistake(1, None, detail)])
+def _unreadable(row: int, detail: str) -> FactorFile:
+    return FactorFile([], [CellMistake(row, None, detail)])
 
 
-def _decoded(content: bytes) -> str | None:
-    for encoding in ENCODINGS:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        # In a workbook, and in UTF-16, every other character is one of these.
-        return None if "\0" in text else text.removeprefix("\ufeff")
-    return None
+def _columns_of_header(rows: Iterable[RawRow]) -> int:
+    """How many cells of the first row are names of columns."""
+    known = {name for header in HEADERS for name in header}
+    return sum(cell in known for cell in _cells(next(iter(rows), RawRow(1, {}))))
 
 
-def _filled(record: list[str]) -> bool:
-    return any(cell.strip() for cell in record)
-
-
-def _trimmed(record: list[str]) -> list[str]:
+def _cells(row: RawRow) -> tuple[str, ...]:
     """Without the empty columns that spreadsheets write behind the last one."""
-    cells = [cell.strip() for cell in record]
-    while len(cells) > len(COLUMNS) and not cells[-1]:
-        cells.pop()
-    return cells
+    return tuple(cleaned(str(row.cells.get(place, ""))) for place in range(max(row.cells, default=-1) + 1))
 
 
-def _read_row(number: int, record: list[str], read: FactorFile) -> None:
+def _read_row(number: int, record: Sequence[str], read: FactorFile) -> None:
     cells = (*record, "", "", "")[: len(COLUMNS)]
     mistakes = [CellMistake(number, column, EMPTY) for column, cell in zip(COLUMNS, cells, strict=True) if not cell]
     if len(record) > len(COLUMNS):

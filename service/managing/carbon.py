@@ -66,7 +66,7 @@ def carbon_import(
             exists=True,
             dir_okay=False,
             readable=True,
-            help=f"CSV in UTF-8 or GB18030; the first row is {' or '.join(','.join(header) for header in HEADERS)}.",
+            help=f"CSV from a spreadsheet; the first row is {' or '.join(','.join(header) for header in HEADERS)}.",
         ),
     ],
     set_id: Annotated[str, typer.Option("--id", help="Who, which method, which edition: uk.desnz.2025.")],
@@ -78,7 +78,7 @@ def carbon_import(
     data: DataOption = None,
 ) -> None:
     """Import a factor set from a file, whole or not at all; it counts for nothing until it is chosen."""
-    read = read_factors(file.read_bytes())
+    read = read_factors(file)
     described = {"id": set_id, "name": name, "name_en": name_en, "source": source, "note": note}
     new = in_transaction(data, lambda connection, _: _import(connection, read, described, dry_run=dry_run))
     if not new:

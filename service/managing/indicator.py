@@ -26,7 +26,6 @@ from service.errors import ValidationFailed
 from service.indicator.basis import make_basis
 from service.indicator.formulas import FORMULAS, decimal_text
 from service.indicator.importing.amounts import UNIT_BY_SPELLING, UNITS, WITHDRAWALS, read_amount
-from service.indicator.importing.sheet import CellWrong, folded
 from service.indicator.inputs import RECORDERS, read_inputs, record_input, sources_of
 from service.indicator.kinds import KINDS
 from service.indicator.outlook import GatheredOutlook, gather_outlook, make_outlook
@@ -46,6 +45,7 @@ from service.managing.running import (
 )
 from service.periods import Period
 from service.settings import Settings
+from service.sheets.cells import CellWrong, folded
 
 indicator_app = typer.Typer(
     help=f"The recycling rate. Who records or publishes is the API key in {KEY_VARIABLE} or --key-file.",

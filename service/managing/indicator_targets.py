@@ -11,7 +11,6 @@ from service.auth import Operator
 from service.errors import ValidationFailed
 from service.indicator.formulas import decimal_text
 from service.indicator.importing.amounts import UNIT_BY_SPELLING, read_amount
-from service.indicator.importing.sheet import CellWrong
 from service.indicator.inputs import RECORDERS
 from service.indicator.setting_targets import read_targets, set_target
 from service.managing.amounts import WITHDRAWN, effect_text
@@ -29,6 +28,7 @@ from service.managing.running import (
     typed,
 )
 from service.settings import Settings
+from service.sheets.cells import CellWrong
 
 target_app = typer.Typer(help="Targets by year; linear between them.", no_args_is_help=True)
 

@@ -10,11 +10,11 @@ from service.errors import AreaUnknown, MaterialUnknown, TanbiError, ValidationF
 from service.indicator.importing.dates import read_day, read_period
 from service.indicator.importing.import_queries import area_names
 from service.indicator.importing.rows import kind_names
-from service.indicator.importing.sheet import CellWrong, Names, folded, shown
 from service.indicator.importing.words import in_words
 from service.indicator.kinds import KINDS
 from service.materials import material_names
 from service.periods import TO_DATE
+from service.sheets.cells import CellWrong, Names, folded, shown
 
 Given = TypeVar("Given")
 Refused = Callable[[str, str], TanbiError]

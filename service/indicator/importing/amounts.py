@@ -9,9 +9,9 @@ from fractions import Fraction
 from typing import Final
 
 from schemas.indicator_inputs import GRAMS_MAX
-from service.indicator.importing.sheet import Cell, CellWrong, Number, Unreadable, cleaned, folded, narrowed, shown
 from service.indicator.kinds import WHOLE_PPM
 from service.indicator.kinds import Unit as Measure
+from service.sheets.cells import Cell, CellWrong, Number, Unreadable, cleaned, folded, narrowed, shown
 
 WITHDRAWALS: Final = frozenset({"撤回", "withdraw"})
 # Enough for a billion tonnes with every decimal a person would write.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from service.indicator.importing.amounts import UNIT_BY_SPELLING, UNITS_THERE_ARE, Unit
-from service.indicator.importing.sheet import (
+from service.indicator.importing.sheet import input_error
+from service.sheets.cells import (
     HEADER_AMONG_ROWS,
     Limits,
     Number,
@@ -76,12 +77,18 @@ class Header:
         """An error at a column of a row; of a column that the sheet has not, at the row."""
         place = column if isinstance(column, int) else self.places.get(column)
         name = self.names.get(place) if place is not None else COLUMN_BY_ID[column].title  # type: ignore[index]
-        return SheetError.of(code, row=row, column=place, name=name, **values)
+        return input_error(code, row=row, column=place, name=name, **values)
 
 
 def known_columns(row: RawRow) -> int:
     """How many cells of the row are names of columns."""
     return sum(isinstance(cell, str) and _column(cell)[0] is not None for cell in row.cells.values())
+
+
+def columns_of_header(rows: Iterable[RawRow]) -> int:
+    """How many are known of the header among these rows; 0 where there is none."""
+    header = find_header(rows)
+    return 0 if header is None else known_columns(header)
 
 
 def find_header(rows: Iterable[RawRow]) -> RawRow | None:
@@ -90,14 +97,14 @@ def find_header(rows: Iterable[RawRow]) -> RawRow | None:
 
 
 def header_missing() -> SheetRefused:
-    return SheetRefused(SheetError.of("header_missing", rows=HEADER_AMONG_ROWS, columns=_ALL_TITLES))
+    return SheetRefused(input_error("header_missing", rows=HEADER_AMONG_ROWS, columns=_ALL_TITLES))
 
 
 def read_header(row: RawRow, limits: Limits) -> Header:
     """Raises SheetRefused with all that is wrong in it."""
     last = max(row.cells)
     if last >= limits.columns:
-        raise SheetRefused(SheetError.of("too_many_columns", row=row.number, limit=limits.columns))
+        raise SheetRefused(input_error("too_many_columns", row=row.number, limit=limits.columns))
     places: dict[ColumnId, int] = {}
     names: dict[int, str] = {}
     errors: list[SheetError] = []
@@ -108,19 +115,19 @@ def read_header(row: RawRow, limits: Limits) -> Header:
         column, units = _column(text) if isinstance(cell, str) else (None, [])
         at = {"row": row.number, "column": place}
         if column is None:
-            errors.append(SheetError.of("column_unknown", **at, name=shown(text), columns=_ALL_TITLES))
+            errors.append(input_error("column_unknown", **at, name=shown(text), columns=_ALL_TITLES))
         elif column.id in places:
             first = column_letter(places[column.id])
-            errors.append(SheetError.of("column_twice", **at, name=column.title, first=first))
+            errors.append(input_error("column_twice", **at, name=column.title, first=first))
         else:
             places[column.id] = place
             if column.id == "amount":
                 unit, wrong = _unit(units)
                 if wrong is not None:
                     code, values = wrong
-                    errors.append(SheetError.of(code, **at, name=names[place], **values))
+                    errors.append(input_error(code, **at, name=names[place], **values))
     errors += [
-        SheetError.of("column_missing", row=row.number, name=column.title)
+        input_error("column_missing", row=row.number, name=column.title)
         for column in COLUMNS
         if column.required and column.id not in places
     ]

@@ -4,8 +4,8 @@ import re
 from datetime import date
 from typing import Final
 
-from service.indicator.importing.sheet import Cell, CellWrong, Number, Unreadable, cleaned, narrowed, shown
 from service.periods import YEAR_MONTHS, Period
+from service.sheets.cells import Cell, CellWrong, Number, Unreadable, cleaned, narrowed, shown
 
 _YEAR: Final = r"((?:19|20)[0-9]{2})"
 _YEAR_ALONE: Final = re.compile(rf"{_YEAR}(?:年(?:度|全年)?)?")

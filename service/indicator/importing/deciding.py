@@ -8,8 +8,9 @@ from service.business_days import business_day
 from service.indicator.evidence import Document
 from service.indicator.importing.amounts import Unit, amount_text
 from service.indicator.importing.columns import ColumnId
-from service.indicator.importing.sheet import SheetError, SheetRow, shown
+from service.indicator.importing.sheet import SheetRow
 from service.indicator.recording import Book, Effect, EffectKind, Entry, Identity, Latest, Refusal
+from service.sheets.cells import SheetError, shown
 
 Value = TypeVar("Value")
 # Row, column, code, Chinese and English.

@@ -34,13 +34,14 @@ from service.indicator import queries
 from service.indicator.evidence import Document
 from service.indicator.importing import import_queries
 from service.indicator.importing.deciding import Deciding
-from service.indicator.importing.files import sha256_of
 from service.indicator.importing.kept_rows import KeptRows
 from service.indicator.importing.reading import Read, Sheet, read_chunks, read_sheet, shown_name
-from service.indicator.importing.sheet import Limits, SheetError, SheetRefused, SheetRow, column_letter
+from service.indicator.importing.sheet import SheetRow
 from service.indicator.inputs import open_book, write_effects
 from service.indicator.recording import Book, Effect, Reach
 from service.materials import material_names
+from service.sheets.cells import Limits, SheetError, SheetRefused, column_letter
+from service.sheets.files import sha256_of
 
 Stage = Literal["checking", "recording"]
 Progress = Callable[[Stage, float], None]

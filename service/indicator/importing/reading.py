@@ -11,25 +11,32 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from service.indicator.importing.columns import ColumnId, Header, find_header, header_missing, read_header
-from service.indicator.importing.csv_source import CsvSource
-from service.indicator.importing.files import check_size, form_of, sha256_of
-from service.indicator.importing.package import broken
+from service.indicator.importing.columns import (
+    ColumnId,
+    Header,
+    columns_of_header,
+    find_header,
+    header_missing,
+    read_header,
+)
 from service.indicator.importing.rows import DOCUMENT_CHARACTERS, FORBIDDEN, FileDocument, Known, read_row
-from service.indicator.importing.sheet import (
+from service.indicator.importing.sheet import SheetRow, input_error
+from service.indicator.kinds import KINDS, Kind
+from service.sheets.cells import (
     HEADER_AMONG_ROWS,
     Limits,
     RawRow,
     SheetError,
     SheetNotice,
     SheetRefused,
-    SheetRow,
     cleaned,
     column_letter,
     shown,
 )
-from service.indicator.importing.xlsx_source import MergedArea, MergedRows, XlsxSheet, XlsxSource, header_sheets
-from service.indicator.kinds import KINDS, Kind
+from service.sheets.csv_source import CsvSource
+from service.sheets.files import check_size, form_of, sha256_of
+from service.sheets.package import broken
+from service.sheets.xlsx_source import MergedArea, MergedRows, XlsxSheet, XlsxSource, header_sheets
 
 Read: TypeAlias = SheetRow | SheetError
 CHUNK_ROWS: Final = 1_000
@@ -88,7 +95,7 @@ class Sheet:
             for raw in self._source.rows(self.header):
                 count += 1
                 if count > self._limits.rows:
-                    yield SheetError.of("too_many_rows", row=raw.number, limit=self._limits.rows)
+                    yield input_error("too_many_rows", row=raw.number, limit=self._limits.rows)
                     return
                 read = self._read(raw)
                 if isinstance(read, SheetRow):
@@ -96,7 +103,7 @@ class Sheet:
                     continue
                 for error in read:
                     if told == self._limits.errors:
-                        yield SheetError.of("more_errors", row=raw.number, limit=told)
+                        yield input_error("more_errors", row=raw.number, limit=told)
                         return
                     told += 1
                     yield error
@@ -104,7 +111,7 @@ class Sheet:
             yield from refusal.errors
             return
         if not count:
-            yield SheetError.of("no_rows")
+            yield input_error("no_rows")
 
     def _read(self, raw: RawRow) -> SheetRow | list[SheetError]:
         new, merged = self._source.merged(raw.number)
@@ -133,7 +140,7 @@ def read_sheet(
     check_size(path, limits)
     source: _Source
     if form_of(path) == "csv":
-        source = _CsvTable(_csv_source(path, file_name or path.name, limits))
+        source = _CsvTable(_csv_source(path, file_name or path.name))
     else:
         source = _XlsxTable.found(XlsxSource(path, limits), sheet_name)
     head = find_header(source.first_rows())
@@ -145,10 +152,10 @@ def read_sheet(
     return Sheet(source, header, Known.of(kinds, areas, materials), document, limits)
 
 
-def _csv_source(path: Path, name: str, limits: Limits) -> CsvSource:
+def _csv_source(path: Path, name: str) -> CsvSource:
     """Raises SheetRefused; what is no text and is called a workbook is told to be a damaged one."""
     try:
-        return CsvSource(path, limits)
+        return CsvSource(path, columns_of_header)
     except SheetRefused as refusal:
         if name.casefold().endswith(WORKBOOK_NAMES) and {each.code for each in refusal.errors} <= NO_TEXT:
             raise broken("zip") from None
@@ -220,7 +227,7 @@ class _XlsxTable:
             raise header_missing()
         if len(found) > 1:
             names = tuple(shown(table.read_as) for table in found[:SHEETS_SHOWN])
-            raise SheetRefused(SheetError.of("several_sheets", names=names))
+            raise SheetRefused(input_error("several_sheets", names=names))
         return found[0]
 
     @property

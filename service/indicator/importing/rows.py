@@ -9,20 +9,20 @@ from typing import Final, TypeVar
 from service.indicator.importing.amounts import read_amount
 from service.indicator.importing.columns import ColumnId, Header
 from service.indicator.importing.dates import read_day, read_period
-from service.indicator.importing.sheet import (
+from service.indicator.importing.sheet import SheetRow
+from service.indicator.kinds import Kind
+from service.sheets.cells import (
     Cell,
     CellWrong,
     Limits,
     Names,
     RawRow,
     SheetError,
-    SheetRow,
     Unreadable,
     cleaned,
     narrowed,
     shown,
 )
-from service.indicator.kinds import Kind
 
 # As schemas/indicator_inputs.py has them.
 AREA_CHARACTERS: Final = 64

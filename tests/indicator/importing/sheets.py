@@ -10,7 +10,8 @@ from typing import Any
 import xlsxwriter  # type: ignore[import-untyped]
 
 from service.indicator.importing.reading import Read, read_sheet
-from service.indicator.importing.sheet import SheetError, SheetRefused, SheetRow
+from service.indicator.importing.sheet import SheetRow
+from service.sheets.cells import SheetError, SheetRefused
 
 TITLES = ("区域", "期间", "类别", "来源", "材料", "数量（吨）", "文件", "文件日期", "SHA-256")
 ROW = ("nankai", "2025-03", "cleared", "区城管委", "", "12.5", "三月台账", "2025-03-31", "ab" * 32)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from schemas.indicator_inputs import GRAMS_MAX
 from service.indicator.importing.amounts import UNIT_BY_SPELLING, UNITS, Unit, read_amount
-from service.indicator.importing.sheet import Cell, CellWrong, Number, Unreadable
-from service.indicator.importing.xlsx_source import number_of
+from service.sheets.cells import Cell, CellWrong, Number, Unreadable
+from service.sheets.xlsx_source import number_of
 
 
 def unit(spelling: str) -> Unit:

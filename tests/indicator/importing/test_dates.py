@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from service.indicator.importing.dates import read_day, read_period
-from service.indicator.importing.sheet import Cell, CellWrong, Number, Unreadable
+from service.sheets.cells import Cell, CellWrong, Number, Unreadable
 
 
 def code_of(read: object, cell: Cell) -> str:

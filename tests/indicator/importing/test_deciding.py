@@ -11,9 +11,10 @@ from service.indicator.evidence import Document, Tree
 from service.indicator.importing.amounts import UNIT_BY_SPELLING
 from service.indicator.importing.columns import ColumnId
 from service.indicator.importing.deciding import Deciding
-from service.indicator.importing.sheet import SheetError, SheetRow
+from service.indicator.importing.sheet import SheetRow
 from service.indicator.recording import Book, Effect, Entry, Identity, Latest
 from service.periods import Period
+from service.sheets.cells import SheetError
 
 TODAY: Final = date(2026, 11, 21)
 # In Shanghai this is the next day.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service.indicator.importing import workbook_parts
 from service.indicator.importing.reading import read_chunks, read_sheet
-from service.indicator.importing.sheet import Limits, SheetRefused
+from service.sheets import workbook_parts
+from service.sheets.cells import Limits, SheetRefused
 from tests.indicator.importing.sheets import (
     MAIN,
     ROW,

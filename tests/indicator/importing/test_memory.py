@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.indicator.importing.sheet import Limits
+from service.sheets.cells import Limits
 from tests.indicator.importing.sheets import MAIN, TITLES, csv_text, header_xml, packed, parts
 
 MEBIBYTE = 2**20
@@ -16,7 +16,7 @@ MEASURE = """
 import sys
 from pathlib import Path
 from service.indicator.importing.reading import read_sheet
-from service.indicator.importing.sheet import SheetError, SheetRefused
+from service.sheets.cells import SheetError, SheetRefused
 
 def peak():
     return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))

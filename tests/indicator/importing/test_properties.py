@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.indicator_inputs import GRAMS_MAX
-from service.indicator.importing.sheet import SheetError, SheetRefused, SheetRow
+from service.indicator.importing.sheet import SheetRow
 from service.indicator.importing.words import WORDS
 from service.indicator.kinds import KINDS
 from service.periods import Period
+from service.sheets.cells import SheetError, SheetRefused
 from tests.indicator.importing.sheets import (
     MAIN,
     ROW,

@@ -10,9 +10,9 @@ import pytest
 from service.indicator.importing.amounts import UNITS
 from service.indicator.importing.columns import COLUMNS
 from service.indicator.importing.reading import read_sheet
-from service.indicator.importing.sheet import Names
 from service.indicator.importing.template import NOTES, template_csv, template_xlsx
 from service.indicator.kinds import KINDS, POINTS
+from service.sheets.cells import Names
 from tests.indicator.importing.sheets import errors_of, rows_of
 
 AREAS = {"nankai": ("南开区", "Nankai"), "c1": ("风荷里",), "c2": ("风荷里",), "c3": ()}

@@ -3,12 +3,20 @@
 import re
 import string
 from pathlib import Path
+from types import ModuleType
 
 import service.indicator.importing
-from service.indicator.importing.sheet import SheetError, column_letter
+import service.sheets
+from service.indicator.importing.sheet import input_error
 from service.indicator.importing.words import WORDS
+from service.sheets import words as sheet_words
+from service.sheets.cells import column_letter
 
-SOURCES = Path(next(iter(service.indicator.importing.__path__)))
+
+def source_of(package: ModuleType) -> str:
+    """All of its modules but the words."""
+    folder = Path(next(iter(package.__path__)))
+    return "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py") if path.name != "words.py")
 
 
 def fields(text: str) -> set[str]:
@@ -16,7 +24,7 @@ def fields(text: str) -> set[str]:
 
 
 def test_every_code_is_said_in_chinese_and_english_and_each_is_used() -> None:
-    code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES.glob("*.py") if path.name != "words.py")
+    code = source_of(service.sheets) + source_of(service.indicator.importing)
     for each, (zh, en) in WORDS.items():
         assert f'"{each}"' in code, each
         if each != "said":
@@ -26,8 +34,14 @@ def test_every_code_is_said_in_chinese_and_english_and_each_is_used() -> None:
             assert fields(zh) - {"choices"} == fields(en) - {"choices", "choices_en"}, each
 
 
+def test_what_is_told_of_any_sheet_needs_no_words_of_one_for_inputs() -> None:
+    code = source_of(service.sheets)
+    assert [each for each in WORDS if each not in sheet_words.WORDS and f'"{each}"' in code] == []
+    assert all(WORDS[each] == words for each, words in sheet_words.WORDS.items())
+
+
 def test_an_error_names_its_place_in_both_languages() -> None:
-    error = SheetError.of("cell_empty", row=7, column=5, name="数量（吨）")
+    error = input_error("cell_empty", row=7, column=5, name="数量（吨）")
     assert error.zh == "第 7 行 F 列（数量（吨））：没有填写。请填写。"
     assert error.en == "Row 7, column F (数量（吨）): Nothing is filled in. Fill it in."
 

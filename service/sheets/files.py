@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
-from service.indicator.importing.sheet import Limits, SheetError, SheetRefused
+from service.sheets.cells import Limits, SheetError, SheetRefused
 
 PART_BYTES: Final = 2**16
 ZIP: Final = b"PK\x03\x04"

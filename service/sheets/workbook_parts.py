@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from service.indicator.importing.files import refused
-from service.indicator.importing.package import Package, broken, local_name
-from service.indicator.importing.sheet import Limits
+from service.sheets.cells import Limits
+from service.sheets.files import refused
+from service.sheets.package import Package, broken, local_name
 
 # Numbers of formats that every program has: days, and times with a day; the second half is East Asian.
 BUILT_IN_DATES: Final = frozenset((*range(14, 18), 22, *range(27, 32), 36, *range(50, 55), 57, 58))

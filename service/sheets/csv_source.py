@@ -2,14 +2,13 @@
 
 import codecs
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
-from service.indicator.importing.columns import find_header, known_columns
-from service.indicator.importing.files import contains, parts_of, refused
-from service.indicator.importing.sheet import HEADER_AMONG_ROWS, Limits, RawRow, SheetError, SheetRefused, cleaned
+from service.sheets.cells import HEADER_AMONG_ROWS, RawRow, SheetError, SheetRefused, cleaned
+from service.sheets.files import contains, parts_of, refused
 
 SEPARATORS: Final = (",", ";", "\t")
 # By the mark at the beginning of the file.
@@ -25,14 +24,17 @@ UNMARKED: Final = ("utf-8", "gb18030")
 LINE_CHARACTERS_MAX: Final = 2**17
 
 
+# How many columns of the header are known among the first rows of a sheet.
+KnownColumns = Callable[[Iterable[RawRow]], int]
+
+
 class CsvSource:
     """A file whose encoding and separator are known. Raises SheetRefused where it is no text."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, known_columns: KnownColumns) -> None:
         self.encoding = _encoding_of(path)
         self._path = path
-        self._limits = limits
-        self._separator = ","
+        self._known_columns = known_columns
         self._file: TextIO | None = None
         self._bytes = path.stat().st_size
         self._separator = self._best_separator()
@@ -59,10 +61,9 @@ class CsvSource:
         def known(separator: str) -> int:
             with self._path.open(encoding=self.encoding, newline="") as file:
                 try:
-                    header = find_header(self._rows(file, separator, HEADER_AMONG_ROWS))
+                    return self._known_columns(self._rows(file, separator, HEADER_AMONG_ROWS))
                 except SheetRefused:
                     return 0
-            return 0 if header is None else known_columns(header)
 
         return max(SEPARATORS, key=known)
 

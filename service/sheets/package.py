@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 from xml.parsers import expat
 
-from service.indicator.importing.files import PART_BYTES, contains, refused
-from service.indicator.importing.sheet import Limits
+from service.sheets.cells import Limits
+from service.sheets.files import PART_BYTES, contains, refused
 
 # A workbook has some dozens; each costs memory before anything is read.
 ENTRIES_MAX: Final = 10_000

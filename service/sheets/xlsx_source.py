@@ -7,9 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from service.indicator.importing.files import refused
-from service.indicator.importing.package import Package, broken, local_name
-from service.indicator.importing.sheet import (
+from service.sheets.cells import (
     Cell,
     Limits,
     Number,
@@ -21,7 +19,9 @@ from service.indicator.importing.sheet import (
     column_letter,
     shown,
 )
-from service.indicator.importing.workbook_parts import SheetPart, TextCollector, WorkbookParts, read_parts
+from service.sheets.files import refused
+from service.sheets.package import Package, broken, local_name
+from service.sheets.workbook_parts import SheetPart, TextCollector, WorkbookParts, read_parts
 
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 _AREA: Final = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})(?::([A-Z]{1,3})([1-9][0-9]{0,6}))?")
