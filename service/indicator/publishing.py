@@ -73,7 +73,10 @@ async def propose(
     """
     period = Period.parse(wanted.period)
     if period.last_day >= today:
-        raise PeriodNotOver(f"{period} ends on {period.last_day}; its figure can be published from the day after on.")
+        raise PeriodNotOver(
+            f"{period} ends on {period.last_day}; its figure can be published from the day after on.",
+            zh=f"{period} 到 {period.last_day} 才结束，次日起才能发布。",
+        )
     old = await _find_restated(connection, wanted)
     formula_id = wanted.formula or (formula_id if old is None else old.formula_id)
     await _check_latest(connection, wanted.area, period, formula_id, wanted.restates)
@@ -90,7 +93,8 @@ async def propose(
     if old is not None and await asyncio.to_thread(_is_same, frozen, old.record):
         raise RestatementRefused(
             f"Nothing has changed since publication {wanted.restates}: the figure would be the same, from the same"
-            " inputs."
+            " inputs.",
+            zh=f"自发布 {wanted.restates} 以来没有变化：数值相同，所用数据也相同。",
         )
     publication_id = uuid.uuid4()
     await queries.insert_proposal(
@@ -124,7 +128,10 @@ async def publish(connection: AsyncConnection, operator: Operator, publication_i
     stored = await inputs_by_id(connection, frozen.input_ids())
     outdated = await asyncio.to_thread(_outdated, frozen, columns_of(row), now, stored)
     if outdated is not None:
-        raise ProposalOutdated(f"{outdated} Reject it, and propose the figure anew.")
+        raise ProposalOutdated(
+            f"{outdated} Reject it, and propose the figure anew.",
+            zh=f"提出后数据已变更，不能发布；请驳回，再重新提出。{outdated}",
+        )
     number = await queries.next_number(connection)
     await queries.decide(connection, publication_id, decision="published", decided_by=operator.key_id, number=number)
     return await read_publication(connection, publication_id)
@@ -210,7 +217,7 @@ def _freeze(gathered: GatheredRate, wanted: PublicationProposal) -> Frozen:
     """Raises RateNotKnown."""
     rate = make_rate(gathered)
     if rate.rate is None:
-        raise RateNotKnown(rate.reason_en or "")
+        raise RateNotKnown(rate.reason_en or "", zh=rate.reason_zh)
     figure = rate.model_dump(mode="json")
     record = record_of(
         figure,
@@ -271,14 +278,17 @@ async def _find_restated(connection: AsyncConnection, wanted: PublicationProposa
     if (wanted.restates is None) != (wanted.reason is None):
         missing = "reason" if wanted.reason is None else "restates"
         detail = "A restatement names the publication that it replaces, and the reason."
-        raise ValidationFailed(detail, errors=[{"pointer": f"/{missing}", "code": "missing", "detail": detail}])
+        zh = "更正发布要写明被更正的发布编号和原因。"
+        raise ValidationFailed(detail, zh=zh, errors=[{"pointer": f"/{missing}", "code": "missing", "detail": detail}])
     if wanted.restates is None:
         return None
     old = await _number(connection, wanted.restates)
     if wanted.formula not in (None, old.formula_id):
         raise RestatementRefused(
             f"Publication {wanted.restates} is by {old.formula_id}, and is restated by the same formula. The figure by"
-            f" {wanted.formula} is another one, which is proposed without `restates`."
+            f" {wanted.formula} is another one, which is proposed without `restates`.",
+            zh=f"发布 {wanted.restates} 采用公式 {old.formula_id}，更正须用同一公式。按 {wanted.formula} 计算的是另一个"
+            "数值，请直接提出，不写 `restates`。",
         )
     return old
 
@@ -292,27 +302,34 @@ async def _check_latest(
     if restates is None and latest is not None:
         raise AlreadyPublished(
             f"The rate of {area_id} for {period} by {formula_id} is publication {latest.number}. To correct it, propose"
-            f" a restatement: restates {latest.number}, with the reason."
+            f" a restatement, which names it and the reason: --restates {latest.number} --reason … on the command line,"
+            " `restates` and `reason` over HTTP.",
+            zh=f"{area_id} {period} 按 {formula_id} 的数值已发布，编号 {latest.number}。要更正，请写明该编号和原因："
+            f"命令行 --restates {latest.number} --reason …，接口 `restates` 和 `reason`。",
         )
     if restates is not None and (latest is None or latest.number != restates):
         is_latest = "nothing" if latest is None else f"publication {latest.number}"
+        stands_zh = "尚未发布任何数值" if latest is None else f"现行的是发布 {latest.number}"
         raise RestatementRefused(
             f"Publication {restates} cannot be restated: of {area_id} in {period} by {formula_id} {is_latest} is"
-            " published and not restated."
+            " published and not restated.",
+            zh=f"不能更正发布 {restates}：{area_id} {period} 按 {formula_id} {stands_zh}。",
         )
 
 
 async def _find(connection: AsyncConnection, publication_id: UUID) -> Any:
     row = await queries.find_publication(connection, publication_id)
     if row is None:
-        raise PublicationUnknown(f"There is no publication {publication_id}.")
+        raise PublicationUnknown(f"There is no publication {publication_id}.", zh=f"没有发布 {publication_id}。")
     return row
 
 
 async def _number(connection: AsyncConnection, number: int) -> Any:
     row = await queries.find_number(connection, number)
     if row is None:
-        raise PublicationUnknown(f"There is no publication with the number {number}.")
+        raise PublicationUnknown(
+            f"There is no publication with the number {number}.", zh=f"没有编号为 {number} 的发布。"
+        )
     return row
 
 
@@ -321,9 +338,12 @@ async def _lock_waiting(connection: AsyncConnection, publication_id: UUID) -> An
     await queries.lock_publication(connection, publication_id)
     row = await _find(connection, publication_id)
     if row.decision is not None:
+        decided_at = in_utc(row.decided_at.replace(microsecond=0))
+        decision_zh = {"published": "发布", "rejected": "驳回"}[row.decision]
         raise PublicationDecided(
-            f"{row.decider_name} {row.decision} this proposal at {in_utc(row.decided_at.replace(microsecond=0))}, and"
-            " it stays so. For another figure, propose a new one."
+            f"{row.decider_name} {row.decision} this proposal at {decided_at}, and it stays so. For another figure,"
+            " propose a new one.",
+            zh=f"{row.decider_name} 已于 {decided_at} {decision_zh}该提案，不能更改。要用另一个数值，请重新提出。",
         )
     return row
 

@@ -13,6 +13,7 @@ from schemas.publications import (
     Publications,
     PublicationsQuery,
     PublicationState,
+    PublicationSummary,
     RejectPublicationRequest,
 )
 from service.auth import Operator
@@ -54,23 +55,43 @@ def indicator_propose(
     """Freeze a figure as it is now; it waits for another operator."""
     told = {"period": period_text(period), "formula": formula, "counted_at": counted_at, "restates": restates}
 
-    async def work(connection: AsyncConnection, operator: Operator, settings: Settings) -> Publication:
+    async def work(
+        connection: AsyncConnection, operator: Operator, settings: Settings
+    ) -> tuple[Publication, list[PublicationSummary]]:
         known = await read_known(connection)
         wanted = typed(PublicationProposal, {"area": known.area(area), "reason": reason, **told})
-        return await propose(
+        found = await propose(
             connection,
             operator,
             wanted,
             formula_id=settings.indicator_formula,
             today=business_today(settings.business_timezone),
         )
+        return found, await _waiting_beside(connection, found)
 
-    found = as_operator(data, key_file, RECORDERS, work)
+    found, others = as_operator(data, key_file, RECORDERS, work)
     console.print(
         f"{found.area} {found.period}: {found.rate_percent} % is proposed. Another operator publishes it:"
         f" `tanbi indicator publish {found.id}`.",
         highlight=False,
     )
+    for other in others:
+        at = moment(other.proposed_at, city_zone())
+        console.print(
+            f"同一数值另有提案待处理：{other.rate_percent} %，{other.proposed_by.name}，{at}，{other.id}。"
+            "只能发布一项，请驳回另一项。\n"
+            f"Another proposal of this figure waits: {other.rate_percent} % by {other.proposed_by.name} at {at},"
+            f" {other.id}. One of them can be published: reject the other.",
+            highlight=False,
+            markup=False,
+        )
+
+
+async def _waiting_beside(connection: AsyncConnection, found: Publication) -> list[PublicationSummary]:
+    """Of the same area, period and formula."""
+    query = PublicationsQuery(area=found.area, period=found.period, state="waiting", limit=PUBLICATIONS_LIMIT_MAX)
+    page = await read_publications(connection, query)
+    return [each for each in page.publications if each.formula == found.formula and each.id != found.id]
 
 
 @publications_app.command("publish")

@@ -1,18 +1,26 @@
 """How commands tell what went wrong: in Chinese, then in English."""
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from service.errors import TanbiError
+from service.managing.running import city_zone, moment
+
+# As details tell times, which are the API's too.
+UTC_TIME: Final = re.compile(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z\b")
 
 
 def in_both_languages(error: TanbiError, command: Any, arguments: Sequence[str]) -> str:
     """Two lines: what is wrong, or where that is told in English only its title; then the English. `command` is the
-    root of all, `arguments` what was typed after its name: so a field is named as it is typed."""
+    root of all, `arguments` what was typed after its name: so a field is named as it is typed. Times are by the city's
+    clock, as all that commands print."""
     fields = [named_as_typed(each["pointer"], _called(command, arguments)) for each in error.errors]
     names = ", ".join(dict.fromkeys(name for name in fields if name is not None))
     zh = f"{error.title_zh}。" if error.detail_zh is None else error.detail_zh
-    return f"{zh}\n{error}" + f" ({names})" * bool(names)
+    told = f"{zh}\n{error}" + f" ({names})" * bool(names)
+    return UTC_TIME.sub(lambda time: moment(datetime.fromisoformat(time[0]), city_zone()), told)
 
 
 def named_as_typed(pointer: str, command: Any) -> str | None:

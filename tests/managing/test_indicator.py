@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 
 from service.errors import (
+    AlreadyPublished,
     AreaUnknown,
     Forbidden,
     InputOverlaps,
     NothingToWithdraw,
     OwnPublication,
+    PeriodNotOver,
+    PublicationDecided,
     PublicationUnknown,
+    RateNotKnown,
+    RestatementRefused,
     TanbiError,
     TokenInvalid,
     ValidationFailed,
@@ -166,6 +171,7 @@ def test_one_proposes_another_publishes_and_anyone_computes_it_again(
 ) -> None:
     record("c", "2025", "cleared", "600t")
     record("c", "2025", "kitchen_treated", "200t")
+    record("c", "2025", "generated", "800t")
     wang, auditor = tmp_path / "wang", tmp_path / "auditor"
     _, wangs, audits = in_database(settings, make_keys)
     wang.write_text(wangs)
@@ -177,11 +183,27 @@ def test_one_proposes_another_publishes_and_anyone_computes_it_again(
         return found[1]
 
     first = propose()
+    twice = tanbi("indicator", "propose", "c", "2025")
+    assert "同一数值另有提案待处理：33.33 %，李工，" in twice
+    assert re.search(rf"waits: 33.33 % by 李工 at \S+\+08:00, {first}\.", twice)
+    assert "waits" not in tanbi("indicator", "propose", "c", "2025", "--formula", "cn.generated")
     with pytest.raises(OwnPublication):
         tanbi("indicator", "publish", first)
     with pytest.raises(Forbidden):
         tanbi("indicator", "publish", first, "--key-file", str(auditor))
     assert "33.33 % is publication 1, digest" in tanbi("indicator", "publish", first, "--key-file", str(wang))
+    for arguments, refusal, zh in (
+        (("publish", first), PublicationDecided, "王工 已于 20"),
+        (("propose", "c", "2025"), AlreadyPublished, "命令行 --restates 1 --reason …"),
+        (("propose", "c", "2025", "--restates", "1", "--reason", "x"), RestatementRefused, "自发布 1 以来没有变化"),
+        (("propose", "c", "2025", "--restates", "1"), ValidationFailed, "更正发布要写明"),
+        (("propose", "c", "2025", "--restates", "7", "--reason", "x"), PublicationUnknown, "没有编号为 7 的发布"),
+        (("propose", "c", "2024"), RateNotKnown, "2024 无法计算"),
+        (("propose", "c", "2099"), PeriodNotOver, "2099 到 2099-12-31 才结束"),
+    ):
+        with pytest.raises(refusal) as error:
+            tanbi("indicator", *arguments)
+        assert zh in str(error.value.detail_zh)
     again = tanbi("indicator", "recompute", "--publication", "1")
     assert "is reproduced to the last digit" in again
     assert "0.333333" in again

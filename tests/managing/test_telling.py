@@ -20,6 +20,11 @@ def test_a_detail_is_told_in_both_languages_and_without_one_in_chinese_its_title
     assert told(Forbidden("You may not.")) == "没有权限。\nYou may not."
 
 
+def test_a_time_is_told_by_the_citys_clock() -> None:
+    error = Forbidden("Since 2026-11-21T20:19:01Z.", zh="自 2026-11-21T20:19:01.5Z 起。")
+    assert told(error) == "自 2026-11-22T04:19:01+08:00 起。\nSince 2026-11-22T04:19:01+08:00."
+
+
 @pytest.mark.parametrize(
     ("pointer", "arguments", "name"),
     [
