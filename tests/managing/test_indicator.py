@@ -209,6 +209,10 @@ def test_one_proposes_another_publishes_and_anyone_computes_it_again(
     assert "0.333333" in again
     record("c", "2025", "cleared", "500t")
     second = propose("--restates", "1", "--reason", "清运量更正")
+    # What is decided does not wait.
+    third = tanbi("indicator", "propose", "c", "2025", "--restates", "1", "--reason", "清运量更正")
+    assert second in third
+    assert first not in third
     tanbi("indicator", "publish", second, "--key-file", str(wang))
     listed = tanbi("indicator", "publications")
     for told in ("40.00 %", "1 (+6.6667): 清运量更正", "restated by 2", "李工", "王工"):
