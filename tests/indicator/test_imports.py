@@ -6,8 +6,9 @@ import json
 import time
 import uuid
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +24,8 @@ from service.db import transaction
 from service.indicator import inputs
 from service.indicator.importing import imports, reading
 from service.indicator.importing.columns import COLUMNS
+from service.indicator.importing.deciding import Deciding
+from service.indicator.importing.reading import Read
 from service.indicator.importing.template import NOTES
 from service.indicator.queries import lock_inputs
 from service.indicator.recording import Effect
@@ -474,6 +477,25 @@ async def test_reading_may_take_longer_than_a_transaction_may_pause(
     short = settings.model_copy(update={"statement_timeout_seconds": 2.0})
     async with TestClient(TestServer(build_app(short))) as client:
         assert (await sent(Caller(client, keys["operator"]), plain_sheet(plain())))["counts"]["new"] == 1
+
+
+async def test_deciding_may_take_longer_than_a_transaction_may_pause(
+    settings: Settings, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunk after chunk, of which none needs anything of the database."""
+    take = Deciding.take
+
+    def take_slowly(self: Deciding, read: Iterable[Read]) -> list[Effect]:
+        time.sleep(0.5)
+        return take(self, read)
+
+    monkeypatch.setattr(Deciding, "take", take_slowly)
+    monkeypatch.setattr(imports, "read_chunks", partial(reading.read_chunks, rows=1))
+    short = settings.model_copy(update={"statement_timeout_seconds": 2.0})
+    rows = [plain(period=f"2025-{month:02}") for month in range(1, 6)]
+    async with TestClient(TestServer(build_app(short))) as client:
+        answer = await sent(Caller(client, keys["operator"]), plain_sheet(*rows), dry_run="true")
+    assert answer["counts"]["new"] == 5
 
 
 async def test_of_two_imports_of_one_file_at_once_one_records(

@@ -69,7 +69,7 @@ def read_amount(cell: Cell | None, unit: Unit) -> tuple[int | None, str]:
     return _counted(text, written, unit), f"{written} {unit.name}"
 
 
-def amount_text(amount: int, unit: Unit) -> str:
+def written_amount(amount: int, unit: Unit) -> str:
     """As it would be written in a sheet of this unit, to the last digit."""
     # Each unit is a power of ten, so no digit is lost.
     text = format(Decimal(amount).scaleb(-Decimal(unit.each).adjusted()), "f")

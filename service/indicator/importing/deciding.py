@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from service.business_days import business_day
 from service.indicator.evidence import Document
-from service.indicator.importing.amounts import Unit, amount_text
+from service.indicator.importing.amounts import Unit, written_amount
 from service.indicator.importing.columns import ColumnId
 from service.indicator.importing.sheet import SheetRow
 from service.indicator.recording import Book, Effect, EffectKind, Entry, Identity, Latest, Refusal
@@ -118,7 +118,7 @@ class Deciding:
                 " name the document, with its date, that brings it back."
             )
         else:
-            amount = amount_text(latest.amount, self._unit)
+            amount = written_amount(latest.amount, self._unit)
             zh = (
                 f"已于 {on} 依据“{name}”录入 {amount}，本行与之不同，又没有写文件。请删除本行或改为 {amount}；"
                 "若本行为准，请写明依据的文件和日期。"

@@ -123,6 +123,17 @@ def test_days_are_counted_from_1904_where_the_workbook_says_so(tmp_path: Path) -
     assert rows_of(path)[0].document_date == date(2025, 3, 31)
 
 
+def test_days_before_march_1900_are_not_read_for_programs_do_not_agree_on_them(tmp_path: Path) -> None:
+    def change(book: Any, sheet: Any) -> None:
+        day = book.add_format({"num_format": "yyyy-mm-dd"})
+        for row, serial in enumerate((1, 60, 61), 1):
+            sheet.write_number(row, 7, serial, day)
+
+    path = changed(tmp_path / "a.xlsx", change)
+    assert places(errors_of(path)) == [(2, "H", "unreadable"), (3, "H", "unreadable")]
+    assert [each.document_date for each in read_sheet(path) if isinstance(each, SheetRow)] == [date(1900, 3, 1)]
+
+
 def test_a_percentage_is_the_number_that_is_shown(tmp_path: Path) -> None:
     def fill(book: Any, sheet: Any) -> None:
         filled(sheet, rows=1)
@@ -183,13 +194,15 @@ def test_what_a_cell_cannot_hold_is_told_with_its_place(tmp_path: Path, cell: st
 
 def test_merged_cells_are_told_once_each_and_their_rows_are_not_read(tmp_path: Path) -> None:
     def fill(_: Any, sheet: Any) -> None:
-        filled(sheet, rows=6)
+        filled(sheet, rows=8)
         sheet.merge_range(2, 0, 4, 0, "nankai")
         sheet.merge_range(6, 6, 6, 7, "三月台账")
+        # In the last column of the table.
+        sheet.merge_range(7, 8, 8, 8, "ab" * 32)
 
     path = xlsx_with(tmp_path / "a.xlsx", fill)
     errors = errors_of(path)
-    assert places(errors) == [(3, "A", "merged"), (7, "G", "merged")]
+    assert places(errors) == [(3, "A", "merged"), (7, "G", "merged"), (8, "I", "merged")]
     assert "A3:A5" in errors[0].zh
     assert [each.number for each in read_sheet(path) if isinstance(each, SheetRow)] == [2, 6]
     # And so again, when it is read again.
@@ -201,7 +214,9 @@ def test_merged_cells_above_beside_and_below_the_table_do_no_harm(tmp_path: Path
     def fill(_: Any, sheet: Any) -> None:
         sheet.merge_range(0, 0, 1, 8, "南开区 2025 年填报表")
         filled(sheet, first=2)
-        sheet.merge_range(3, 11, 4, 12, "")
+        # Right beside it, where no header is.
+        sheet.merge_range(3, 9, 4, 10, "")
+        sheet.merge_range(5, 11, 5, 12, "")
         sheet.merge_range(8, 0, 9, 8, "")
 
     assert len(rows_of(xlsx_with(tmp_path / "a.xlsx", fill))) == 3
