@@ -7,12 +7,17 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from service.files.pages import HTML_TYPE
 from service.files.sheets import XLSX_TYPE
 
 # How many files are written at once: each takes a connection, and a core while it lasts.
 WRITING: web.AppKey[asyncio.Semaphore] = web.AppKey("writing")
 WRITING_MAX: Final = 2
 PART_BYTES: Final = 1 << 18
+# A page has its style and its charts in itself, and nothing else: what somebody typed into it neither runs nor loads.
+PAGE_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 async def send_file(
@@ -24,6 +29,10 @@ async def send_file(
     response.content_type = content_type
     if content_type != XLSX_TYPE:
         response.charset = "utf-8"
+    if content_type == HTML_TYPE:
+        response.headers["Content-Security-Policy"] = PAGE_POLICY
+    # A browser takes it for what it is said to be, whatever its bytes look like.
+    response.headers["X-Content-Type-Options"] = "nosniff"
     shown = "inline" if shown_inline else "attachment"
     response.headers[hdrs.CONTENT_DISPOSITION] = f'{shown}; filename="{name}"'
     response.headers[hdrs.CACHE_CONTROL] = "private, no-store"

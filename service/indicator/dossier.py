@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -122,12 +122,10 @@ def make_dossier(gathered: Gathered) -> Dossier:
     """All figures; takes as long as there are inputs, so in a thread."""
     basis, today = make_basis(gathered.basis), gathered.today
     period, area = Period(gathered.year), basis.area
-    # Held grams are those of the area as a whole.
-    of_part = replace(basis, held_grams={})
     parts = []
     for place, sites in gathered.parts:
         part = figure_of(basis.evidence, gathered.formula, place.id, period, gathered.counted_at)
-        share = coverage_of(of_part, part, sites, today).share
+        share = coverage_of(basis, part, sites, today).share
         parts.append(PartFacts(place, part, share, sites.sites, sites.sites_with_volume))
     figure = figure_of(basis.evidence, gathered.formula, area.id, period, gathered.counted_at)
     targets: dict[str, dict[int, int]] = {}

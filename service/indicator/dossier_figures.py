@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
 from math import ceil
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from schemas.indicator import Coverage, NotCounted
 from schemas.publications import PublicationSummary
@@ -26,6 +26,9 @@ from service.periods import QUARTER_MONTHS, YEAR_MONTHS, Period
 Identity: TypeAlias = tuple[str, Period, str, str, str | None]
 RowKind = Literal["month", "longer", "quarter", "to_date", "year"]
 Status = Literal["counted", "superseded", "withdrawn", "not_counted"]
+# What is published beside what today's inputs give: the same, from the same inputs; the same digits, from others; or
+# other digits.
+Agreement = Literal["same", "same_digits", "other_digits"]
 QUARTERS: Final = YEAR_MONTHS // QUARTER_MONTHS
 # What the area itself reported, and none of its parts.
 OWN: Final = ""
@@ -133,6 +136,14 @@ class Goal:
         return 0 if self.grams is None else ceil(self.grams)
 
 
+class MadeOf(NamedTuple):
+    """A quantity's inputs by id, each with its share's, and what bins weighed of it."""
+
+    quantity_id: str
+    inputs: frozenset[tuple[int, int | None]]
+    bin_grams: int
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """What is published of the year and not restated: its record, and what stands beside it (record.COLUMNS)."""
@@ -183,12 +194,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """All that the workbook and the page show. `columns`: the formula's quantities; `is_equal`: whether today's inputs
-    give the published figure; `checks`: the publication computed again from its stored inputs."""
+    """All that the workbook and the page show. `columns`: the formula's quantities; `agreement` is None where
+    nothing is published; `checks`: the publication computed again from its stored inputs."""
 
     facts: Facts
     columns: Sequence[Sum]
-    is_equal: bool | None
+    agreement: Agreement | None
     goal: Goal | None
     rows: Sequence[FigureRow]
     areas: Sequence[AreaRow]
@@ -216,7 +227,7 @@ def dossier_of(facts: Facts) -> Dossier:
     return Dossier(
         facts=facts,
         columns=facts.figure.sums,
-        is_equal=None if latest is None else _is_equal(facts.figure, latest.frozen),
+        agreement=None if latest is None else _agreement(facts.figure, latest.frozen),
         goal=_goal(facts),
         rows=list(_rows(facts)),
         areas=[*_areas(facts)],
@@ -225,8 +236,35 @@ def dossier_of(facts: Facts) -> Dossier:
     )
 
 
-def _is_equal(today: Figure, frozen: Frozen) -> bool:
-    return today.rate is not None and today.quotient == _published_quotient(frozen)
+def _agreement(today: Figure, frozen: Frozen) -> Agreement:
+    if today.rate is None or today.quotient != _published_quotient(frozen):
+        return "other_digits"
+    # Two corrections may cancel out.
+    published = [
+        MadeOf(
+            quantity["id"],
+            frozenset(
+                (each["id"], None if each["share"] is None else each["share"]["id"])
+                for each in quantity["inputs"]
+                if each["id"] is not None
+            ),
+            sum(each["grams"] for each in quantity["inputs"] if each["id"] is None),
+        )
+        for quantity in frozen.figure["quantities"]
+    ]
+    now = [
+        MadeOf(
+            one.quantity.id,
+            frozenset(
+                (each.input.id, None if each.share is None else each.share.id)
+                for each in one.used
+                if each.input.id is not None
+            ),
+            sum(each.input.amount for each in one.used if each.input.id is None),
+        )
+        for one in today.sums
+    ]
+    return "same" if now == published else "same_digits"
 
 
 def _published_quotient(frozen: Frozen) -> Quotient:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
-from service.indicator.dossier_figures import OWN, AreaRow, Dossier, FigureRow, Goal, Status
+from service.indicator.dossier_figures import OWN, Agreement, AreaRow, Dossier, FigureRow, Goal, Status
 from service.indicator.formulas import GRAMS_DIGITS, PERCENT_DIGITS, QUANTITIES, Quotient, decimal_text, exact_grams
 from service.indicator.kinds import KINDS, WAYS_OF_COUNTING, Kind
 from service.moments import on_paper
@@ -33,6 +33,19 @@ STATUSES: Final[MappingProxyType[Status, tuple[str, str]]] = MappingProxyType(
         "superseded": ("已被代替", "superseded"),
         "withdrawn": ("已撤回", "withdrawn"),
         "not_counted": ("未计入", "not counted"),
+    }
+)
+AGREEMENTS: Final[MappingProxyType[Agreement, tuple[str, str]]] = MappingProxyType(
+    {
+        "same": ("是", "yes"),
+        "same_digits": (
+            "数值相同，但公布后所依据的数据有变更，需评估是否重述",
+            "the same digits, from other inputs than were published",
+        ),
+        "other_digits": (
+            "否：公布后录入的数据、迟到的称重或程序有变更，需评估是否重述",
+            "no: inputs, late drops or the code have changed since",
+        ),
     }
 )
 QUARTERS_ZH: Final = ("一季度", "二季度", "三季度", "四季度")
@@ -156,7 +169,7 @@ def summary(dossier: Dossier, zone: str) -> list[Said]:
             if figure.reason is not None
             else []
         ),
-        *([] if dossier.is_equal is None else [_equal(dossier.is_equal)]),
+        *([] if dossier.agreement is None else [_agreement(dossier.agreement)]),
         *_goal(dossier.goal),
         Said("数据覆盖率", "Coverage", coverage_percent(facts.coverage.share)),
         Said("有数据的投放点", "Sites with volume", f"{facts.sites_with_volume} / {facts.sites}"),
@@ -170,9 +183,8 @@ def _to_date(row: FigureRow | None) -> list[Said]:
     return [Said("本年累计", "Year to date", f"{percent(row.rate)}（{period_zh(row.period)}）", str(row.period))]
 
 
-def _equal(is_equal: bool) -> Said:
-    value = ("是", "yes") if is_equal else ("否：公布后数据有变更，需评估是否重述", "no: inputs have changed since")
-    return Said("与公布值一致", "Equal to what is published", *value)
+def _agreement(agreement: Agreement) -> Said:
+    return Said("与公布值一致", "Equal to what is published", *AGREEMENTS[agreement])
 
 
 def _published(dossier: Dossier, zone: str) -> list[Said]:

@@ -1,6 +1,7 @@
 """The dossier over HTTP: its workbook read back and set beside the API's own figures, and its page."""
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -11,13 +12,16 @@ import sqlalchemy as sa
 from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.stations import NewStation
+from service.api_keys import create_api_key
 from service.business_days import business_today
 from service.db import transaction
 from service.files import sending
 from service.files.sheets import XLSX_TYPE
 from service.indicator.dossier_workbook import INPUT_HEADER, SHEETS
+from service.indicator.stations import add_station
 from service.tables.indicator import indicator_input
-from tests.indicator.calls import TONNE, Caller, a_document
+from tests.indicator.calls import TONNE, Caller, a_document, weigh
 from tests.indicator.dossier_year import SUBDISTRICTS, plant_year
 from tests.indicator.test_publications import Publisher
 from tests.indicator.test_routes import problem
@@ -63,6 +67,8 @@ async def shown(caller: Caller, area: str = "nankai", year: int = 2025) -> str:
     assert (response.content_type, response.charset) == ("text/html", "utf-8")
     assert response.headers["Content-Disposition"] == f'inline; filename="{area}-{year}.html"'
     assert response.headers["Cache-Control"] == "private, no-store"
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'unsafe-inline';")
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
     page = await response.text()
     assert "<script" not in page
     assert "http://" not in page.replace('xmlns="http://www.w3.org/2000/svg"', "")
@@ -293,6 +299,60 @@ async def test_what_looks_like_a_formula_stays_text(first: Publisher, opened: Op
     assert (row["来源 Source"], row["文件 Document"]) == ('\'=HYPERLINK("x")', "'@SUM(A1)")
     page = await shown(first)
     assert "=HYPERLINK(&#34;x&#34;)" in page
+
+
+async def test_of_two_figures_of_a_year_it_is_the_one_by_the_districts_formula(
+    first: Publisher, second: Publisher, opened: Open
+) -> None:
+    await first.record(grams=600)
+    await first.record(kind="kitchen_treated", grams=100)
+    await second.published(await first.proposed(formula="cn.generated"))
+    assert said(await opened(), METHOD)["公式编号"] == "cn.generated，第 1 版"
+    await second.published(await first.proposed())
+    sheets = await opened()
+    assert said(sheets, METHOD)["公式编号"] == "cn.cleared_plus_recovered，第 1 版"
+    assert said(sheets)["公布编号"] == "第 2 号"
+
+
+async def test_what_bins_weighed_does_not_count_at_the_yard(
+    first: Publisher, second: Publisher, engine: AsyncEngine, opened: Open
+) -> None:
+    async with transaction(engine) as connection:
+        await weigh(connection, date(2025, 3, 1), 400)
+    for kind in ("cleared", "kitchen_treated", "yard_recyclables"):
+        await first.record(kind=kind, grams=100)
+    for way, status in (("yard", "未计入 not counted"), ("origin", "计入 counted")):
+        restated = {} if way == "yard" else {"restates": 1, "reason": "口径"}
+        await second.published(await first.proposed(counted_at=way, **restated))
+        assert by_first((await opened())[INPUTS])[""]["状态 Status"] == status
+
+
+async def test_changes_that_cancel_out_are_told(first: Publisher, second: Publisher, opened: Open) -> None:
+    await first.record(grams=600)
+    await first.record(kind="kitchen_treated", grams=100)
+    await second.published(await first.proposed())
+    assert said(await opened())["与公布值一致"] == "是 yes"
+    await first.record(grams=600, document=a_document(sha256="7c" * 32))
+    assert said(await opened())["与公布值一致"].startswith("数值相同，但公布后所依据的数据有变更")
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        (DOSSIER, {"area": "nankai", "year": "2025", "format": "html"}),
+        ("/v1/indicator/imports/template", {"format": "csv"}),
+    ],
+)
+async def test_no_other_key_opens_what_is_for_operators(
+    path: str, query: dict[str, str], client: Client, keys: dict[str, str], engine: AsyncEngine
+) -> None:
+    async with transaction(engine) as connection:
+        station = NewStation(id="NK-S-01", area="xuefu-1", name="站", name_en="Station", reports_from="2025-01")
+        await add_station(connection, station)
+        of_station = await create_api_key(connection, role="station", name="王老板", station_id="NK-S-01")
+    for token, status in (("anything", 401), (keys["viewer"][:-1] + "!", 401), (of_station, 403)):
+        assert (await Caller(client, token).get(path, **query)).status == status
+    assert (await Caller(client, keys["viewer"]).get(path, **query)).status == 200
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "auditor", "admin"])

@@ -236,6 +236,18 @@ async def test_a_withdrawn_report_is_missing(station: Caller, operator: Caller) 
     assert await counting(station, "2025-01") == {}
 
 
+async def test_what_somebody_recorded_elsewhere_in_its_name_is_no_report_of_it(
+    station: Caller, operator: Caller
+) -> None:
+    document = an_input(
+        area="gulou-1", period="2025-01", kind="scrap_station_recyclables", source="NK-S-01", material="paper"
+    )
+    assert (await operator.post(document)).status == 201
+    own = await (await station.get(f"{STATIONS}/me")).json()
+    assert own["months"][-1] == {"month": "2025-01", "state": "missing"}
+    assert await counting(station, "2025-01") == {}
+
+
 async def test_operators_see_all_stations(station: Caller, operator: Caller, engine: AsyncEngine) -> None:
     async with transaction(engine) as connection:
         for number in (3, 2):
