@@ -1,6 +1,5 @@
-"""All that is public of a district's rate, gathered in one snapshot; and what of it the page shows."""
+"""All that is public of a district's rate, gathered in one snapshot and made of it; and what of it the page shows."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -8,16 +7,17 @@ from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from typing import Any, Final
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.indicator import Coverage, FormulaId, KindCoverage, Outlook, RateFormula
 from service.business_days import business_day
-from service.indicator import public_queries
+from service.indicator import public_queries as queries
 from service.indicator.basis import Basis, make_basis
 from service.indicator.evidence import sum_of
 from service.indicator.formulas import QUANTITIES, decimal_text
 from service.indicator.kinds import KINDS, CountedAt
-from service.indicator.outlook import gather_outlook, make_outlook
+from service.indicator.outlook import GatheredOutlook, gather_outlook, make_outlook
 from service.indicator.public_page import (
     AreaVolume,
     CoverageInWords,
@@ -31,7 +31,7 @@ from service.indicator.public_page import (
     Volumes,
 )
 from service.indicator.public_publications import PublishedYear, PublishedYears
-from service.indicator.public_volumes import volumes_of_year
+from service.indicator.public_volumes import volumes_of
 from service.indicator.public_words import Named, period_text
 from service.indicator.withholding import ShownVolumes
 from service.indicator.words import NAMED_MAX
@@ -98,58 +98,84 @@ class PublicData:
         return next(usual, standing[0] if standing else None)
 
 
-async def gather(
-    connection: AsyncConnection,
-    area_id: str,
-    years: PublishedYears,
-    *,
-    formula_id: FormulaId,
-    today: date,
-    zone: str,
-    after_days: int,
-    sample: bool,
-) -> PublicData:
-    """As of the connection's snapshot; `today` is the business day in `zone`. Raises AreaUnknown."""
-    gathered = await gather_outlook(
-        connection, area_id=area_id, year=today.year, formula_id=formula_id, counted_at=None, today=today
+@dataclass(frozen=True, slots=True)
+class GatheredYear:
+    """What was read of what is shown of a year."""
+
+    year: int
+    volumes: Sequence[sa.Row[Any]]
+    places: Sequence[sa.Row[Any]]
+    materials: Sequence[sa.Row[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class GatheredPublic:
+    """What was read of a district; nothing here needs the database any more. Fields as of PublicData."""
+
+    outlook: GatheredOutlook
+    places: Sequence[sa.Row[Any]]
+    published: Sequence[PublishedYear]
+    shown: GatheredYear | None
+    shown_years: Sequence[int]
+
+
+async def gather_public(
+    connection: AsyncConnection, area_id: str, years: PublishedYears, *, formula_id: FormulaId, today: date
+) -> GatheredPublic:
+    """As of the connection's snapshot; `today` is the business day. Raises AreaUnknown."""
+    shown_years = sorted({month.year for month in await queries.months_shown(connection, area_id)})
+    return GatheredPublic(
+        outlook=await gather_outlook(
+            connection, area_id=area_id, year=today.year, formula_id=formula_id, counted_at=None, today=today
+        ),
+        places=await queries.read_places(connection, area_id),
+        published=await years.of(connection, area_id, shown_years),
+        shown=await gather_year(connection, area_id, shown_years[-1]) if shown_years else None,
+        shown_years=shown_years,
     )
-    basis = await asyncio.to_thread(make_basis, gathered.basis)
-    outlook = await asyncio.to_thread(make_outlook, gathered, basis)
-    places = [_place(row) for row in await public_queries.read_places(connection, area_id)]
-    shown_years = sorted({month.year for month in await public_queries.months_shown(connection, area_id)})
-    shown = await read_year(connection, area_id, shown_years[-1], places) if shown_years else None
+
+
+def make_public(gathered: GatheredPublic, *, zone: str, after_days: int, sample: bool) -> PublicData:
+    """Takes as long as there are inputs, so in a thread. `zone` is that of business days."""
+    basis = make_basis(gathered.outlook.basis)
+    outlook = make_outlook(gathered.outlook, basis)
+    places = [_place(row) for row in gathered.places]
     return PublicData(
         area=places[0],
-        made_on=today,
+        made_on=gathered.outlook.today,
         zone=zone,
-        published=await years.of(connection, area_id, shown_years),
+        published=gathered.published,
         outlook=outlook,
         target_steps=[
             TargetStep(each.year, Decimal(each.rate_percent).normalize())
             for each in outlook.target_path
             if not each.interpolated
         ],
-        months=_months(basis, outlook, today),
+        months=_months(basis, outlook, gathered.outlook.today),
         coverage=coverage_in_words(outlook.coverage, outlook.so_far.period, {each.id: each.name for each in places}),
-        shown=shown,
-        shown_years=shown_years,
+        shown=None if gathered.shown is None else make_year(gathered.shown),
+        shown_years=gathered.shown_years,
         volumes_after_days=after_days,
         sample=sample,
     )
 
 
-async def read_year(
-    connection: AsyncConnection, area_id: str, year: int, places: Sequence[PublicPlace] | None = None
-) -> Shown | None:
-    """What is shown of a year; None where nothing is."""
-    volumes = await volumes_of_year(connection, area_id, year)
+async def gather_year(connection: AsyncConnection, area_id: str, year: int) -> GatheredYear:
+    """What is shown of a year."""
+    return GatheredYear(
+        year,
+        await queries.read_shown(connection, area_id, date(year, 1, 1), date(year, 12, 1)),
+        await queries.read_places(connection, area_id),
+        await queries.read_materials(connection),
+    )
+
+
+def make_year(gathered: GatheredYear) -> Shown:
+    """Of rows by the ten thousand, so in a thread."""
+    volumes = volumes_of(gathered.volumes)
     months = sorted({month for _, _, month in volumes.by_area})
-    if not months:
-        return None
-    if places is None:
-        places = [_place(row) for row in await public_queries.read_places(connection, area_id)]
-    materials = [(row.id, Named(row.name, row.name_en)) for row in await public_queries.read_materials(connection)]
-    return Shown(year, months, volumes, places, materials)
+    materials = [(row.id, Named(row.name, row.name_en)) for row in gathered.materials]
+    return Shown(gathered.year, months, volumes, [_place(row) for row in gathered.places], materials)
 
 
 def _place(row: Any) -> PublicPlace:

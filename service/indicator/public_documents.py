@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,15 +21,17 @@ from service.errors import (
 )
 from service.indicator import public_queries as queries
 from service.indicator.open_data import public_rate, rate_csv, record_path, volumes_csv
-from service.indicator.public import PublicData, gather, page_figures, read_year
+from service.indicator.public import PublicData, gather_public, gather_year, make_public, make_year, page_figures
 from service.indicator.public_once import Once
 from service.indicator.public_page import Download, public_page
-from service.indicator.public_publications import PublishedYears
+from service.indicator.public_publications import PublishedYears, read_public_record
 from service.indicator.public_volumes import show_settled_months
 from service.indicator.public_words import Language, Named
 from service.settings import Settings
 
 KEPT_SECONDS: Final = 60
+# A public record never changes.
+RECORD_KEPT_SECONDS: Final = 86_400
 # Districts and their years: more than any city has.
 DISTRICTS_MAX, YEARS_MAX, RECORDS_MAX = 64, 32, 16
 RATE_JSON, RATE_CSV, VOLUMES_CSV = (
@@ -43,19 +46,22 @@ class Document:
     """Bytes with what tells them from others."""
 
     body: bytes
+    etag: str
 
-    @property
-    def etag(self) -> str:
-        return hashlib.sha256(self.body).hexdigest()
+    @classmethod
+    def of(cls, body: bytes) -> Self:
+        """Takes as long as the body, so in a thread."""
+        return cls(body, hashlib.sha256(body).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What there is to ask for: areas and districts by their ids, publications by their numbers."""
+    """What there is to ask for: areas and districts by their ids, publications by their numbers, with the district of
+    each."""
 
     areas: frozenset[str]
     districts: frozenset[str]
-    publications: frozenset[int]
+    publications: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class DistrictDocuments:
     volumes_csv: Document
     year: int | None
     years: tuple[int, ...]
+    # By the numbers of its publications, whether their public records are withheld.
+    withheld: Mapping[int, bool]
 
 
 class PublicDocuments:
@@ -81,7 +89,7 @@ class PublicDocuments:
         self._known: Once[None, _Known] = Once(KEPT_SECONDS, 1)
         self._documents: Once[str, DistrictDocuments] = Once(KEPT_SECONDS, DISTRICTS_MAX)
         self._years: Once[tuple[str, int], Document] = Once(KEPT_SECONDS, YEARS_MAX)
-        self._records: Once[int, Document | None] = Once(KEPT_SECONDS, RECORDS_MAX)
+        self._records: Once[int, Document] = Once(RECORD_KEPT_SECONDS, RECORDS_MAX)
 
     async def close(self) -> None:
         for each in (self._known, self._documents, self._years, self._records):
@@ -105,12 +113,13 @@ class PublicDocuments:
 
     async def record(self, number: int) -> Document:
         """The public record of a publication. Raises PublicationUnknown or PublicationWithheld."""
-        if number not in (await self._what_there_is()).publications:
+        district_id = (await self._what_there_is()).publications.get(number)
+        withheld = {} if district_id is None else (await self.of(district_id)).withheld
+        if number not in withheld:
             raise PublicationUnknown(f"There is no publication of a district's year with the number {number}.")
-        found = await self._records.get(number, partial(self._read_record, number))
-        if found is None:
+        if withheld[number]:
             raise PublicationWithheld
-        return found
+        return await self._records.get(number, partial(self._read_record, number))
 
     async def _district(self, asked: str | None) -> str:
         known = await self._what_there_is()
@@ -143,39 +152,37 @@ class PublicDocuments:
         async with transaction(self._engine) as connection:
             await show_settled_months(connection, district_id, today=today, zone=zone, after_days=after_days)
         async with snapshot(self._engine) as connection:
-            data = await gather(
+            gathered = await gather_public(
                 connection,
                 district_id,
                 self._years_published,
                 formula_id=settings.indicator_formula,
                 today=today,
-                zone=zone,
-                after_days=after_days,
-                sample=settings.demo,
             )
-        # Tens of milliseconds, in which bins would wait.
-        return await asyncio.to_thread(documents_of, data)
+
+        def make() -> DistrictDocuments:
+            return documents_of(make_public(gathered, zone=zone, after_days=after_days, sample=settings.demo))
+
+        # The better part of a second, in which bins would wait; and the snapshot is over.
+        return await asyncio.to_thread(make)
 
     async def _make_year(self, district_id: str, year: int) -> Document:
         async with snapshot(self._engine) as connection:
-            shown = await read_year(connection, district_id, year)
-        if shown is None:
-            raise NotFound
-        return Document(await asyncio.to_thread(volumes_csv, shown))
+            gathered = await gather_year(connection, district_id, year)
+        return await asyncio.to_thread(lambda: Document.of(volumes_csv(make_year(gathered))))
 
-    async def _read_record(self, number: int) -> Document | None:
-        """None where it is withheld, which is kept as a document is."""
+    async def _read_record(self, number: int) -> Document:
         async with snapshot(self._engine) as connection:
-            found = await self._years_published.record(connection, number)
-        return None if found is None else Document(found.text.encode())
+            found = await read_public_record(connection, number)
+        return await asyncio.to_thread(lambda: Document.of(found.text.encode()))
 
 
 def documents_of(data: PublicData) -> DistrictDocuments:
     """From one moment, all of them. Pure."""
     area = data.area.id
-    rate_json = Document(public_rate(data).model_dump_json().encode())
-    rates = Document(rate_csv(data))
-    volumes = Document(volumes_csv(data.shown))
+    rate_json = Document.of(public_rate(data).model_dump_json().encode())
+    rates = Document.of(rate_csv(data))
+    volumes = Document.of(volumes_csv(data.shown))
     downloads = [
         _download(RATE_JSON, area, "本页全部数据（JSON）", "All figures of this page (JSON)", rate_json),
         _download(RATE_CSV, area, "回收利用率和各月的量（CSV）", "Rates, and masses by month (CSV)", rates),
@@ -190,12 +197,13 @@ def documents_of(data: PublicData) -> DistrictDocuments:
     figures = page_figures(data, downloads)
     languages: tuple[Language, ...] = ("zh", "en")
     return DistrictDocuments(
-        pages={language: Document(public_page(figures, language).encode()) for language in languages},
+        pages={language: Document.of(public_page(figures, language).encode()) for language in languages},
         rate_json=rate_json,
         rate_csv=rates,
         volumes_csv=volumes,
         year=None if data.shown is None else data.shown.year,
         years=tuple(data.shown_years),
+        withheld={each.number: each.public_digest is None for each in data.published},
     )
 
 

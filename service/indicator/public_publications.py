@@ -59,23 +59,17 @@ class PublishedYears:
         rows = await queries.published_years(connection, district_id)
         return [_published(row, await self._head(connection, row.number), shown_years) for row in rows]
 
-    async def record(self, connection: AsyncConnection, number: int) -> PublicRecord | None:
-        """The public record of a number that is public; None where it is withheld."""
-        row = await queries.published_record(connection, number)
-        found = await _read(row, number)
-        shown_years = {month.year for month in await queries.months_shown(connection, row.area_id)}
-        return None if is_withheld(found.head.bins_grams, row.year, shown_years) else found
-
     async def _head(self, connection: AsyncConnection, number: int) -> RecordHead:
         if number not in self._heads:
-            found = await _read(await queries.published_record(connection, number), number)
-            self._heads[number] = found.head
+            self._heads[number] = (await read_public_record(connection, number)).head
         return self._heads[number]
 
 
-async def _read(row: Any, number: int) -> PublicRecord:
+async def read_public_record(connection: AsyncConnection, number: int) -> PublicRecord:
+    """Of the number of a publication of a district's year; also of one that is withheld."""
+    record = await queries.published_record(connection, number)
     # Not in the loop, in which bins would wait.
-    return await asyncio.to_thread(lambda: public_record(Frozen(row.record), number))
+    return await asyncio.to_thread(lambda: public_record(Frozen(record), number))
 
 
 def _published(row: sa.Row[Any], head: RecordHead, shown_years: Collection[int]) -> PublishedYear:

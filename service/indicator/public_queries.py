@@ -7,6 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.indicator.queries import portions
 from service.tables.places import area
 from service.tables.reference import material
 from service.tables.volumes import public_volume
@@ -69,7 +70,7 @@ WHERE publication.decision = 'published'
   AND publication.last_day = make_date(extract(year FROM publication.first_day)::int, 12, 31)
 """
 
-PUBLIC_NUMBERS = sa.text(f"SELECT publication.number {OF_A_DISTRICTS_YEAR}")  # our own text
+PUBLIC_NUMBERS = sa.text(f"SELECT publication.number, publication.area_id {OF_A_DISTRICTS_YEAR}")  # our own text
 
 # Without the record, which may be megabytes.
 PUBLISHED_YEARS = sa.text(f"""
@@ -82,10 +83,10 @@ ORDER BY publication.first_day DESC, publication.number DESC
 """)  # noqa: S608  # our own text
 
 PUBLISHED_RECORD = sa.text(f"""
-SELECT publication.record, publication.area_id, extract(year FROM publication.first_day)::int AS year
+SELECT publication.record
 {OF_A_DISTRICTS_YEAR}
   AND publication.number = :number
-""")  # noqa: S608  # our own text
+""")  # our own text
 
 
 async def read_kinds(connection: AsyncConnection) -> dict[str, str]:
@@ -109,7 +110,7 @@ async def month_amounts(
 ) -> Sequence[sa.Row[Any]]:
     """What bins weighed at the areas' own sites: area_id, month (its first day), material_id, drops, grams."""
     wanted = {"area_ids": list(area_ids), "months": list(months)}
-    return (await connection.execute(MONTH_AMOUNTS, wanted)).all()
+    return await portions(connection, MONTH_AMOUNTS.bindparams(**wanted))
 
 
 async def is_folded_since(connection: AsyncConnection, moment: datetime) -> bool:
@@ -160,7 +161,7 @@ async def read_shown(
         public_volume.c.month.between(first_month, last_month),
         public_volume.c.material_id != NOTHING_SHOWN,
     )
-    return (await connection.execute(query)).all()
+    return await portions(connection, query)
 
 
 async def published_years(connection: AsyncConnection, area_id: str) -> Sequence[sa.Row[Any]]:
@@ -169,11 +170,11 @@ async def published_years(connection: AsyncConnection, area_id: str) -> Sequence
     return (await connection.execute(PUBLISHED_YEARS, {"area_id": area_id})).all()
 
 
-async def public_numbers(connection: AsyncConnection) -> frozenset[int]:
-    """Of all publications that the public is told of."""
-    return frozenset((await connection.execute(PUBLIC_NUMBERS)).scalars())
+async def public_numbers(connection: AsyncConnection) -> dict[int, str]:
+    """Of all publications that the public is told of, with their districts."""
+    return {row.number: row.area_id for row in await connection.execute(PUBLIC_NUMBERS)}
 
 
-async def published_record(connection: AsyncConnection, number: int) -> Any:
-    """Of a whole year of a district: record, area_id, year. None where no such publication is."""
-    return (await connection.execute(PUBLISHED_RECORD, {"number": number})).one_or_none()
+async def published_record(connection: AsyncConnection, number: int) -> str:
+    """Of one of them."""
+    return str((await connection.execute(PUBLISHED_RECORD, {"number": number})).scalar_one())

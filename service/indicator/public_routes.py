@@ -20,7 +20,15 @@ from service.errors import (
     TanbiError,
     ValidationFailed,
 )
-from service.indicator.public_documents import KEPT_SECONDS, RATE_CSV, RATE_JSON, VOLUMES_CSV, Document, PublicDocuments
+from service.indicator.public_documents import (
+    KEPT_SECONDS,
+    RATE_CSV,
+    RATE_JSON,
+    RECORD_KEPT_SECONDS,
+    VOLUMES_CSV,
+    Document,
+    PublicDocuments,
+)
 from service.indicator.public_page import LICENSE_URL, POLICY, problem_page
 from service.indicator.public_words import WORDS
 from service.problems import answer_failure
@@ -29,8 +37,6 @@ from service.routing import JSON_CONTENT_TYPE, Routes, read_query
 HTML: Final = "text/html"
 CSV: Final = "text/csv"
 PAGE: Final = "/public/recycling-rate"
-# A public record never changes.
-RECORD_SECONDS: Final = 86_400
 NUMBER_MAX: Final = 2**31 - 1
 SECURITY: Final[dict[str, str]] = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 LICENSE_LINK: Final[dict[str, str]] = {hdrs.LINK: f'<{LICENSE_URL}>; rel="license"'}
@@ -155,7 +161,7 @@ async def get_public_record(request: web.Request) -> web.StreamResponse:
     if not (text.isascii() and text.isdecimal() and str(int(text[:12])) == text and int(text) <= NUMBER_MAX):
         raise PublicationUnknown(f"{text[:20]} is not the number of a publication.")
     document = await request.app[PUBLIC].record(int(text))
-    return _answer(request, document, JSON_CONTENT_TYPE, seconds=RECORD_SECONDS)
+    return _answer(request, document, JSON_CONTENT_TYPE, seconds=RECORD_KEPT_SECONDS)
 
 
 def _answer(

@@ -40,27 +40,33 @@ async def show_settled_months(
         return
     places = await queries.read_places(connection, district_id)
     parents: dict[str, str | None] = {row.id: row.parent_id for row in places} | {district_id: None}
-    amounts = [
-        Amount(row.area_id, row.material_id, _name(row.month), row.drops, row.grams)
-        for row in await queries.month_amounts(connection, list(parents), missing)
-    ]
+    amounts = await queries.month_amounts(connection, list(parents), missing)
     # Of a district's year it takes half a second, in which bins would wait.
-    shown = await asyncio.to_thread(shown_volumes, amounts, parents)
-    await queries.insert_shown(connection, list(_rows(district_id, missing, shown)))
+    await queries.insert_shown(connection, await asyncio.to_thread(_rows, district_id, missing, amounts, parents))
 
 
-def _rows(district_id: str, months: Iterable[date], shown: ShownVolumes) -> Iterable[dict[str, Any]]:
-    """Each figure; of a month without one, that it was looked at: else it would be again, by whoever asks next."""
-    for (area_id, material, month), grams in shown.by_area.items():
-        yield _row(district_id, month, area_id, material or ALL_MATERIALS, grams)
-    for month in {_name(each) for each in months} - {month for _, _, month in shown.by_area}:
-        yield _row(district_id, month, district_id, NOTHING_SHOWN, 0)
+def _rows(
+    district_id: str, months: Iterable[date], amounts: Iterable[Any], parents: Mapping[str, str | None]
+) -> list[dict[str, Any]]:
+    """What to write down of the months: each figure, and of a month without one that it was looked at. Else it would be
+    again, by whoever asks next."""
+    weighed = (Amount(row.area_id, row.material_id, _name(row.month), row.drops, row.grams) for row in amounts)
+    shown = shown_volumes(weighed, parents).by_area
+    nothing = {_name(each) for each in months} - {month for _, _, month in shown}
+    return [
+        *(_row(district_id, *each, grams) for each, grams in shown.items()),
+        *(_row(district_id, district_id, NOTHING_SHOWN, month, 0) for month in sorted(nothing)),
+    ]
 
 
-def _row(district_id: str, month: str, area_id: str, material_id: str, grams: int) -> dict[str, Any]:
-    first_day = date.fromisoformat(f"{month}-01")
-    place = {"district_id": district_id, "month": first_day, "area_id": area_id}
-    return {**place, "material_id": material_id, "grams": grams}
+def _row(district_id: str, area_id: str, material: str | None, month: str, grams: int) -> dict[str, Any]:
+    return {
+        "district_id": district_id,
+        "month": date.fromisoformat(f"{month}-01"),
+        "area_id": area_id,
+        "material_id": material or ALL_MATERIALS,
+        "grams": grams,
+    }
 
 
 def settled_months(today: date, after_days: int) -> list[date]:
@@ -70,9 +76,8 @@ def settled_months(today: date, after_days: int) -> list[date]:
     return [month for month in months if month <= last]
 
 
-async def volumes_of_year(connection: AsyncConnection, district_id: str, year: int) -> ShownVolumes:
+def volumes_of(rows: Iterable[Any]) -> ShownVolumes:
     """As they were shown."""
-    rows = await queries.read_shown(connection, district_id, date(year, 1, 1), date(year, 12, 1))
     by_area: Mapping[tuple[str, str | None, str], int] = {
         (row.area_id, row.material_id or None, _name(row.month)): row.grams for row in rows
     }

@@ -90,17 +90,17 @@ async def latest_inputs(
     )
     if area_ids is not None:
         latest = latest.where(indicator_input.c.area_id == sa.any_(sa.literal(list(area_ids), sa.ARRAY(sa.Text))))
-    return await _portions(connection, latest)
+    return await portions(connection, latest)
 
 
 async def inputs_by_id(connection: AsyncConnection, ids: Collection[int]) -> list[sa.Row[Any]]:
     """Versions of inputs, as they were recorded, for ever. See `counting`."""
     # One array: of single parameters a statement has at most 32767, and a year of communities has more inputs.
     wanted = sa.any_(sa.literal(list(ids), sa.ARRAY(sa.BigInteger)))
-    return await _portions(connection, sa.select(*RECORDED).where(indicator_input.c.id == wanted))
+    return await portions(connection, sa.select(*RECORDED).where(indicator_input.c.id == wanted))
 
 
-async def _portions(connection: AsyncConnection, query: sa.Select[Any]) -> list[sa.Row[Any]]:
+async def portions(connection: AsyncConnection, query: sa.Select[Any] | sa.TextClause) -> list[sa.Row[Any]]:
     """Rows by the ten thousand are made a portion at a time: for no longer than one takes do bins wait."""
     rows: list[sa.Row[Any]] = []
     async with connection.stream(query.execution_options(yield_per=PORTION_ROWS)) as found:
@@ -238,7 +238,7 @@ async def all_versions(
 ) -> Sequence[Any]:
     """Every version of every input of these areas within these days, those of one input after each other; see
     find_input."""
-    return await _portions(
+    return await portions(
         connection,
         _named_inputs()
         .where(

@@ -1,6 +1,6 @@
 """What is shown of a community gives away nothing of fewer than ten drops, even to who keeps and subtracts it all."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import combinations
 from math import gcd
@@ -129,9 +129,7 @@ def rank(rows: Iterable[Sequence[int]]) -> int:
     return found
 
 
-def everything_shown(
-    amounts: Sequence[Amount], shown: Callable[[Sequence[Amount]], ShownVolumes] = shown
-) -> list[list[int]]:
+def everything_shown(amounts: Sequence[Amount]) -> list[list[int]]:
     """Each figure as the amounts it is the sum of, found from outside: an amount is in a figure when one more gram of
     it makes the figure one gram more."""
     volumes = shown(amounts)

@@ -3,6 +3,9 @@
 import json
 from datetime import date
 from decimal import Decimal
+from threading import get_ident
+from types import ModuleType
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,13 +16,14 @@ from schemas.indicator import BinCoverage, Coverage, KindCoverage, MissingLine
 from service.app import build_app
 from service.business_days import business_today
 from service.db import transaction
-from service.indicator import public_documents
+from service.indicator import public_documents, public_publications, public_volumes
 from service.indicator.public import coverage_in_words
 from service.indicator.public_page import LICENSE_URL, POLICY, CoverageInWords
 from service.indicator.public_words import Named
 from service.settings import Settings
 from service.tables.places import area
 from service.tables.reference import material
+from service.tables.volumes import public_volume
 from tests.indicator.public.calls import (
     DATA,
     PAGE,
@@ -239,3 +243,35 @@ async def test_a_minute_s_requests_reach_the_database_once(
             for path in (PAGE, f"{PAGE}?lang=en", *DATA, f"{PAGE}?area=atlantis", f"{PAGE}?area=xuefu"):
                 await client.get(path)
     assert [each for each in statements if "area" in each] == []
+
+
+async def test_what_takes_as_long_as_there_is_much_is_made_beside_the_loop(
+    client: Client, first: Publisher, second: Publisher, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the loop bins would wait for it."""
+    threads: dict[str, set[int]] = {}
+
+    def watched(module: ModuleType, name: str) -> None:
+        made = getattr(module, name)
+
+        def make(*arguments: Any, **more: Any) -> Any:
+            threads.setdefault(name, set()).add(get_ident())
+            return made(*arguments, **more)
+
+        monkeypatch.setattr(module, name, make)
+
+    watched(public_volumes, "shown_volumes")
+    watched(public_publications, "public_record")
+    for name in ("make_public", "make_year", "documents_of", "volumes_csv"):
+        watched(public_documents, name)
+    await report(first)
+    await publish(first, second)
+    await weighed(engine, "site-1", 50, 61_000)
+    async with transaction(engine) as connection:
+        old = {"district_id": "nankai", "month": date(2020, 5, 1), "area_id": "nankai", "material_id": ""}
+        await connection.execute(sa.insert(public_volume).values(**old, grams=4_321))
+    for path in (DATA[0], f"{DATA[2]}?year=2020", "/public/publications/1.json"):
+        await text(client, path)
+    made = {"shown_volumes", "public_record", "make_public", "make_year", "documents_of", "volumes_csv"}
+    assert set(threads) == made
+    assert get_ident() not in set().union(*threads.values())

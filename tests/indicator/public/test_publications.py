@@ -222,3 +222,16 @@ async def test_numbers_that_are_no_publication_reach_the_database_once_and_push_
             await text(client, "/public/publications/1.json", 404)
             await text(client, "/public/publications/2.json")
         assert [each for each in statements if "publication" in each] == []
+
+
+async def test_a_public_record_is_read_once_for_it_never_changes(
+    client: Client, first: Publisher, second: Publisher
+) -> None:
+    await report(first)
+    await publish(first, second)
+    # Once for what lists tell of it, and once for itself.
+    with statements_of(client) as statements:
+        for _ in range(3):
+            await rate(client)
+            await public_record(client)
+    assert len([each for each in statements if "SELECT publication.record" in each]) == 2
