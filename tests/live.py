@@ -39,6 +39,8 @@ STATION = "NK-S-01"
 # Enough for what the document's examples capture and refund.
 REDEMPTION_COINS = 100
 OFFERS_PATH = "/v1/merchants/me/offers"
+# Of the district's year that is published before anyone asks.
+PUBLISHED_NUMBER = "1"
 # A month without a line, as no command would issue it: what is asked of it here is only its form.
 STATEMENT = {
     "number": f"{MERCHANT}-202601",
@@ -112,15 +114,24 @@ class Live:
     def recorded_month(self) -> str:
         """A month of the district, never the same, for which all that its rate needs is recorded."""
         past = next(self.months)
-        period = f"{2001 + past // 12}-{past % 12 + 1:02}"
+        return self._recorded(f"{2001 + past // 12}-{past % 12 + 1:02}")
+
+    def publication_id(self, *, published: bool) -> str:
+        """Of a figure that another operator has proposed."""
+        return self._proposed(self.recorded_month(), published=published)
+
+    def publish_year(self) -> None:
+        """The first publication of all. The public is told of it within a minute, so before anyone asks."""
+        self._proposed(self._recorded("2000"), published=True)
+
+    def _recorded(self, period: str) -> str:
         for kind in ("cleared", "kitchen_treated"):
             changes = {"area": "nankai", "period": period, "kind": kind, "source": "live", "grams": 7}
             self._post("/v1/indicator/inputs", "operator", EXAMPLES["IndicatorInput"] | changes)
         return period
 
-    def publication_id(self, *, published: bool) -> str:
-        """Of a figure that another operator has proposed."""
-        document = {"area": "nankai", "period": self.recorded_month()}
+    def _proposed(self, period: str, *, published: bool) -> str:
+        document = {"area": "nankai", "period": period}
         found: str = self._post("/v1/indicator/publications", "other operator", document)["id"]
         if published:
             self._post(f"/v1/indicator/publications/{found}/publish", "operator", {})
@@ -138,11 +149,6 @@ class Live:
         response.raise_for_status()
         answer = response.json()
         return str(answer["import_id"] or answer["imported_before"]["id"])
-
-    def published_number(self) -> str:
-        path = f"/v1/indicator/publications/{self.publication_id(published=True)}"
-        response = requests.get(self.base_url + path, auth=self.credentials["operator"], timeout=60)
-        return str(response.json()["number"])
 
     def review_id(self) -> str:
         """Of a drop of the resident that waits for an operator."""
@@ -216,7 +222,9 @@ def live_service(settings: Settings) -> Iterator[Live]:
         assert base_urls, "the service did not start"
         operator = credentials["operator"]
         assert operator is not None
-        yield Live(base_urls[0], credentials, LiveBins(base_urls[0], operator), settings)
+        live = Live(base_urls[0], credentials, LiveBins(base_urls[0], operator), settings)
+        live.publish_year()
+        yield live
     finally:
         stop.set()
         thread.join()

@@ -48,7 +48,7 @@ from service.settings import Settings
 from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
 from tests.document import DOCUMENT
 from tests.indicator.importing.sheets import xlsx_file
-from tests.live import MERCHANT, OFFERS_PATH, STATEMENT, Live, live_service
+from tests.live import MERCHANT, OFFERS_PATH, PUBLISHED_NUMBER, STATEMENT, Live, live_service
 from tests.world import CARD
 
 DATABASE = "contract"
@@ -183,7 +183,7 @@ def path_parameters_of(endpoint: Endpoint, caller: Caller | None, live: Live) ->
     if "{bin_id}" in path:
         return {"bin_id": "NK-0001"}
     if path.startswith("/public/publications/"):
-        return {"number": live.published_number()}
+        return {"number": PUBLISHED_NUMBER}
     if "{number}" in path:
         return {"number": str(STATEMENT["number"])}
     for begins, new_id in IDS.items():
