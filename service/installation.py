@@ -29,6 +29,8 @@ def installation(settings: Settings, *, create: bool = False) -> Iterator[Settin
         return
     if not create and not (settings.data_dir / "postgres").exists():
         raise EmbeddedPostgresError(
+            f"{settings.data_dir} 中没有数据库。请用 --data 或 TANBI_DATA_DIR 指明数据目录，或设置 TANBI_DATABASE_URL，"
+            "或用 `tanbi migrate` 在此新建。\n"
             f"There is no database in {settings.data_dir}. Name another directory with --data or TANBI_DATA_DIR, set"
             " TANBI_DATABASE_URL, or make one here with `tanbi migrate`."
         )

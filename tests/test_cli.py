@@ -126,6 +126,7 @@ def test_a_mistyped_directory_does_not_pass_for_a_city(city: City) -> None:
     assert done.returncode == 1
     assert "There is no database" in done.stderr
     assert "TANBI_DATA_DIR" in done.stderr
+    assert "中没有数据库" in done.stderr
     assert not typo.exists()
 
 

@@ -101,7 +101,7 @@ def _show_rate(found: RecyclingRate) -> None:
         highlight=False,
     )
     console.print(f"[bold]{percent}[/bold]  {_bar(found)}", highlight=False)
-    table = listing("Symbol", "Quantity", "Tonnes", "Inputs", "Kinds")
+    table = listing("Symbol", "Quantity", "Tonnes", "Inputs", "Kinds", keeps_shape=True)
     for each in found.quantities:
         kinds = ", ".join(dict.fromkeys(one.kind for one in each.inputs))
         grams = "missing" if each.grams is None else tonnes(each.grams)

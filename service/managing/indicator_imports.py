@@ -152,7 +152,7 @@ def _show_imported(before: ImportSummary) -> None:
 
 
 def _show_errors(found: Any, more: int) -> None:
-    table = listing("行 Row", "列 Column", "错误", "Error")
+    table = listing("行 Row", "列 Column", "错误", "Error", keeps_shape=True)
     for each in found[:SHOWN_MAX]:
         row = "" if each["row"] is None else str(each["row"])
         column = " ".join(part for part in (each["column"], each["column_name"]) if part is not None)

@@ -129,9 +129,10 @@ class Listing(Table):
             yield ""
 
 
-def listing(*names: str) -> Table:
-    """A table of which no id is cut short, however narrow the window: it is what the next command is given."""
-    return Listing(*(Column(name, overflow="fold") for name in names))
+def listing(*names: str, keeps_shape: bool = False) -> Table:
+    """A table of which no id is cut short, however narrow the window: it is what the next command is given. With
+    `keeps_shape` it is a table in the narrowest: of few columns, or whose cells are sentences."""
+    return (Table if keeps_shape else Listing)(*(Column(name, overflow="fold") for name in names))
 
 
 def typed(model: type[Model], values: dict[str, object]) -> Model:
@@ -141,7 +142,11 @@ def typed(model: type[Model], values: dict[str, object]) -> Model:
         return model.model_validate_json(pydantic_core.to_json(values))
     except pydantic.ValidationError as error:
         found = [(each["pointer"].removeprefix("/"), each["detail"]) for each in field_errors(error)]
-        raise ValidationFailed("; ".join(f"{name}: {said}" if name else said for name, said in found)) from None
+        names = "、".join(dict.fromkeys(name for name, _ in found if name))
+        raise ValidationFailed(
+            "; ".join(f"{name}: {said}" if name else said for name, said in found),
+            zh=f"填写有误：{names}。" if names else "填写有误。",
+        ) from None
 
 
 @contextmanager

@@ -17,6 +17,8 @@ def test_one_command_writes_the_workbook_and_the_page(tanbi: Tanbi, tmp_path: Pa
         said = tanbi("indicator", "dossier", "--area", "c", "--year", "2025", "--output", str(output))
         for ending in ("xlsx", "html"):
             assert str(output / f"c-2025.{ending}") in said
+        # Nobody watches what is piped.
+        assert said.split() == [str(output / f"c-2025.{ending}") for ending in ("xlsx", "html")]
     assert sorted(path.name for path in output.iterdir()) == ["c-2025.html", "c-2025.xlsx"]
     assert tuple(read_book(output / "c-2025.xlsx")) == SHEETS
     assert "天津 2025 年城市生活垃圾回收利用率档案" in (output / "c-2025.html").read_text("utf-8")

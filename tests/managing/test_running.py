@@ -6,7 +6,9 @@ import uuid
 import pytest
 from rich.console import Console
 
-from service.managing.running import city_zone, listing, moment, parse_moment, wide_when_piped
+from schemas.targets import NewTarget
+from service.errors import ValidationFailed
+from service.managing.running import city_zone, listing, moment, parse_moment, typed, wide_when_piped
 
 
 def printed(table_id: str, console: Console, file: io.StringIO) -> str:
@@ -62,3 +64,18 @@ def test_a_table_that_is_much_wider_than_the_window_is_a_list_of_its_rows(width:
     for cell in ("NK-0001", "NK-0002", "学府一号点", "somewhere"):
         assert cell in said
     assert ("Grams  1250" in said) == (width == 20)
+
+
+def test_a_table_of_sentences_stays_one_in_the_narrowest_window() -> None:
+    table = listing("Row", "Error", keeps_shape=True)
+    table.add_row("7", "The cell's content cannot be read. Type it again." * 3)
+    console = Console(width=30, file=io.StringIO())
+    console.print(table)
+    said = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert {line[0] for line in said.splitlines()[3:-1]} == {"│"}
+
+
+def test_a_field_that_is_typed_wrongly_is_named_in_both_languages() -> None:
+    with pytest.raises(ValidationFailed, match=r"^year: Must be at least 2000$") as error:
+        typed(NewTarget, {"area": "nankai", "year": 1999, "rate_per_mille": 1})
+    assert error.value.detail_zh == "填写有误：year。"
