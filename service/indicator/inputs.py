@@ -110,10 +110,10 @@ def _check_unit(wanted: IndicatorInput) -> None:
         return
     if kind.unit == "grams":
         detail = f"{kind.id} is a mass: it is recorded in grams, and on the command line in t, kg or g."
-        zh = f"{kind.name_zh}是重量：以克录入，命令行可写 t、kg 或 g。"
+        zh = f"“{kind.name_zh}”是重量：以克录入，命令行可写 t、kg 或 g。"
     else:
         detail = f"{kind.id} is a share: it is recorded in ppm, and on the command line in % or ‰."
-        zh = f"{kind.name_zh}是份额：以百万分之一录入，命令行可写 % 或 ‰。"
+        zh = f"“{kind.name_zh}”是份额：以百万分之一录入，命令行可写 % 或 ‰。"
     raise ValidationFailed(detail, zh=zh, errors=[{"pointer": f"/{kind.unit}", "code": "missing", "detail": detail}])
 
 

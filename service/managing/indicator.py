@@ -253,7 +253,7 @@ def record(
     if _adds_a_source(found, sources):
         named = ", ".join(f"“{source}” ({area_id})" for source, area_id in sources)
         console.print(
-            f"{found.area} {found.period} 的{KINDS[found.kind].name_zh}现由 {len(sources)} 个来源相加：{named}。"
+            f"{found.area} {found.period} “{KINDS[found.kind].name_zh}”现由 {len(sources)} 个来源相加：{named}。"
             "如果称的是同一批垃圾，请撤回其中之一。\n"
             f"{found.kind} of {found.area} in {found.period} is now the sum of {len(sources)} sources: {named}."
             " If they weigh the same waste, withdraw one of them.",
