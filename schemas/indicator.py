@@ -166,6 +166,15 @@ class Target(Answer):
     interpolated: bool = Field(description="On the straight line between the targets of two other years")
 
 
+IsOver = Annotated[
+    bool,
+    Field(
+        description="Whether the period's last day is over; until then the figure is provisional: of the month that"
+        " runs, bins and reports may be of a part of it"
+    ),
+]
+
+
 class RecyclingRate(Answer):
     """The rate with all that is needed to compute it again: it is numerator_grams ÷ denominator_grams."""
 
@@ -175,6 +184,7 @@ class RecyclingRate(Answer):
     period: str
     first_day: date
     last_day: date
+    is_over: IsOver
     formula: RateFormula
     counted_at: CountedAt
     rate: RateText | None
@@ -208,6 +218,7 @@ class FigureSoFar(Answer):
     """The year to date."""
 
     period: str
+    is_over: IsOver
     rate: RateText | None
     rate_percent: PercentText | None
     numerator_grams: ExactGrams | None

@@ -100,6 +100,10 @@ class Period:
         """The same months of another year."""
         return Period(year, self.first_month, self.last_month)
 
+    def is_over(self, today: date) -> bool:
+        """Whether its last day is before `today`."""
+        return self.last_day < today
+
     def begun(self, today: date) -> tuple["Period", ...]:
         """The months of it that have begun on `today`."""
         return tuple(month for month in self.months if month.first_day <= today)

@@ -54,8 +54,9 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class FigureRow:
-    """Of one period. `amounts` are in the order of Dossier.columns; a row of what was reported for longer than a month
-    has no rate. Where a rate is of amounts that are not whole, it is without what was reported for longer."""
+    """Of one period; `is_running`: it is the month that is not over. `amounts` are in the order of Dossier.columns; a
+    row of what was reported for longer than a month has no rate. Where a rate is of amounts that are not whole, it is
+    without what was reported for longer."""
 
     kind: RowKind
     period: Period
@@ -63,6 +64,7 @@ class FigureRow:
     quotient: Quotient | None
     rate: Fraction | None
     why_zh: str
+    is_running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,7 @@ class Dossier:
     @property
     def is_over(self) -> bool:
         """The year: before, every figure may still change."""
-        return Period(self.facts.year).last_day < self.facts.today
+        return Period(self.facts.year).is_over(self.facts.today)
 
     @property
     def to_date(self) -> FigureRow | None:
@@ -323,6 +325,7 @@ def _row(facts: Facts, kind: RowKind, period: Period, reported: Sequence[Collect
         figure = figure_of(facts.evidence, facts.formula, facts.place.id, period, facts.counted_at)
     has_begun = period.first_day <= facts.today
     why = _why(figure) if has_begun else "尚未开始"
+    is_running = has_begun and kind == "month" and not period.is_over(facts.today)
     amounts = [
         # That nothing was recovered is only known of what has begun.
         Amount(
@@ -330,7 +333,7 @@ def _row(facts: Facts, kind: RowKind, period: Period, reported: Sequence[Collect
         )
         for found, periods in zip(map(_amount, figure.sums), reported, strict=True)
     ]
-    return FigureRow(kind, period, amounts, figure.quotient, figure.rate, why)
+    return FigureRow(kind, period, amounts, figure.quotient, figure.rate, why, is_running=is_running)
 
 
 def _reaches_beyond(period: Period, reported: Collection[Period]) -> bool:

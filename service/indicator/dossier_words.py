@@ -125,7 +125,7 @@ def period_zh(period: Period) -> str:
 
 def row_zh(row: FigureRow) -> str:
     """What a row of the figures is of."""
-    suffix = {"longer": "（仅有合计）", "to_date": "累计"}.get(row.kind, "")
+    suffix = "（未结束）" if row.is_running else {"longer": "（仅有合计）", "to_date": "累计"}.get(row.kind, "")
     return period_zh(row.period) + suffix
 
 

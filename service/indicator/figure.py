@@ -8,7 +8,14 @@ from fractions import Fraction
 from service.indicator.evidence import Evidence, Line, Sum, Tree, sums_of
 from service.indicator.formulas import Formula, Quotient, rate_of
 from service.indicator.kinds import CountedAt
-from service.indicator.words import Reason, contradiction_reason, invalid_year_reason, missing_reason, not_begun_reason
+from service.indicator.words import (
+    Reason,
+    contradiction_reason,
+    invalid_year_reason,
+    missing_reason,
+    not_begun_reason,
+    not_over_reason,
+)
 from service.periods import Period
 
 
@@ -30,6 +37,8 @@ class Figure:
         """Why there is no rate, told on `today`; None where there is one."""
         if self.rate is None and self.period.first_day > today:
             return not_begun_reason(self.period)
+        if self.reason is not None and self.missing and not self.period.is_over(today):
+            return not_over_reason(self.period, self.reason)
         return self.reason
 
     @property

@@ -79,7 +79,7 @@ def make_outlook(gathered: GatheredOutlook, basis: Basis) -> Outlook:
         counted_at=way,
         target=target_of(rows, year),
         target_path=target_path(rows, year),
-        so_far=_so_far(so_far),
+        so_far=_so_far(so_far, today),
         coverage=coverage_of(basis, so_far, sites, today),
         projection=_projected(so_far, projection, basis.evidence.tree),
         needed=_needed(rows, so_far, projection),
@@ -107,10 +107,11 @@ def _why_not(so_far: Figure, projection: Projection | None, today: date) -> Reas
     return why_not_projected(so_far.period, contradictory=True) if projection.rate is None else None
 
 
-def _so_far(figure: Figure) -> FigureSoFar:
+def _so_far(figure: Figure, today: date) -> FigureSoFar:
     quotient, rate = figure.quotient, figure.rate
     return FigureSoFar(
         period=str(figure.period),
+        is_over=figure.period.is_over(today),
         rate=None if rate is None else decimal_text(rate, RATE_DIGITS),
         rate_percent=None if rate is None else decimal_text(rate * 100, PERCENT_DIGITS),
         numerator_grams=None if quotient is None else exact_grams(quotient.numerator_grams),

@@ -72,7 +72,7 @@ async def propose(
     PublicationUnknown, RestatementRefused, or ValidationFailed where its reason is missing.
     """
     period = Period.parse(wanted.period)
-    if period.last_day >= today:
+    if not period.is_over(today):
         raise PeriodNotOver(
             f"{period} ends on {period.last_day}; its figure can be published from the day after on.",
             zh=f"{period} 到 {period.last_day} 才结束，次日起才能发布。",
@@ -218,7 +218,8 @@ def _freeze(gathered: GatheredRate, wanted: PublicationProposal) -> Frozen:
     rate = make_rate(gathered)
     if rate.rate is None:
         raise RateNotKnown(rate.reason_en or "", zh=rate.reason_zh)
-    figure = rate.model_dump(mode="json")
+    # What is published is over.
+    figure = rate.model_dump(mode="json", exclude={"is_over"})
     record = record_of(
         figure,
         code_version=code_version(),

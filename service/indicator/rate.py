@@ -105,6 +105,7 @@ def make_rate(gathered: GatheredRate) -> RecyclingRate:
         period=str(period),
         first_day=period.first_day,
         last_day=period.last_day,
+        is_over=period.is_over(today),
         formula=formula_answer(formula),
         counted_at=way,
         rate=None if figure.rate is None else decimal_text(figure.rate, RATE_DIGITS),

@@ -70,6 +70,15 @@ def not_begun_reason(period: Period) -> Reason:
     )
 
 
+def not_over_reason(period: Period, missing: Reason) -> Reason:
+    """What is missing of a period that runs may not be there yet."""
+    return Reason(
+        missing.code,
+        f"{missing.zh}{period} 尚未结束，未到的月份届时才能录入。",
+        f"{missing.en} {period} is not over: a month to come is recorded when it has begun.",
+    )
+
+
 def invalid_year_reason(formula_id: str, valid_from: int, period: Period) -> Reason:
     """The formula is not defined for so early a year."""
     return Reason(

@@ -59,6 +59,7 @@ CountedAtOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print all of the answer, as JSON.")]
 BAR_CELLS: Final = 40
+NOT_OVER: Final = "期间未结束，暂计 the period is not over: provisional"
 AMOUNT: Final = re.compile(r"(?P<number>.*[0-9])\s*(?P<unit>\D+)")
 READ_BYTES: Final = 1 << 20
 
@@ -100,7 +101,8 @@ def _show_rate(found: RecyclingRate) -> None:
         f"{found.area_name} {found.area_name_en} · {found.period} · {found.formula.id} · counted at {found.counted_at}",
         highlight=False,
     )
-    console.print(f"[bold]{percent}[/bold]  {_bar(found)}", highlight=False)
+    provisional = "" if found.is_over else f"  {NOT_OVER}"
+    console.print(f"[bold]{percent}[/bold]  {_bar(found)}{provisional}", highlight=False)
     table = listing("Symbol", "Quantity", "Tonnes", "Inputs", "Kinds", keeps_shape=True)
     for each in found.quantities:
         kinds = ", ".join(dict.fromkeys(one.kind for one in each.inputs))
@@ -168,7 +170,8 @@ def outlook(
     table = Table.grid(padding=(0, 2))
     target = "none" if found.target is None else f"{found.target.rate_percent} %"
     table.add_row(f"Target of {found.year}", target)
-    table.add_row(f"So far ({found.so_far.period})", _percent(found.so_far.rate_percent))
+    provisional = "" if found.so_far.is_over else f"  {NOT_OVER}"
+    table.add_row(f"So far ({found.so_far.period})", f"{_percent(found.so_far.rate_percent)}{provisional}")
     if found.projection is not None:
         table.add_row("Projected", _percent(found.projection.rate_percent))
         table.add_row("How", f"{found.projection.how_zh}\n{found.projection.how_en}")

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from schemas.indicator import BinCoverage, Coverage
 from service.indicator.dossier_figures import OWN, Dossier, Facts, InputVersion, PartFacts, Place, dossier_of
-from service.indicator.dossier_words import percent, period_zh, points, short_tonnes, summary, tonnes
+from service.indicator.dossier_words import percent, period_zh, points, row_zh, short_tonnes, summary, tonnes
 from service.indicator.dossier_workbook import mass_cells, rate_cell
 from service.indicator.evidence import Evidence, Recorded
 from service.indicator.figure import figure_of
@@ -128,6 +128,7 @@ def test_a_year_that_is_not_over_has_a_row_to_date_and_months_that_have_not_begu
     [to_date] = [row for row in dossier.rows if row.kind == "to_date"]
     assert (str(to_date.period), to_date.rate) == ("2025-Q1", Fraction(1))
     assert [row.why_zh == "尚未开始" for row in dossier.months] == [False] * 5 + [True] * 7
+    assert [row_zh(row) for row in dossier.months[3:6]] == ["4 月", "5 月（未结束）", "6 月"]
     # Recyclables that nobody reported are none, but not of a month to come.
     assert [row.amounts[0].grams for row in dossier.months] == [Fraction(0)] * 5 + [None] * 7
     [told] = [each for each in summary(dossier, "Asia/Shanghai") if each.zh == "本年累计"]

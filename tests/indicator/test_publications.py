@@ -126,6 +126,11 @@ async def test_the_record_holds_all_that_the_figure_is_made_of_under_its_digest(
     assert figure["coverage"]["bins"]["sites_with_volume"] == 2
 
 
+async def test_what_is_frozen_does_not_tell_that_it_is_over(first: Publisher) -> None:
+    """Nothing else is published, and a record is for ever."""
+    assert "is_over" not in (await first.proposed())["record"]["figure"]
+
+
 async def test_nobody_publishes_their_own_proposal(
     first: Publisher, second: Publisher, client: Client, engine: AsyncEngine
 ) -> None:

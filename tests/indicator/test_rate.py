@@ -353,6 +353,22 @@ async def test_a_share_that_is_missing_is_in_the_coverage(connection: AsyncConne
     assert (await rate(connection, formula="cn.net_residue")).coverage.share == "1.000000"
 
 
+async def test_a_figure_of_a_period_that_runs_is_provisional(connection: AsyncConnection) -> None:
+    for kind in ("cleared", "kitchen_treated"):
+        for month in ("2026-10", "2026-11"):
+            await record(connection, kind=kind, period=month, grams=TONNE)
+    over = {period: (await rate(connection, period=period)).is_over for period in ("2026-10", "2026-11", "2026-Q4")}
+    assert over == {"2026-10": True, "2026-11": False, "2026-Q4": False}
+    assert (await rate(connection, period="2026-11", today=date(2026, 11, 30))).is_over is False
+    assert (await rate(connection, period="2026-11", today=date(2026, 12, 1))).is_over is True
+    running = await rate(connection, period="2026-Q4")
+    assert running.reason_code == "input_missing"
+    assert str(running.reason_zh).endswith("2026-Q4 尚未结束，未到的月份届时才能录入。")
+    assert str(running.reason_en).endswith("2026-Q4 is not over: a month to come is recorded when it has begun.")
+    later = await rate(connection, period="2026-Q4", today=date(2027, 1, 1))
+    assert "尚未结束" not in str(later.reason_zh)
+
+
 async def test_a_year_before_its_formula_and_one_that_has_not_begun_have_no_rate_and_say_so(
     connection: AsyncConnection,
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.business_days import business_today
 from service.errors import (
     AlreadyPublished,
     AreaUnknown,
@@ -57,6 +58,8 @@ def test_a_rate_is_recorded_and_read(tanbi: Tanbi, record: Tanbi, report: Path) 
     shown = tanbi("indicator", "rate", "c", "2025")
     for told in ("30.86 %", "160.000", "250000000 g ÷ 810000000 g = 0.308642", "100.0 % is recorded"):
         assert told in shown
+    assert "provisional" not in shown
+    assert "暂计" in tanbi("indicator", "rate", "c", f"{business_today('Asia/Shanghai').year}-ytd")
     answer = json.loads(tanbi("indicator", "rate", "c", "2025", "--json"))
     [cleared] = answer["quantities"][2]["inputs"]
     digest = hashlib.sha256(b"a report").hexdigest()
