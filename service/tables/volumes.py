@@ -84,7 +84,8 @@ public_volume = Table(
     # Its first day.
     Column("month", Date, primary_key=True),
     Column("area_id", Text, ForeignKey("area.id"), primary_key=True),
-    # '' for all of them together, which can be more than their sum.
+    # '' for all of them together, which can be more than their sum; '-' with the district for a month that was looked
+    # at and of which nothing is shown.
     Column("material_id", Text, primary_key=True),
     Column("grams", BigInteger, nullable=False),
     created_at(),

@@ -102,6 +102,17 @@ async def test_one_proposes_and_another_publishes(first: Publisher, second: Publ
     assert (await first.look(state="waiting"))["publications"] == []
 
 
+async def test_who_knows_the_rest_of_a_record_cannot_try_out_what_is_not_public_until_its_digest_fits(
+    first: Publisher,
+) -> None:
+    """Each record has 128 random bits, which are nowhere else."""
+    proposals = [await first.proposed() for _ in range(3)]
+    salts = {each["record"].pop("salt") for each in proposals}
+    assert [len(bytes.fromhex(each)) for each in salts] == [16, 16, 16]
+    assert proposals[0]["record"] == proposals[1]["record"] == proposals[2]["record"]
+    assert len({each["digest"] for each in proposals}) == 3
+
+
 async def test_the_record_holds_all_that_the_figure_is_made_of_under_its_digest(
     first: Publisher, second: Publisher
 ) -> None:
