@@ -1,22 +1,22 @@
 """All that is public of a district's rate, gathered in one snapshot and made of it; and what of it the page shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.indicator import Coverage, FormulaId, KindCoverage, Outlook, RateFormula
+from schemas.indicator import FormulaId, Outlook, RateFormula
 from service.business_days import business_day
 from service.indicator import public_queries as queries
 from service.indicator.basis import Basis, make_basis
 from service.indicator.evidence import sum_of
 from service.indicator.formulas import QUANTITIES, decimal_text
-from service.indicator.kinds import KINDS, CountedAt
+from service.indicator.kinds import CountedAt
 from service.indicator.outlook import GatheredOutlook, gather_outlook, make_outlook
 from service.indicator.public_page import (
     AreaVolume,
@@ -31,14 +31,12 @@ from service.indicator.public_page import (
     Volumes,
 )
 from service.indicator.public_publications import PublishedYear, PublishedYears
+from service.indicator.public_sentences import coverage_in_words, for_everyone
 from service.indicator.public_volumes import volumes_of
-from service.indicator.public_words import Named, period_text
+from service.indicator.public_words import Named
 from service.indicator.withholding import ShownVolumes
-from service.indicator.words import NAMED_MAX
 from service.periods import Period
 
-# Sentences of what is missing, as many as a person reads.
-MISSING_MAX: Final = 30
 # What still grows is public in steps that no single drop makes: who asks every minute would see each.
 ROUNDED_GRAMS: Final = 100_000
 MASSES: Final = ("recovered", "kitchen_treated", "cleared")
@@ -138,8 +136,9 @@ async def gather_public(
 def make_public(gathered: GatheredPublic, *, zone: str, after_days: int, sample: bool) -> PublicData:
     """Takes as long as there are inputs, so in a thread. `zone` is that of business days."""
     basis = make_basis(gathered.outlook.basis)
-    outlook = make_outlook(gathered.outlook, basis)
     places = [_place(row) for row in gathered.places]
+    names = {each.id: each.name for each in places}
+    outlook = for_everyone(make_outlook(gathered.outlook, basis), names)
     return PublicData(
         area=places[0],
         made_on=gathered.outlook.today,
@@ -152,7 +151,7 @@ def make_public(gathered: GatheredPublic, *, zone: str, after_days: int, sample:
             if not each.interpolated
         ],
         months=_months(basis, outlook, gathered.outlook.today),
-        coverage=coverage_in_words(outlook.coverage, outlook.so_far.period, {each.id: each.name for each in places}),
+        coverage=coverage_in_words(outlook.coverage, outlook.so_far.period, names),
         shown=None if gathered.shown is None else make_year(gathered.shown),
         shown_years=gathered.shown_years,
         volumes_after_days=after_days,
@@ -205,40 +204,6 @@ def _masses(basis: Basis, month: Period, counted_at: CountedAt) -> MonthMasses:
     if recovered is not None:
         recovered = round(Fraction(recovered, ROUNDED_GRAMS)) * ROUNDED_GRAMS
     return MonthMasses(str(month), recovered, kitchen, cleared)
-
-
-def coverage_in_words(coverage: Coverage, period: str, names: Mapping[str, Named]) -> CoverageInWords | None:
-    """Of the running year's months so far; None where nothing is due yet. `names` are of areas, by their ids."""
-    if coverage.share is None:
-        return None
-    missing = [
-        _missing(each.kind, names.get(area_id, Named(area_id, area_id)), months)
-        for each in coverage.kinds
-        for area_id, months in _months_missing(each).items()
-    ]
-    # Downwards: what is not whole is never said to be.
-    percent = (Decimal(coverage.share) * 100).quantize(Decimal("0.1"), rounding=ROUND_FLOOR).normalize()
-    months = [str(month) for month in Period.parse(period).months]
-    return CoverageInWords(months, percent, missing[:MISSING_MAX])
-
-
-def _months_missing(coverage: KindCoverage) -> dict[str, list[str]]:
-    """By area, whoever of it has not reported: sources are named as operators typed them, which can be a person."""
-    found: dict[str, set[str]] = {}
-    for line in coverage.missing:
-        found.setdefault(line.area, set()).update(line.months)
-    return {area_id: sorted(months) for area_id, months in found.items()}
-
-
-def _missing(kind: str, area: Named, months: Sequence[str]) -> Named:
-    found = KINDS[kind]
-    named = months[:NAMED_MAX]
-    more = len(months) > NAMED_MAX
-    zh = "、".join(period_text(month, "zh") for month in named) + "等" * more
-    en = ", ".join(period_text(month, "en") for month in named) + " and others" * more
-    # A share is missing for a mass, and for no month of its own.
-    zh, en = (f"：{zh}", f": {en}") if named else ("", "")
-    return Named(f"{area.zh}{found.name_zh}{zh}", f"{found.name_en} of {area.en}{en}")
 
 
 def page_figures(data: PublicData, downloads: Sequence[Download]) -> PublicFigures:

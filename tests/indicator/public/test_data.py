@@ -17,8 +17,8 @@ from service.app import build_app
 from service.business_days import business_today
 from service.db import transaction
 from service.indicator import public_documents, public_publications, public_volumes
-from service.indicator.public import coverage_in_words
 from service.indicator.public_page import LICENSE_URL, POLICY, CoverageInWords
+from service.indicator.public_sentences import coverage_in_words
 from service.indicator.public_words import Named
 from service.settings import Settings
 from service.tables.places import area
@@ -49,6 +49,43 @@ async def test_a_rate_that_is_not_known_says_why(client: Client, first: Publishe
     assert "生活垃圾清运量" in found["reason_zh"]
     assert found["reason_zh"] in await text(client, PAGE)
     assert found["reason_en"] in (await text(client, f"{PAGE}?lang=en")).replace("&#34;", '"')
+
+
+async def test_nobody_who_reports_is_named_where_something_is_missing(client: Client, first: Publisher) -> None:
+    """Not in the reason, nor in what is projected: sources are as somebody typed them."""
+    for month in (1, 2):
+        for year in (YEAR, YEAR + 1):
+            await first.record(period=f"{year}-{month:02}", source="王老板", kind="cleared", grams=1_000)
+    missing = await everything(client)
+    assert "王老板" not in missing
+    assert (await rate(client))["year_so_far"]["reason_en"].startswith("No rate yet for ")
+    for year in (YEAR, YEAR + 1):
+        await first.record(period=f"{year}-01", source="王老板", kind="kitchen_treated", grams=100)
+        await first.record(period=f"{year}-02", source="王老板", kind="kitchen_treated", grams=100)
+    for month in range(3, 13):
+        for kind, grams in (("cleared", 1_000), ("kitchen_treated", 100)):
+            await first.record(period=f"{YEAR}-{month:02}", source="王老板", kind=kind, grams=grams)
+    await first.record(period=f"{YEAR + 1}-01", source="李老板", kind="pickup_recyclables", grams=5)
+    exact = await (await first.get("/v1/indicator/outlook", area="nankai", year=YEAR + 1)).json()
+    assert "李老板" in exact["projection"]["how_zh"]
+    assert "王老板" not in (found := await everything(client))
+    assert "李老板" not in found
+    assert "往年无可比数据的按已报月份平均推算" in (await rate(client))["year_so_far"]["how_zh"]
+
+
+async def test_masses_that_contradict_each_other_are_not_told_to_the_gram(
+    client: Client, first: Publisher, engine: AsyncEngine
+) -> None:
+    today = business_today("Asia/Shanghai")
+    for kind, grams in (("cleared", 10), ("kitchen_treated", 1_000_000)):
+        await first.record(period=f"{today.year}", kind=kind, grams=grams)
+    await weighed(engine, "site-1", 50, 100_061_234, month=today.replace(day=1))
+    found = (await rate(client))["year_so_far"]
+    assert (found["rate_percent"], found["reason_en"]) == (
+        None,
+        "What is reported gives no rate between 0 and 100%: it has to be checked.",
+    )
+    assert "61234" not in await everything(client)
 
 
 async def test_what_still_grows_is_told_in_steps_that_no_drop_makes(
