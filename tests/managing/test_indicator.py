@@ -136,6 +136,13 @@ def test_what_is_refused_is_told_in_both_languages(record: Tanbi) -> None:
         assert zh in str(error.value.detail_zh)
 
 
+def test_a_document_of_the_future_is_refused(tanbi: Tanbi, record: Tanbi, report: Path) -> None:
+    record("c", "2025", "cleared", "5t")
+    of_tomorrow = ("--source", "区城管委", "--document", str(report), "--document-date", "2099-01-01")
+    with pytest.raises(ValidationFailed, match="2099-01-01, is after today"):
+        tanbi("indicator", "record", "c", "2025", "cleared", "6t", *of_tomorrow)
+
+
 def test_what_stands_twice_and_what_is_not_there_is_refused(tanbi: Tanbi, record: Tanbi) -> None:
     record("c", "2025", "cleared", "5t")
     with pytest.raises(InputOverlaps, match="cleared c 2025"):

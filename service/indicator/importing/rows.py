@@ -40,12 +40,15 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What rows may name. Without `areas` or `materials` any name is taken as it is written."""
+    """What rows may name. Without `areas` or `materials` any name is taken as it is written. The choices are told where
+    there is no such kind or material."""
 
     kinds: Mapping[str, Kind]
     kind_names: Names
     areas: Names | None
     materials: Names | None
+    kind_choices: Mapping[str, object]
+    material_choices: Mapping[str, object]
 
     @classmethod
     def of(
@@ -55,11 +58,16 @@ class Known:
         materials: Mapping[str, Sequence[str]] | None,
     ) -> "Known":
         """`areas` and `materials` map ids to names."""
+        recorded = [kind for kind in kinds.values() if kind.recorded]
+        named = None if materials is None else Names(materials)
+        zh, en = ((), ()) if named is None else named.choices(CHOICES_SHOWN)
         return cls(
             kinds,
             Names({kind.id: kind_names(kind) for kind in kinds.values()}),
             None if areas is None else Names(areas),
-            None if materials is None else Names(materials),
+            named,
+            {"choices": tuple(kind.name_zh for kind in recorded), "choices_en": tuple(kind.id for kind in recorded)},
+            {"choices": zh, "choices_en": en},
         )
 
 
@@ -207,18 +215,14 @@ def _named(cell: Cell, names: Names | None, unknown: str, characters: int, **val
 
 
 def _kind(cell: Cell, known: Known) -> Kind:
-    recorded = [kind for kind in known.kinds.values() if kind.recorded]
-    zh, en = tuple(kind.name_zh for kind in recorded), tuple(kind.id for kind in recorded)
-    found = _named(cell, known.kind_names, "kind_unknown", SOURCE_CHARACTERS, choices=zh, choices_en=en)
-    kind = known.kinds[found]
+    kind = known.kinds[_named(cell, known.kind_names, "kind_unknown", SOURCE_CHARACTERS, **known.kind_choices)]
     if not kind.recorded:
         raise CellWrong("kind_not_recorded", value=kind.name_zh)
     return kind
 
 
 def _material(cell: Cell, known: Known, kind: Kind | None) -> str:
-    zh, en = ((), ()) if known.materials is None else known.materials.choices(CHOICES_SHOWN)
-    material = _named(cell, known.materials, "material_unknown", AREA_CHARACTERS, choices=zh, choices_en=en)
+    material = _named(cell, known.materials, "material_unknown", AREA_CHARACTERS, **known.material_choices)
     if kind is not None and not kind.takes_material:
         raise CellWrong("material_not_taken", kind=kind.name_zh)
     return material
