@@ -132,12 +132,23 @@ class RecordedInput(Answer):
     recorded_at: AwareDatetime
 
 
+class DueLine(Answer):
+    area: str
+    source: str | None = Field(description="Null where nobody has reported")
+    material: str | None
+    months: list[str]
+
+
 class InputReceipt(RecordedInput):
     """The version that counts now, and what the request has done to it."""
 
     effect: Literal["new", "correction", "unchanged", "withdrawal"]
     before_grams: int | None = Field(description="What counted until now of a mass; null where nothing did")
     before_ppm: int | None = Field(description="The same of a share")
+    newly_due: list[DueLine] = Field(
+        description="Of waste: who owes which months from now on, of which the area or one around it has no rate until"
+        " they are recorded"
+    )
 
 
 class InputsQuery(Request):

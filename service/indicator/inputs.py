@@ -1,5 +1,6 @@
 """Recording what the indicator is made of: amounts with their documents, superseded and never overwritten."""
 
+import asyncio
 from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any, Final
@@ -8,13 +9,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.cursors import encode_cursor
-from schemas.indicator_inputs import IndicatorInput, InputReceipt, InputsQuery, RecordedInput, RecordedInputs
+from schemas.indicator_inputs import DueLine, IndicatorInput, InputReceipt, InputsQuery, RecordedInput, RecordedInputs
 from service.errors import AreaUnknown, InputOverlaps, MaterialUnknown, NothingToWithdraw, TanbiError, ValidationFailed
 from service.indicator import queries
 from service.indicator.basis import tree_of
 from service.indicator.documents import document_answer
-from service.indicator.evidence import Document, Tree
+from service.indicator.evidence import Document, Evidence, Recorded, Tree
 from service.indicator.kinds import KINDS
+from service.indicator.newly_due import Due, newly_due
 from service.indicator.recording import Book, Effect, Entry, Reach, Refusal
 from service.materials import material_names
 from service.periods import Period
@@ -55,7 +57,32 @@ async def record_input(
     if isinstance(found, Refusal):
         raise refused(found)
     await write_effects(connection, [found], recorded_by=recorded_by, import_id=None)
-    return _receipt(await queries.find_input(connection, entry.identity, found.version), found)
+    due = await _newly_due(connection, found, today)
+    return _receipt(await queries.find_input(connection, entry.identity, found.version), found, due)
+
+
+async def _newly_due(connection: AsyncConnection, effect: Effect, today: date) -> list[Due]:
+    """What the input that was just written makes due, in its year and the one after. A correction makes nothing due."""
+    entry, kind = effect.entry, KINDS[effect.entry.kind]
+    # Recyclables come from many, and a share is no one's duty.
+    if effect.kind not in ("new", "withdrawal") or kind.unit != "grams" or kind.streams:
+        return []
+    tree = tree_of(await queries.read_areas(connection))
+    year = entry.period.year
+    # A line of a year is known by the year before.
+    days = date(year - 1, 1, 1), date(year + 1, 12, 31)
+    rows = await queries.latest_inputs(connection, *days, None, kind.id)
+
+    def made() -> list[Due]:
+        after = queries.counting(rows)
+        before = [each for each in after if (each.area_id, each.period, each.source, each.material) != written]
+        if effect.before is not None:
+            place, period, source, material = written
+            before.append(Recorded(None, place, period, kind.id, source, material, 0, effect.before))
+        return newly_due(Evidence(tree, before), Evidence(tree, after), kind, entry.area_id, (year, year + 1), today)
+
+    written = entry.area_id, entry.period, entry.source, entry.material
+    return await asyncio.to_thread(made)
 
 
 async def sources_of(connection: AsyncConnection, area_id: str, period: Period, kind: str) -> list[tuple[str, str]]:
@@ -160,13 +187,22 @@ async def read_inputs(connection: AsyncConnection, query: InputsQuery) -> Record
     )
 
 
-def _receipt(row: Any, effect: Effect) -> InputReceipt:
+def _receipt(row: Any, effect: Effect, due: Iterable[Due]) -> InputReceipt:
     unit = KINDS[effect.entry.kind].unit
     return InputReceipt(
         **recorded_input(row).model_dump(),
         effect=effect.kind,
         before_grams=effect.before if unit == "grams" else None,
         before_ppm=effect.before if unit == "ppm" else None,
+        newly_due=[
+            DueLine(
+                area=each.line.area_id,
+                source=each.line.source,
+                material=each.line.material,
+                months=[str(month) for month in each.months],
+            )
+            for each in due
+        ],
     )
 
 

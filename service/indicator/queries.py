@@ -78,16 +78,22 @@ async def read_area_names(connection: AsyncConnection, area_ids: Collection[str]
 
 
 async def latest_inputs(
-    connection: AsyncConnection, first_day: date, last_day: date, area_ids: Collection[str] | None
+    connection: AsyncConnection,
+    first_day: date,
+    last_day: date,
+    area_ids: Collection[str] | None,
+    kind: str | None = None,
 ) -> list[sa.Row[Any]]:
-    """The latest version of each input within these days, of these areas or of all; withdrawn ones too. See
-    `counting`."""
+    """The latest version of each input within these days, of these areas or of all, of one kind or of all; withdrawn
+    ones too. See `counting`."""
     latest = (
         sa.select(*RECORDED)
         .ext(distinct_on(*IDENTITY))
         .where(indicator_input.c.first_day >= first_day, indicator_input.c.last_day <= last_day)
         .order_by(*IDENTITY, indicator_input.c.version.desc())
     )
+    if kind is not None:
+        latest = latest.where(indicator_input.c.kind == kind)
     if area_ids is not None:
         latest = latest.where(indicator_input.c.area_id == sa.any_(sa.literal(list(area_ids), sa.ARRAY(sa.Text))))
     return await portions(connection, latest)

@@ -253,6 +253,15 @@ def record(
     before_text = None if before is None else amount_text(found.kind, before)
     changed = effect_text(found.effect, before_text, _amount(found), found.version)
     console.print(f"{found.area} {found.period} {found.kind}: {changed}. Input {found.id}.", highlight=False)
+    for due in found.newly_due:
+        owing = due.area if due.source is None else f"{due.area} “{due.source}”"
+        console.print(
+            f"从此 {owing} 还应上报 {found.kind}：{'、'.join(due.months)}，补录之前这些月份没有比率；没有的录入 0。\n"
+            f"From now on {owing} owes {found.kind} of {', '.join(due.months)}: there is no rate of these months until"
+            " they are recorded, as 0 where there was none.",
+            highlight=False,
+            markup=False,
+        )
     if _adds_a_source(found, sources):
         named = ", ".join(f"“{source}” ({area_id})" for source, area_id in sources)
         console.print(

@@ -35,6 +35,28 @@ async def stored(engine: AsyncEngine) -> int:
         return count
 
 
+async def test_who_begins_to_report_waste_is_told_what_it_owes_from_now_on(operator: Caller) -> None:
+    async def due(**changes: Any) -> list[tuple[str, str | None, list[str]]]:
+        answer = await operator.record(**changes)
+        return [(each["area"], each["source"], each["months"]) for each in answer["newly_due"]]
+
+    months = [f"2024-{month:02}" for month in range(1, 13)]
+    # Nobody knew any month before: the first takes none away.
+    assert await due(period="2024-01", source="office") == []
+    assert await due(period="2024", source="again", kind="kitchen_treated") == []
+    for month in months[1:]:
+        assert await due(period=month, source="office") == []
+    # A second source: of the other months nothing is known any more.
+    assert await due(period="2024-03", source="river") == [("nankai", "river", [*months[:2], *months[3:]])]
+    assert await due(period="2024-03", source="river", grams=5, document=a_document(sha256="7c" * 32)) == []
+    # And who reported the year before owes this year; of it only March was known still.
+    assert await due(period="2023", source="road") == [("nankai", "road", ["2024-03"])]
+    assert await due(period="2024-01", source="pickup", kind="pickup_recyclables") == []
+    # What is withdrawn is nobody's any more.
+    gone = {"grams": None, "withdraw": True, "document": a_document(sha256="7d" * 32)}
+    assert await due(period="2024", source="again", kind="kitchen_treated", **gone) == [("nankai", None, months)]
+
+
 async def test_a_drop_moves_the_rate(world: World, client: Client, operator: Caller) -> None:
     """1 000 g cleared, 100 g of kitchen waste, then a drop of 1 250 g: (1250 + 100) ÷ (1000 + 1250) = 0.6."""
     period = str(datetime.now(ZoneInfo("Asia/Shanghai")).year)

@@ -1,0 +1,42 @@
+"""What a recorded or withdrawn input makes due: pure.
+
+Who reports waste of an area for the first time owes the other months of that year, and the year after; until they are
+recorded the area has no rate of them. Whoever records is told at once, and does not find it out from the public page.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+
+from service.indicator.evidence import Evidence, Line
+from service.indicator.kinds import Kind
+from service.periods import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Months that a line owes, and did not owe before."""
+
+    line: Line
+    months: tuple[Period, ...]
+
+
+def newly_due(
+    before: Evidence, after: Evidence, kind: Kind, area_id: str, years: Collection[int], today: date
+) -> list[Due]:
+    """Of a kind without which there is no rate: the months, begun by `today`, that were known of the area or of one
+    around it and are not any more, each with who owes them."""
+    found: dict[tuple[str, str | None, str | None], tuple[Line, set[Period]]] = {}
+    for around in after.tree.upwards(area_id):
+        for year in years:
+            period = Period(year)
+            known = set(period.begun(today))
+            for line in before.lines(kind, around, period):
+                known &= line.months_present
+            for line in after.lines(kind, around, period):
+                # Where nobody reports any more, the area itself owes it, and not each around it once more.
+                if line == Line(kind.id, around) and around != area_id:
+                    continue
+                _, months = found.setdefault((line.area_id, line.source, line.material), (line, set()))
+                months |= known - line.months_present
+    return [Due(line, tuple(sorted(months))) for line, months in found.values() if months]
