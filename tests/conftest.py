@@ -22,7 +22,9 @@ from service.app import build_app
 from service.db import create_engine
 from service.embedded import EmbeddedPostgres
 from service.migrating import upgrade
+from service.secrets import Keyring
 from service.settings import Settings
+from tests.world import World, build_world
 
 # No test has a time limit: a machine that is busy finds no other truth.
 hypothesis.settings.register_profile("tanbi", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -33,6 +35,7 @@ SECRET_KEY = base64.b64encode(bytes(range(32))).decode()
 pytest.register_assert_rewrite("tests.verifying.damage")
 
 TEMPLATE = "template_migrated"
+WORLD_TEMPLATE = "template_world"
 _numbers = itertools.count(1)
 
 # Each test has a database of its own, which is hundreds of small files: in memory they are made ten times as fast.
@@ -43,6 +46,7 @@ ROOM_BYTES = 2**30
 
 # What takes longest is begun first, the longest above all: at the end no process waits for another's last file.
 BEGUN_FIRST = (
+    "test_contract.py",
     "demo/test_running.py",
     "indicator/importing/test_memory.py",
     "test_cli.py",
@@ -149,23 +153,52 @@ def clones(postgres: EmbeddedPostgres) -> Iterator[Clones]:
     clones.close()
 
 
+@pytest.fixture(scope="session")
+def built_world(postgres: EmbeddedPostgres, clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """What is in WORLD_TEMPLATE: hundreds of tests begin in it, and it is built once."""
+    clones.make(WORLD_TEMPLATE)
+    return asyncio.run(_build_world(settings_of(postgres, WORLD_TEMPLATE, tmp_path_factory.mktemp("world"))))
+
+
+async def _build_world(settings: Settings) -> World:
+    engine = create_engine(settings)
+    try:
+        return await build_world(engine, Keyring.of(settings))
+    finally:
+        await engine.dispose()
+
+
 @pytest.fixture
-def database(clones: Clones) -> Iterator[str]:
-    """The name of a migrated, empty database that lives as long as the test."""
+def database(clones: Clones, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a migrated database that lives as long as the test: empty, or with the world that it asks for."""
     name = f"test_{next(_numbers)}"
-    clones.make(name)
+    if "built_world" in request.fixturenames:
+        request.getfixturevalue("built_world")
+        clones.make(name, WORLD_TEMPLATE)
+    else:
+        clones.make(name)
     yield name
     clones.drop(name)
 
 
 @pytest.fixture
-def settings(postgres: EmbeddedPostgres, database: str, tmp_path: Path) -> Settings:
+def world(built_world: World, database: str) -> World:
+    """The small world, in the test's database."""
+    return built_world
+
+
+def settings_of(postgres: EmbeddedPostgres, database: str, data_dir: Path) -> Settings:
     return Settings(
-        data_dir=tmp_path,
+        data_dir=data_dir,
         database_url=postgres.app_url(database),
         migration_database_url=postgres.admin_url(database),
         secret_key=SecretStr(SECRET_KEY),
     )
+
+
+@pytest.fixture
+def settings(postgres: EmbeddedPostgres, database: str, tmp_path: Path) -> Settings:
+    return settings_of(postgres, database, tmp_path)
 
 
 @pytest.fixture

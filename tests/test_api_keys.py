@@ -10,15 +10,8 @@ from service.auth import Merchant, authenticate_merchant, authenticate_operator
 from service.db import transaction
 from service.errors import ApiKeyUnknown, MerchantUnknown, TanbiError, TokenInvalid, ValidationFailed
 from service.redemption.merchants import add_merchant
-from service.secrets import Keyring
-from service.settings import Settings
 from service.tables.people import api_key
-from tests.world import World, build_world
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
+from tests.world import World
 
 
 @pytest.fixture

@@ -23,17 +23,11 @@ from service.auth import (
 )
 from service.db import transaction
 from service.errors import Forbidden, TokenInvalid
-from service.secrets import Keyring, new_token
-from service.settings import Settings
+from service.secrets import new_token
 from service.tables.people import api_key, session
-from tests.world import World, add_shop, build_world, open_session
+from tests.world import World, add_shop, open_session
 
 ROLES = sorted(OPERATOR_ROLES)
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
 
 
 def token_of(authorization: str | None) -> str:

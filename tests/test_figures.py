@@ -17,24 +17,18 @@ from service.fleet.states_figures import FleetFigures
 from service.fleet.states_queries import Limits
 from service.folding.worker import tick
 from service.review.figures import ReviewFigures
-from service.secrets import Keyring
 from service.settings import Settings
 from service.tables.weighing import held_event
 from tests.fleet.telling import telemetry, tell
 from tests.folding.drops import fold_all
 from tests.review.held import decide, hold
-from tests.world import World, add_shop, adjust, build_world, open_session, post, weigh_event
+from tests.world import World, add_shop, adjust, open_session, post, weigh_event
 
 TODAY = date(2026, 11, 20)
 LIMITS = Limits(timedelta(minutes=15), emptying_percent=80)
 NO_FLEET = FleetFigures({}, 0, 0, {}, 0)
 NO_REVIEWS = ReviewFigures({}, 0.0)
 FORMULA = "cn.cleared_plus_recovered"
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
 
 
 def folding_as(settings: Settings, instance: str) -> Settings:

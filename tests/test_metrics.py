@@ -10,28 +10,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiohttp.test_utils import TestClient
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.metrics import Metrics
-from service.secrets import Keyring
-from service.settings import Settings
 from tests.fleet.telling import telemetry, tell
 from tests.weighing.emptying import TellingBin
-from tests.world import CARD, World, add_shop, build_world, open_session, post, weigh_event
+from tests.world import CARD, World, add_shop, open_session, post, weigh_event
 
 Client = TestClient[Any, Any]
 
 DOCUMENTED = Path(__file__).parent.parent / "docs" / "metrics.md"
 MERCHANT = "NK-M-01"
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
 
 
 async def scrape(client: Client) -> dict[str, Metric]:

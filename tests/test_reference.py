@@ -23,14 +23,9 @@ from service.settings import Settings
 from service.tables.bins import bin_key
 from service.tables.reference import material, tariff
 from tests.machine import install_machine
-from tests.world import World, add_shop, build_world, post, weigh_event
+from tests.world import World, add_shop, post, weigh_event
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
 
 
 @pytest.fixture

@@ -13,12 +13,10 @@ import aiohttp
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.secrets import Keyring
 from service.settings import Settings
 from tests.conftest import SECRET_KEY
-from tests.world import World, build_world
+from tests.world import World
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -46,11 +44,6 @@ class Served:
             for family in families
             for sample in family.samples
         }
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
 
 
 @pytest.fixture

@@ -15,19 +15,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
-from service.secrets import Keyring
 from service.settings import Settings
 from tests.blocking import until_blocked, wait_until
 from tests.conftest import SECRET_KEY
 from tests.test_serving import port_of
-from tests.world import World, build_world, post, weigh_event
+from tests.world import World, post, weigh_event
 
 EVENTS = 12
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

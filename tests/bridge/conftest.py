@@ -6,19 +6,11 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.secrets import Keyring
 from service.settings import Settings
 from tests.mosquitto import Mosquitto, running
-from tests.world import World, build_world
 
 BRIDGE = "tanbi-bridge-test"
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.api_keys import create_api_key
 from service.db import transaction
-from service.secrets import Keyring
 from service.settings import Settings
 from tests.devices.checking import Check
 from tests.devices.compiling import build
 from tests.fleet.field import Client, Field
-from tests.world import World, build_world
+from tests.world import World
 
 
 @pytest.fixture(scope="session")
@@ -24,11 +23,6 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
 def settings(settings: Settings) -> Settings:
     """Telemetry waits for no other, and changes of keys are seen at once."""
     return settings.model_copy(update={"telemetry_gather_seconds": 0, "reference_poll_seconds": 0.01})
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.api_keys import Role, create_api_key
 from service.app import build_app
@@ -19,7 +18,7 @@ from service.settings import Settings
 from service.tables.places import site
 from tests.conftest import SECRET_KEY, TEMPLATE, admin_execute
 from tests.fleet.field import NEWER_SITE, Yard
-from tests.world import World, build_world
+from tests.world import build_world
 
 ROLES: Final[tuple[Role, ...]] = ("operator", "viewer")
 _numbers = itertools.count(1)
@@ -29,11 +28,6 @@ _numbers = itertools.count(1)
 def settings(settings: Settings) -> Settings:
     """Telemetry waits for no other."""
     return settings.model_copy(update={"telemetry_gather_seconds": 0})
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

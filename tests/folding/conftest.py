@@ -10,7 +10,7 @@ from service.secrets import Keyring
 from service.settings import Settings
 from service.tables.people import merchant
 from tests.folding.drops import Place
-from tests.world import CARD, build_world
+from tests.world import CARD, World
 
 
 @pytest.fixture
@@ -22,9 +22,8 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-async def place(engine: AsyncEngine, settings: Settings) -> Place:
+async def place(engine: AsyncEngine, settings: Settings, world: World) -> Place:
     keyring = Keyring.of(settings)
-    world = await build_world(engine, keyring)
     async with transaction(engine) as connection:
         account_id = await open_merchant_account(connection)
         await connection.execute(sa.insert(merchant).values(id="m", account_id=account_id, name="店", name_en="Shop"))

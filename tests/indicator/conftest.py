@@ -11,20 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.api_keys import Role, create_api_key
 from service.db import transaction
-from service.secrets import Keyring
-from service.settings import Settings
 from service.tables.indicator import target
 from service.tables.places import area, site
 from tests.indicator.calls import Caller
-from tests.world import World, build_world
+from tests.world import World
 
 ROLES: tuple[Role, ...] = ("viewer", "operator", "auditor", "admin")
 
 
 @pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
+async def world(world: World, engine: AsyncEngine) -> World:
     """tianjin > nankai > xuefu (community xuefu-1, site-1), gulou (gulou-1, site-2; gulou-2, site-3)."""
-    world = await build_world(engine, Keyring.of(settings))
     async with transaction(engine) as connection:
         await connection.execute(
             sa.insert(area),

@@ -11,18 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from loadtest.baselines import run_copy, run_transactions
 from loadtest.drops import SHARE_BY_MATERIAL
 from service.embedded import EmbeddedPostgres
-from service.secrets import Keyring
-from service.settings import Settings
 from service.tables.reference import material, tariff
-from tests.world import COINS_PER_KG, EPOCH, World, build_world
+from tests.world import COINS_PER_KG, EPOCH, World
 
 EVENTS = 150
 
 
 @pytest.fixture
-async def world(engine: AsyncEngine, admin_engine: AsyncEngine, settings: Settings) -> World:
+async def world(world: World, admin_engine: AsyncEngine) -> World:
     """The world of other tests, with the materials that it lacks."""
-    world = await build_world(engine, Keyring.of(settings))
     missing = SHARE_BY_MATERIAL.keys() - COINS_PER_KG.keys()
     async with admin_engine.begin() as connection:
         await connection.execute(sa.insert(material), [{"id": each, "name": each, "name_en": each} for each in missing])

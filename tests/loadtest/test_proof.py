@@ -19,17 +19,12 @@ from service.settings import Settings
 from tests import world as worlds
 from tests.loadtest.prepared import draws
 from tests.machine import install_machine
-from tests.world import World, add_shop, build_world, post, weigh_event
+from tests.world import World, add_shop, post, weigh_event
 
 EVENTS = 3
 COINS = 125
 SPENT = 30
 HELD, CAPTURED, REFUNDED = 20, 12, 5
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
 
 
 async def stored(admin_engine: AsyncEngine) -> Stored:

@@ -11,12 +11,7 @@ from service.app import build_app
 from service.secrets import Keyring
 from service.settings import Settings
 from tests.redemption.calls import Caller
-from tests.world import World, add_shop, build_world, open_session
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
+from tests.world import World, add_shop, open_session
 
 
 @pytest.fixture

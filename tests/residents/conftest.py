@@ -15,7 +15,7 @@ from service.residents.residents import register_resident
 from service.secrets import Keyring
 from service.settings import Settings
 from tests.residents.wechat_server import WechatServer
-from tests.world import World, build_world, open_session
+from tests.world import World, open_session
 
 Client = TestClient[Any, Any]
 
@@ -45,11 +45,6 @@ def settings(settings: Settings, wechat: WechatServer) -> Settings:
 @pytest.fixture
 def keyring(settings: Settings) -> Keyring:
     return Keyring.of(settings)
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, keyring: Keyring) -> World:
-    return await build_world(engine, keyring)
 
 
 @pytest.fixture

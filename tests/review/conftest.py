@@ -27,7 +27,7 @@ from service.tables.people import credential
 from service.tables.weighing import weigh_event
 from tests.redemption.calls import Caller
 from tests.review.held import Held, hold
-from tests.world import CARD, World, build_world, open_session
+from tests.world import CARD, World, open_session
 
 ZONE = "Asia/Shanghai"
 PEOPLE: dict[str, tuple[Role, str]] = {
@@ -113,9 +113,8 @@ class Office:
 
 
 @pytest.fixture
-async def office(engine: AsyncEngine, settings: Settings) -> Office:
+async def office(engine: AsyncEngine, settings: Settings, world: World) -> Office:
     keyring = Keyring.of(settings)
-    world = await build_world(engine, keyring)
     async with transaction(engine) as connection:
         keys = {who: await create_api_key(connection, role=role, name=name) for who, (role, name) in PEOPLE.items()}
         operators = {who: await authenticate_operator(connection, key, demo=False) for who, key in keys.items()}

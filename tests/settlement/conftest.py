@@ -7,16 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.db import transaction
-from service.secrets import Keyring
-from service.settings import Settings
 from service.tables.people import merchant_rate
 from tests.settlement.closing import MERCHANT
-from tests.world import World, add_shop, build_world
-
-
-@pytest.fixture
-async def world(engine: AsyncEngine, settings: Settings) -> World:
-    return await build_world(engine, Keyring.of(settings))
+from tests.world import World, add_shop
 
 
 @pytest.fixture

@@ -3,16 +3,13 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.embedded import EmbeddedPostgres
-from service.settings import Settings
-from tests.conftest import SECRET_KEY, Clones
+from tests.conftest import Clones, settings_of
 from tests.verifying.city import City, build_city
 
 CITY_TEMPLATE = "template_city"
@@ -21,7 +18,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def city(postgres: EmbeddedPostgres, clones: Clones, tmp_path_factory: pytest.TempPathFactory) -> City:
-    settings = _settings(postgres, CITY_TEMPLATE, tmp_path_factory.mktemp("city"))
+    settings = settings_of(postgres, CITY_TEMPLATE, tmp_path_factory.mktemp("city"))
     clones.make(CITY_TEMPLATE)
     return asyncio.run(build_city(settings))
 
@@ -49,12 +46,3 @@ async def superuser(postgres: EmbeddedPostgres, damaged_city: str) -> AsyncItera
     engine = create_async_engine(postgres.admin_url(damaged_city), poolclass=NullPool)
     yield engine
     await engine.dispose()
-
-
-def _settings(postgres: EmbeddedPostgres, database: str, data_dir: Path) -> Settings:
-    return Settings(
-        data_dir=data_dir,
-        database_url=postgres.app_url(database),
-        migration_database_url=postgres.admin_url(database),
-        secret_key=SecretStr(SECRET_KEY),
-    )
