@@ -48,6 +48,8 @@ AGREEMENTS: Final[MappingProxyType[Agreement, tuple[str, str]]] = MappingProxyTy
         ),
     }
 )
+SITES_ZH: Final = "（智能回收箱称重；不属应上报数据，不计入覆盖率）"
+SITES_EN: Final = "weighed by bins, which report by themselves: no part of the coverage"
 QUARTERS_ZH: Final = ("一季度", "二季度", "三季度", "四季度")
 MISSING_ZH: Final = "缺数不以零代替，不估算；只有季度或年度合计的数不分摊到月。"
 MISSING_EN: Final = "Never taken for 0 nor estimated; what is known for a quarter or a year is not spread over months."
@@ -172,7 +174,7 @@ def summary(dossier: Dossier, zone: str) -> list[Said]:
         *([] if dossier.agreement is None else [_agreement(dossier.agreement)]),
         *_goal(dossier.goal),
         Said("数据覆盖率", "Coverage", coverage_percent(facts.coverage.share)),
-        Said("有数据的投放点", "Sites with volume", f"{facts.sites_with_volume} / {facts.sites}"),
+        Said("有数据的投放点", "Sites with volume", f"{facts.sites_with_volume} / {facts.sites}{SITES_ZH}", SITES_EN),
         Said("导出时间", "Written at", on_paper(facts.made_at, zone)),
     ]
 
