@@ -6,9 +6,10 @@ screen (tests measure it in Chromium).
 
 import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 # Widths in em, of the widest of the usual sans-serif fonts (DejaVu Sans).
@@ -105,6 +106,15 @@ def _pieces(text: str) -> Iterable[str]:
         piece += character
     if piece:
         yield piece
+
+
+def along(corners: Sequence[tuple[float, float]], step: float) -> Iterator[Box]:
+    """Small boxes, one each `step`, that a line through the corners goes through."""
+    for (x, y), (next_x, next_y) in pairwise(corners):
+        parts = max(1, math.ceil(math.hypot(next_x - x, next_y - y) / step))
+        for part in range(parts + 1):
+            at_x, at_y = x + (next_x - x) * part / parts, y + (next_y - y) * part / parts
+            yield Box(at_x - 1, at_y - 1, at_x + 1, at_y + 1)
 
 
 def first_that_fits(candidates: Iterable[Box], taken: Sequence[Box], within: Box) -> Box | None:

@@ -16,6 +16,7 @@ from service.indicator.chart_layout import (
     Box,
     Layout,
     Scale,
+    along,
     clean,
     first_that_fits,
     round_scale,
@@ -148,7 +149,12 @@ def line_chart(
         canvas.mark(each.kind, *place(each))
     others = [each for each in points if each not in measured[-1:]]
     labelled = [*measured[-1:], *_newest_first(others), *target]
-    _draw_values(canvas, [(*place(each), each.text) for each in labelled], plot, axis)
+    lines = [
+        step
+        for line in (target, measured, [*measured[-1:], *ahead])
+        for step in along([place(each) for each in line], RADIUS)
+    ]
+    _draw_values(canvas, [(*place(each), each.text) for each in labelled], plot, axis, lines)
     return canvas.svg()
 
 
@@ -258,8 +264,15 @@ def _draw_ticks(canvas: "_Canvas", ticks: Sequence[tuple[float, str]], plot: Box
             canvas.text(middle, plot.bottom + font * 1.7, text, "quiet", anchor="middle")
 
 
-def _draw_values(canvas: "_Canvas", values: Sequence[tuple[float, float, str]], plot: Box, axis: Sequence[Box]) -> None:
-    """Each value near its point, the first ones first; one that fits nowhere stands only in the table."""
+def _draw_values(
+    canvas: "_Canvas",
+    values: Sequence[tuple[float, float, str]],
+    plot: Box,
+    axis: Sequence[Box],
+    lines: Sequence[Box],
+) -> None:
+    """Each value near its point, the first ones first, off the lines where there is room beside them; one that fits
+    nowhere stands only in the table."""
     font = canvas.font
     taken = [Box(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y, _ in values] + list(axis)
     within = Box(0, plot.top - font * 1.6, canvas.width, plot.bottom)
@@ -281,7 +294,7 @@ def _draw_values(canvas: "_Canvas", values: Sequence[tuple[float, float, str]], 
                 (x - wide / 2, y + 2 * away),
             )
         ]
-        box = first_that_fits(candidates, taken, within)
+        box = first_that_fits(candidates, [*taken, *lines], within) or first_that_fits(candidates, taken, within)
         if box is not None:
             taken.append(box)
             canvas.text((box.left + box.right) / 2, box.bottom - font * 0.3, text, "value", anchor="middle")

@@ -15,6 +15,7 @@ from service.indicator.chart_layout import (
     WIDE,
     Box,
     Layout,
+    along,
     first_that_fits,
     round_scale,
     text_width,
@@ -99,6 +100,32 @@ def assert_legible(svg: str) -> None:
         if a.left < b.right and b.left < a.right and a.top < b.bottom and b.top < a.bottom
     ]
     assert not touching
+
+
+MONTHS = tuple(
+    charts.Point(month, f"{month} 月", Decimal(percent), f"{percent}%")
+    for month, percent in enumerate(("30.27", "29.17", "29.60", "29.86", "30.10", "29.95", "30.40", "30.05"), 1)
+)
+
+
+def test_no_value_stands_on_the_line() -> None:
+    """As far as there is room beside it, which a wide chart has."""
+    svg = charts.line_chart("rate", CAPTION, MONTHS, (), NAMES, WIDE)
+    [drawn] = classes(svg, "polyline", "rate")
+    corners = [(float(x), float(y)) for x, y in (each.split(",") for each in drawn.get("points", "").split())]
+    values = classes(svg, "text", "value")
+    assert {each.text for each in values} == {each.text for each in MONTHS}
+    for each in values:
+        x, y = float(each.get("x", "")), float(each.get("y", ""))
+        half = text_width(each.text or "", WIDE.font) / 2
+        # The digits, without the room that a font may take around them.
+        digits = Box(x - half, y - WIDE.font * 0.7, x + half, y)
+        inside = [
+            step
+            for step in along(corners, 2)
+            if digits.left < step.left < digits.right and digits.top < step.top < digits.bottom
+        ]
+        assert inside == [], each.text
 
 
 @layouts
