@@ -151,12 +151,15 @@ class Evidence:
         self._reports: dict[tuple[str, str], dict[tuple[str, str | None], list[Recorded]]] = {}
         # Where a source of a kind reported in a year.
         self._places: dict[tuple[str, str, int], set[tuple[str, str | None]]] = {}
+        # The areas of which a kind is reported at all.
+        self._reporting: dict[str, set[str]] = {}
         for each in sorted(records, key=_in_order):
             self._records.setdefault((each.kind, each.area_id), []).append(each)
             of_area = self._reports.setdefault((each.kind, each.area_id), {})
             of_area.setdefault((each.source, each.material), []).append(each)
             places = self._places.setdefault((each.kind, each.source, each.period.year), set())
             places.add((each.area_id, each.material))
+            self._reporting.setdefault(each.kind, set()).add(each.area_id)
 
     def own(self, kind: str, area_id: str) -> Sequence[Recorded]:
         """All records of just this area."""
@@ -178,9 +181,20 @@ class Evidence:
         """Each line that a kind without which there is no rate must have, with what is reported of it.
 
         An area's own, where it reports itself: parts of it may report beside it. Where it does not and a part of it
-        does, each part must; where nobody does, the area itself is the line that is missing.
+        does, each part must; where nobody does, the area itself is the line that is missing. Who reports beside it, but
+        only for a longer period than was asked for, is missing too: what part of that mass is of the period nobody
+        knows.
         """
-        return self._needed_lines(kind.id, area_id, period) or [Line(kind.id, area_id)]
+        needed = self._needed_lines(kind.id, area_id, period) or [Line(kind.id, area_id)]
+        told = {(line.area_id, line.source, line.material) for line in needed}
+        beside = (
+            line
+            for area in sorted(self._reporting.get(kind.id, ()))
+            if area_id in self.tree.upwards(area)
+            for line in self._own_lines(kind.id, area, period)
+            if line.coarser
+        )
+        return [*needed, *(line for line in beside if (line.area_id, line.source, line.material) not in told)]
 
     def _needed_lines(self, kind: str, area_id: str, period: Period) -> list[Line]:
         own = self._own_lines(kind, area_id, period)

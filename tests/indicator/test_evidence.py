@@ -130,6 +130,19 @@ def test_what_is_missing_is_named_where_it_stops_the_sum() -> None:
     assert missing(*monthly(months=[1]), recorded(1, "s1", source="river")) == [("d", "office")]
 
 
+def test_of_a_month_a_part_that_reports_beside_its_district_by_the_year_alone_is_missing() -> None:
+    found = [*monthly(), recorded(5, area="s1", source="river")]
+    march = Period.of_month(2025, 3)
+    (line,) = Evidence(TREE, found).lines(KINDS["cleared"], "d", march)[1:]
+    assert (line.area_id, line.source, line.coarser) == ("s1", "river", (YEAR,))
+    assert cleared(*found, period=march) is None
+    assert cleared(*found, area="s2", period=march) is None
+    assert cleared(*found) == sum(range(1, 13)) + 5
+    # Who reports the month itself, or lies elsewhere, takes nothing from it.
+    assert cleared(*monthly(), *monthly("s1", "river"), period=march) == 6
+    assert cleared(*monthly(), *monthly("s1"), recorded(5, area="s2", source="river"), area="s1", period=march) == 3
+
+
 def test_a_part_that_reports_beside_its_district_asks_nothing_of_the_others() -> None:
     """One subdistrict's small entry takes nobody's rate down, whatever year it is of; it counts, and is covered."""
     part = monthly("s1", "street", [3])
