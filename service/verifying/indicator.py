@@ -251,6 +251,20 @@ CHECKS: Final = (
     ),
     Check(
         8,
+        "publications_name_an_input_once",
+        "No quantity of a published figure is made of the same input twice, nor of the same months of the same bins.",
+        f"""
+        WITH {PUBLISHED}
+        SELECT number, quantity ->> 'id' AS quantity, (input ->> 'id')::bigint AS input_id, input ->> 'kind' AS kind,
+               input ->> 'area' AS area_id, input ->> 'period' AS period, count(*) AS times
+        FROM used
+        WHERE input IS NOT NULL
+        GROUP BY number, position, 2, 3, 4, 5, 6
+        HAVING count(*) > 1
+        """,  # noqa: S608  # our own text
+    ),
+    Check(
+        8,
         "publications_add_up",
         "Each published quantity is what its inputs add up to, and the published rate is its formula's of those"
         " quantities, to the last digit.",

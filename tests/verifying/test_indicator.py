@@ -14,6 +14,7 @@ OPERATORS = "publications_have_two_operators"
 ONCE_DECIDED = "publications_are_decided_once"
 SAID = "publications_say_what_they_froze"
 STORED = "publications_name_stored_inputs"
+NAMED_ONCE = "publications_name_an_input_once"
 SUMS = "publications_add_up"
 
 JANUARY = "kind = 'cleared' AND first_day = '2024-01-01'"
@@ -44,6 +45,25 @@ def record_with(number: int, before: str, after: str, **columns: str) -> tuple[s
         f"UPDATE publication SET record = {text}, digest = sha256(convert_to({text}, 'UTF8')){changed}"
         f" WHERE number = {number}"
     )
+
+
+def inputs_with(number: int, quantity: str, more: str) -> tuple[str, ...]:
+    """Statements that list `more`, JSON in SQL, among the inputs of a quantity of a record."""
+    place = (
+        "(SELECT position - 1 FROM jsonb_array_elements(record::jsonb #> '{{figure,quantities}}')"
+        f" WITH ORDINALITY AS each (quantity, position) WHERE quantity ->> 'id' = '{quantity}')"
+    )
+    inputs = f"ARRAY['figure', 'quantities', {place}::text, 'inputs']"
+    text = f"jsonb_set(record::jsonb, {inputs}, (record::jsonb #> {inputs}) || {more})::text"
+    return untriggered(
+        f"UPDATE publication SET record = {text}, digest = sha256(convert_to({text}, 'UTF8')) WHERE number = {number}"
+    )
+
+
+CLEARED_ONCE = """jsonb_path_query_first(record::jsonb, '$.figure.quantities[*] ? (@.id == "cleared").inputs[0]')"""
+MONTH_OF_BINS = (
+    "jsonb_build_object('id', NULL, 'kind', 'bin_recyclables', 'area', 'nankai', 'period', '2024-01', 'grams', 0)"
+)
 
 
 def column_with(number: int, name: str, value: str, **more: str) -> Damage:
@@ -226,6 +246,17 @@ DAMAGES = {
         STORED,
         (f"DELETE FROM indicator_input WHERE {JANUARY}",),
         {"number": 1},
+    ),
+    "an input that is listed twice": Damage(
+        NAMED_ONCE,
+        inputs_with(1, "cleared", CLEARED_ONCE),
+        {"number": 1, "quantity": "cleared", "kind": "cleared", "times": 2},
+        frozenset({SUMS}),
+    ),
+    "a month of bins that is listed twice": Damage(
+        NAMED_ONCE,
+        inputs_with(1, "recovered", f"jsonb_build_array({MONTH_OF_BINS}, {MONTH_OF_BINS})"),
+        {"number": 1, "quantity": "recovered", "input_id": None, "kind": "bin_recyclables", "times": 2},
     ),
     "a quantity that is not its inputs": Damage(
         SUMS,
