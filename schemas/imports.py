@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter, WithJ
 
 from schemas.common import Answer, Request
 from schemas.cursors import MomentCursor, NextMomentCursor
+from schemas.indicator_inputs import DueLine
 from schemas.patterns import one_line
 
 CSV_TYPE = "text/csv"
@@ -128,6 +129,10 @@ class ImportResult(Answer):
     effects_more: int = Field(description="How many are not told")
     errors: list[SheetProblem] = Field(description=f"The first {TOLD_MAX}, in the order of rows")
     errors_more: int = Field(description="How many are not told")
+    newly_due: list[DueLine] = Field(
+        description="Of waste: who owes which months from now on, of which an area has no rate until they are recorded;"
+        f" the first {TOLD_MAX}"
+    )
     notices: list[SheetRemark]
 
 

@@ -133,6 +133,7 @@ class RecordedInput(Answer):
 
 
 class DueLine(Answer):
+    kind: str
     area: str
     source: str | None = Field(description="Null where nobody has reported")
     material: str | None

@@ -1,7 +1,8 @@
 """Recording what the indicator is made of: amounts with their documents, superseded and never overwritten."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
@@ -15,9 +16,9 @@ from service.indicator import queries
 from service.indicator.basis import tree_of
 from service.indicator.documents import document_answer
 from service.indicator.evidence import Document, Evidence, Recorded, Tree
-from service.indicator.kinds import KINDS
-from service.indicator.newly_due import Due, newly_due
-from service.indicator.recording import Book, Effect, Entry, Reach, Refusal
+from service.indicator.kinds import KINDS, Kind
+from service.indicator.newly_due import Due, can_make_due, newly_due
+from service.indicator.recording import Book, Effect, Entry, Identity, Reach, Refusal
 from service.materials import material_names
 from service.periods import Period
 
@@ -56,33 +57,65 @@ async def record_input(
     found = book.enter(entry)
     if isinstance(found, Refusal):
         raise refused(found)
+    changing = await gather_changing(connection, [entry.identity] if can_make_due(found) else [])
+    due = await asyncio.to_thread(due_after, changing, today)
     await write_effects(connection, [found], recorded_by=recorded_by, import_id=None)
-    due = await _newly_due(connection, found, today)
     return _receipt(await queries.find_input(connection, entry.identity, found.version), found, due)
 
 
-async def _newly_due(connection: AsyncConnection, effect: Effect, today: date) -> list[Due]:
-    """What the input that was just written makes due, in its year and the one after. A correction makes nothing due."""
-    entry, kind = effect.entry, KINDS[effect.entry.kind]
-    # Recyclables come from many, and a share is no one's duty.
-    if effect.kind not in ("new", "withdrawal") or kind.unit != "grams" or kind.streams:
-        return []
-    tree = tree_of(await queries.read_areas(connection))
-    year = entry.period.year
-    # A line of a year is known by the year before.
-    days = date(year - 1, 1, 1), date(year + 1, 12, 31)
-    rows = await queries.latest_inputs(connection, *days, None, kind.id)
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """Inputs of a kind of waste that are still to be written: to be recorded, or withdrawn where they count now; and
+    the rows of what is recorded of that kind in their years, and in those before and after."""
 
-    def made() -> list[Due]:
-        after = queries.counting(rows)
-        before = [each for each in after if (each.area_id, each.period, each.source, each.material) != written]
-        if effect.before is not None:
-            place, period, source, material = written
-            before.append(Recorded(None, place, period, kind.id, source, material, 0, effect.before))
-        return newly_due(Evidence(tree, before), Evidence(tree, after), kind, entry.area_id, (year, year + 1), today)
+    kind: Kind
+    identities: Sequence[Identity]
+    tree: Tree
+    rows: Sequence[Any]
 
-    written = entry.area_id, entry.period, entry.source, entry.material
-    return await asyncio.to_thread(made)
+
+async def gather_changing(connection: AsyncConnection, identities: Iterable[Identity]) -> list[Changing]:
+    by_kind: dict[str, list[Identity]] = {}
+    for each in identities:
+        by_kind.setdefault(each[2], []).append(each)
+    found = []
+    for kind_id, of_kind in sorted(by_kind.items()):
+        years = {period.year for _, period, _, _, _ in of_kind}
+        # A line of a year is known by the year before.
+        days = date(min(years) - 1, 1, 1), date(max(years) + 1, 12, 31)
+        rows = await queries.latest_inputs(connection, *days, None, kind_id)
+        found.append(Changing(KINDS[kind_id], of_kind, tree_of(await queries.read_areas(connection)), rows))
+    return found
+
+
+def due_after(gathered: Iterable[Changing], today: date) -> list[DueLine]:
+    """What becomes due when they are written. Of many it takes long, so in a thread."""
+    return [due_line(due) for changing in gathered for due in _newly_due(changing, today)]
+
+
+def _newly_due(changing: Changing, today: date) -> list[Due]:
+    kind, tree = changing.kind, changing.tree
+    counting = queries.counting(changing.rows)
+    before = {(each.area_id, each.period, kind.id, each.source, each.material): each for each in counting}
+    after = dict(before)
+    for identity in changing.identities:
+        if after.pop(identity, None) is None:
+            area_id, period, _, source, material = identity
+            # How much it is makes no difference to who owes what.
+            after[identity] = Recorded(None, area_id, period, kind.id, source, material, 0, 0)
+    years = {year for _, period, _, _, _ in changing.identities for year in (period.year, period.year + 1)}
+    areas = {area_id for area_id, _, _, _, _ in changing.identities}
+    return newly_due(Evidence(tree, before.values()), Evidence(tree, after.values()), kind, areas, years, today)
+
+
+def due_line(due: Due) -> DueLine:
+    return DueLine(
+        kind=due.line.kind,
+        area=due.line.area_id,
+        source=due.line.source,
+        material=due.line.material,
+        months=[str(month) for month in due.months],
+    )
 
 
 async def sources_of(connection: AsyncConnection, area_id: str, period: Period, kind: str) -> list[tuple[str, str]]:
@@ -187,22 +220,14 @@ async def read_inputs(connection: AsyncConnection, query: InputsQuery) -> Record
     )
 
 
-def _receipt(row: Any, effect: Effect, due: Iterable[Due]) -> InputReceipt:
+def _receipt(row: Any, effect: Effect, due: list[DueLine]) -> InputReceipt:
     unit = KINDS[effect.entry.kind].unit
     return InputReceipt(
         **recorded_input(row).model_dump(),
         effect=effect.kind,
         before_grams=effect.before if unit == "grams" else None,
         before_ppm=effect.before if unit == "ppm" else None,
-        newly_due=[
-            DueLine(
-                area=each.line.area_id,
-                source=each.line.source,
-                material=each.line.material,
-                months=[str(month) for month in each.months],
-            )
-            for each in due
-        ],
+        newly_due=due,
     )
 
 

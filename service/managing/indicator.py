@@ -33,6 +33,7 @@ from service.indicator.rate import GatheredRate, gather_rate, make_rate
 from service.managing.amounts import WITHDRAWN, amount_text, effect_text, tonnes
 from service.managing.naming import day_text, optional, period_text, read_known, refused_cell
 from service.managing.operating import KEY_VARIABLE, KeyFileOption, as_operator
+from service.managing.owing import show_due
 from service.managing.running import (
     DataOption,
     WithNumbers,
@@ -253,15 +254,7 @@ def record(
     before_text = None if before is None else amount_text(found.kind, before)
     changed = effect_text(found.effect, before_text, _amount(found), found.version)
     console.print(f"{found.area} {found.period} {found.kind}: {changed}. Input {found.id}.", highlight=False)
-    for due in found.newly_due:
-        owing = due.area if due.source is None else f"{due.area} “{due.source}”"
-        console.print(
-            f"从此 {owing} 还应上报 {found.kind}：{'、'.join(due.months)}，补录之前这些月份没有比率；没有的录入 0。\n"
-            f"From now on {owing} owes {found.kind} of {', '.join(due.months)}: there is no rate of these months until"
-            " they are recorded, as 0 where there was none.",
-            highlight=False,
-            markup=False,
-        )
+    show_due(found.newly_due)
     if _adds_a_source(found, sources):
         named = ", ".join(f"“{source}” ({area_id})" for source, area_id in sources)
         console.print(

@@ -31,6 +31,7 @@ from service.indicator.importing.template_file import write_template
 from service.indicator.inputs import RECORDERS
 from service.managing.amounts import EFFECTS, amount_text
 from service.managing.operating import KeyFileOption, as_operator
+from service.managing.owing import show_due
 from service.managing.running import DataOption, city_zone, console, errors, in_transaction, listing, moment, typed
 from service.problems import problem_document
 from service.settings import Settings
@@ -129,6 +130,7 @@ def _show(found: ImportResult) -> None:
     all_changes = found.counts.new + found.counts.correction + found.counts.withdrawal
     if all_changes > SHOWN_MAX:
         console.print(f"… and {all_changes - min(len(changes), SHOWN_MAX)} more changes.")
+    show_due(found.newly_due)
     for notice in found.notices:
         console.print(f"[yellow]{notice.zh}\n{notice.en}[/yellow]", highlight=False)
     if found.errors:

@@ -75,6 +75,32 @@ async def test_each_row_is_recorded_with_its_document_and_the_amount_as_written(
     assert first["recorded_by"] == "operator"
 
 
+async def test_a_dry_run_says_who_owes_which_months_once_the_sheet_is_imported(operator: Caller) -> None:
+    def of(source: str, *months: int, area: str = "nankai", amount: str = "5") -> bytes:
+        return plain_sheet(
+            *(plain(area=area, source=source, period=f"2024-{month:02}", amount=amount) for month in months)
+        )
+
+    # Nobody knew any month: nothing is taken away.
+    assert (await sent(operator, of("office", *range(1, 13))))["newly_due"] == []
+    second = of("river", 3, 4)
+    owed = {
+        "kind": "cleared",
+        "area": "nankai",
+        "source": "river",
+        "material": None,
+        "months": [f"2024-{month:02}" for month in (1, 2, *range(5, 13))],
+    }
+    assert (await sent(operator, second, dry_run="true"))["newly_due"] == [owed]
+    assert (await sent(operator, second))["newly_due"] == [owed]
+    # A part that reports beside the area owes nothing, nor does who corrects; whoever withdraws all owes nothing more.
+    assert (await sent(operator, of("road", 3, area="xuefu"), dry_run="true"))["newly_due"] == []
+    assert (await sent(operator, of("river", 3, amount="6"), dry_run="true"))["newly_due"] == []
+    (left,) = (await sent(operator, of("river", 3, amount="撤回"), dry_run="true"))["newly_due"]
+    assert (left["source"], left["months"]) == ("river", ["2024-03"])
+    assert (await sent(operator, of("river", 3, 4, amount="撤回"), dry_run="true"))["newly_due"] == []
+
+
 async def test_a_dry_run_says_what_each_row_would_do_and_changes_nothing(engine: AsyncEngine, operator: Caller) -> None:
     earlier = plain_sheet(
         plain(area="xuefu", amount="5"),

@@ -153,6 +153,14 @@ def test_what_stands_twice_and_what_is_not_there_is_refused(tanbi: Tanbi, record
         tanbi("indicator", "rate", "d", "2025")
 
 
+def test_who_owes_months_from_now_on_is_told(tanbi: Tanbi, record: Tanbi, report: Path) -> None:
+    for month in range(1, 13):
+        assert "owes" not in record("c", f"2024-{month:02}", "cleared", "5t")
+    by_another = ("--source", "河道办", "--document", str(report), "--document-date", "2026-01-15")
+    told = " ".join(tanbi("indicator", "record", "c", "2024-03", "cleared", "6t", *by_another).split())
+    assert "c “河道办” owes cleared of 2024-01, 2024-02, 2024-04, " in told
+
+
 def test_a_further_source_of_waste_is_told(tanbi: Tanbi, record: Tanbi, report: Path) -> None:
     by_another = ("--source", "河道办", "--document", str(report), "--document-date", "2026-01-15")
     assert "sources" not in record("c", "2025-Q1", "cleared", "5t")

@@ -57,6 +57,16 @@ def test_a_sheet_is_tried_and_imported_once(tanbi: Tanbi, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("keys")
+def test_a_dry_run_names_who_owes_which_months(tanbi: Tanbi, tmp_path: Path) -> None:
+    months = [row(area="c", period=f"2024-{month:02}") for month in range(1, 13)]
+    tanbi("indicator", "import", str(csv_file(tmp_path / "a.csv", months)))
+    second = csv_file(tmp_path / "b.csv", [row(area="c", period="2024-03", source="河道办")])
+    tried = " ".join(tanbi("indicator", "import", str(second), "--dry-run").split())
+    assert "c “河道办” 还应上报生活垃圾清运量：2024-01、2024-02、2024-04、" in tried
+    assert "c “河道办” owes cleared of 2024-01, 2024-02, 2024-04, " in tried
+
+
+@pytest.mark.usefixtures("keys")
 def test_errors_are_shown_with_row_and_column_in_both_languages(tanbi: Tanbi, tmp_path: Path) -> None:
     path = csv_file(
         tmp_path / "a.csv", [row(area="c"), row(area="c", period="2025年13月"), row(area="火星", amount="x")]

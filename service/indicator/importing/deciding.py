@@ -9,6 +9,7 @@ from service.indicator.evidence import Document
 from service.indicator.importing.amounts import Unit, written_amount
 from service.indicator.importing.columns import ColumnId
 from service.indicator.importing.sheet import SheetRow
+from service.indicator.newly_due import can_make_due
 from service.indicator.recording import Book, Effect, EffectKind, Entry, Identity, Latest, Refusal
 from service.sheets.cells import SheetError, shown
 
@@ -38,6 +39,8 @@ class Deciding:
         self.effects: Final[list[tuple[int, Effect]]] = []
         self.errors: Final[list[SheetError]] = []
         self.errors_found = 0
+        # What may make somebody owe months.
+        self.changing: Final[list[Identity]] = []
 
     def take(self, read: Iterable[SheetRow | SheetError]) -> list[Effect]:
         """What these rows change."""
@@ -56,6 +59,8 @@ class Deciding:
                 self.effects.append((each.number, found))
             if found.kind != "unchanged":
                 changes.append(found)
+            if can_make_due(found):
+                self.changing.append(found.entry.identity)
         return changes
 
     def _count(self, row: int | None) -> None:

@@ -29,6 +29,7 @@ from schemas.imports import (
     SheetProblem,
     SheetRemark,
 )
+from schemas.indicator_inputs import DueLine
 from service.errors import ImportRefused, ImportUnknown
 from service.indicator import queries
 from service.indicator.evidence import Document
@@ -37,7 +38,7 @@ from service.indicator.importing.deciding import Deciding
 from service.indicator.importing.kept_rows import KeptRows
 from service.indicator.importing.reading import Read, Sheet, read_chunks, read_sheet, shown_name
 from service.indicator.importing.sheet import SheetRow
-from service.indicator.inputs import open_book, write_effects
+from service.indicator.inputs import due_after, gather_changing, open_book, write_effects
 from service.indicator.recording import Book, Effect, Reach
 from service.materials import material_names
 from service.sheets.cells import Limits, SheetError, SheetRefused, column_letter
@@ -92,17 +93,20 @@ async def import_file(
         return running.imported(before)
     with KeptRows() as kept:
         found = await running.decide(running.read(None if dry_run else kept, progress), _write_nothing)
-        checked = running.answer(found, import_id=None, before=before)
+        # Of a file that is refused nothing becomes due.
+        changing = await gather_changing(connection, () if found.errors_found else found.changing)
+        due = await _kept_alive(connection, asyncio.to_thread(due_after, changing, today))
+        checked = running.answer(found, import_id=None, before=before, due=due)
         if dry_run:
             return checked
         _unless_wrong(checked)
-        # It holds all that is recorded of its years.
-        del found
-        return await _record(running, kept, checked.rows, imported_by, progress)
+        # They hold all that is recorded of its years.
+        del found, changing
+        return await _record(running, kept, checked, imported_by, progress)
 
 
 async def _record(
-    running: "_Running", kept: KeptRows, rows: int, imported_by: UUID, progress: Progress
+    running: "_Running", kept: KeptRows, checked: ImportResult, imported_by: UUID, progress: Progress
 ) -> ImportResult:
     """Write what was checked. Raises ImportRefused where it cannot stand beside what was recorded meanwhile."""
     connection, sheet, upload = running.connection, running.sheet, running.upload
@@ -118,15 +122,15 @@ async def _record(
         sha256=bytes.fromhex(sheet.sha256),
         file_name=shown_name(upload.name),
         file_bytes=upload.path.stat().st_size,
-        rows=rows,
+        rows=checked.rows,
         imported_by=imported_by,
     )
 
     async def write(changes: list[Effect]) -> None:
         await write_effects(connection, changes, recorded_by=imported_by, import_id=import_id)
 
-    found = await running.decide(running.read_again(kept, rows, progress), write)
-    return _unless_wrong(running.answer(found, import_id=import_id, before=None))
+    found = await running.decide(running.read_again(kept, checked.rows, progress), write)
+    return _unless_wrong(running.answer(found, import_id=import_id, before=None, due=checked.newly_due))
 
 
 async def _write_nothing(_changes: list[Effect]) -> None:
@@ -226,7 +230,7 @@ class _Running:
             counts=ImportCounts(new=0, correction=0, unchanged=0, withdrawal=0, errors=0),
         )
 
-    def answer(self, found: Deciding, *, import_id: UUID | None, before: Any) -> ImportResult:
+    def answer(self, found: Deciding, *, import_id: UUID | None, before: Any, due: Sequence[DueLine]) -> ImportResult:
         columns = {column_letter(place): name for name, place in self.sheet.header.places.items()}
         return self._result(
             import_id=import_id,
@@ -243,6 +247,7 @@ class _Running:
             effects_more=found.counts.total() - len(found.effects),
             errors=[_problem(each, columns.get(each.column or "")) for each in found.errors],
             errors_more=found.errors_found - len(found.errors),
+            newly_due=due[:TOLD_MAX],
         )
 
     def _result(
@@ -258,7 +263,7 @@ class _Running:
             rows=rows,
             counts=counts,
             notices=[SheetRemark(code=each.code, zh=each.zh, en=each.en) for each in self.sheet.notices],
-            **{"effects": [], "effects_more": 0, "errors": [], "errors_more": 0, **told},
+            **{"effects": [], "effects_more": 0, "errors": [], "errors_more": 0, "newly_due": [], **told},
         )
 
 
@@ -277,6 +282,7 @@ async def _unreadable(upload: Upload, errors: list[SheetProblem], *, dry_run: bo
         effects_more=0,
         errors=errors[:TOLD_MAX],
         errors_more=len(errors[TOLD_MAX:]),
+        newly_due=[],
         notices=[],
     )
 
