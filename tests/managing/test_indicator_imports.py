@@ -62,7 +62,7 @@ def test_a_dry_run_names_who_owes_which_months(tanbi: Tanbi, tmp_path: Path) -> 
     tanbi("indicator", "import", str(csv_file(tmp_path / "a.csv", months)))
     second = csv_file(tmp_path / "b.csv", [row(area="c", period="2024-03", source="河道办")])
     tried = " ".join(tanbi("indicator", "import", str(second), "--dry-run").split())
-    assert "c “河道办” 还应上报生活垃圾清运量：2024-01、2024-02、2024-04、" in tried
+    assert "c “河道办” 还应上报生活垃圾清运量 C：2024-01、2024-02、2024-04、" in tried
     assert "c “河道办” owes cleared of 2024-01, 2024-02, 2024-04, " in tried
 
 
