@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from schemas.common import Answer, Request
-from schemas.indicator_inputs import AreaId, RecordedDocument
+from schemas.indicator_inputs import AreaId, DueLine, RecordedDocument
 from schemas.patterns import PERIOD_TO_DATE
 
 FormulaId = Literal[
@@ -223,6 +223,9 @@ class FigureSoFar(Answer):
     rate_percent: PercentText | None
     numerator_grams: ExactGrams | None
     denominator_grams: ExactGrams | None
+    missing: list[DueLine] = Field(
+        description="Without which there is no rate; what only the coverage misses is not here"
+    )
 
 
 class ProjectedFigure(Answer):

@@ -137,7 +137,7 @@ class DueLine(Answer):
     area: str
     source: str | None = Field(description="Null where nobody has reported")
     material: str | None
-    months: list[str]
+    months: list[str] = Field(description="None of a share, which is missing for a mass")
 
 
 class InputReceipt(RecordedInput):

@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.indicator import CountedAt, FigureSoFar, NeededGrams, Outlook, ProjectedFigure, Target
+from schemas.indicator_inputs import DueLine
 from service.indicator import target_queries, volume_queries
 from service.indicator.basis import Basis, GatheredBasis, gather_basis
 from service.indicator.coverage import coverage_of
-from service.indicator.evidence import Tree, year_to_date
+from service.indicator.evidence import Line, Tree, year_to_date
 from service.indicator.figure import Figure, figure_of
 from service.indicator.formulas import FORMULAS, PERCENT_DIGITS, RATE_DIGITS, Formula, decimal_text, exact_grams
+from service.indicator.kinds import KINDS
 from service.indicator.projection import PAST_YEARS_MAX, Projection, needed_for, project
 from service.indicator.rate import choose_way, formula_answer, target_of
 from service.indicator.targets import nearest_targets, target_rate
@@ -116,6 +118,18 @@ def _so_far(figure: Figure, today: date) -> FigureSoFar:
         rate_percent=None if rate is None else decimal_text(rate * 100, PERCENT_DIGITS),
         numerator_grams=None if quotient is None else exact_grams(quotient.numerator_grams),
         denominator_grams=None if quotient is None else exact_grams(quotient.denominator_grams),
+        missing=[_missing(line, figure.period.begun(today)) for line in figure.missing],
+    )
+
+
+def _missing(line: Line, begun: Sequence[Period]) -> DueLine:
+    is_mass = KINDS[line.kind].unit == "grams"
+    return DueLine(
+        kind=line.kind,
+        area=line.area_id,
+        source=line.source,
+        material=line.material,
+        months=[str(month) for month in begun if month not in line.months_present] if is_mass else [],
     )
 
 

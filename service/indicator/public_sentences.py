@@ -4,11 +4,12 @@ To operators the same is said with sources as somebody typed them, which can be 
 in which who asks every minute would see each drop.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
-from schemas.indicator import Coverage, KindCoverage, Outlook
+from schemas.indicator import Coverage, MissingLine, Outlook
+from schemas.indicator_inputs import DueLine
 from service.indicator.evidence import Tree
 from service.indicator.kinds import KINDS
 from service.indicator.public_page import CoverageInWords
@@ -45,7 +46,8 @@ def _reason(outlook: Outlook, names: Mapping[str, Named]) -> Named | None:
     so_far = outlook.so_far
     if so_far.rate is None and so_far.numerator_grams is not None:
         return NO_SUCH_RATE
-    missing = _all_missing([each for each in outlook.coverage.kinds if each.needed], names)
+    # What only the coverage misses holds up no rate.
+    missing = _all_missing([(each.kind, each) for each in so_far.missing], names)
     if so_far.rate is not None or not missing:
         # Of the formula or of past years: it names neither who reports nor how much.
         return Named(outlook.reason_zh, outlook.reason_en)
@@ -57,11 +59,15 @@ def _reason(outlook: Outlook, names: Mapping[str, Named]) -> Named | None:
     )
 
 
-def _all_missing(kinds: Sequence[KindCoverage], names: Mapping[str, Named]) -> list[Named]:
+def _all_missing(lines: Iterable[tuple[str, MissingLine | DueLine]], names: Mapping[str, Named]) -> list[Named]:
+    """By kind and area, whoever of it has not reported: sources are named as operators typed them, which can be a
+    person."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for kind, line in lines:
+        found.setdefault((kind, line.area), set()).update(line.months)
     return [
-        _missing(each.kind, names.get(area_id, Named(area_id, area_id)), months)
-        for each in kinds
-        for area_id, months in _months_missing(each).items()
+        _missing(kind, names.get(area_id, Named(area_id, area_id)), sorted(months))
+        for (kind, area_id), months in found.items()
     ]
 
 
@@ -69,19 +75,11 @@ def coverage_in_words(coverage: Coverage, period: str, names: Mapping[str, Named
     """Of the running year's months so far; None where nothing is due yet. `names` are of areas, by their ids."""
     if coverage.share is None:
         return None
-    missing = _all_missing(coverage.kinds, names)
+    missing = _all_missing([(each.kind, line) for each in coverage.kinds for line in each.missing], names)
     # Downwards: what is not whole is never said to be.
     percent = (Decimal(coverage.share) * 100).quantize(Decimal("0.1"), rounding=ROUND_FLOOR).normalize()
     months = [str(month) for month in Period.parse(period).months]
     return CoverageInWords(months, percent, missing[:MISSING_MAX])
-
-
-def _months_missing(coverage: KindCoverage) -> dict[str, list[str]]:
-    """By area, whoever of it has not reported: sources are named as operators typed them, which can be a person."""
-    found: dict[str, set[str]] = {}
-    for line in coverage.missing:
-        found.setdefault(line.area, set()).update(line.months)
-    return {area_id: sorted(months) for area_id, months in found.items()}
 
 
 def _missing(kind: str, area: Named, months: Sequence[str]) -> Named:

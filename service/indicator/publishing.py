@@ -55,6 +55,7 @@ from service.indicator.record import (
     recomputation,
     record_of,
 )
+from service.indicator.words import Words
 from service.moments import in_utc
 from service.periods import Period
 
@@ -129,8 +130,7 @@ async def publish(connection: AsyncConnection, operator: Operator, publication_i
     outdated = await asyncio.to_thread(_outdated, frozen, columns_of(row), now, stored)
     if outdated is not None:
         raise ProposalOutdated(
-            f"{outdated} Reject it, and propose the figure anew.",
-            zh=f"提出后数据已变更，不能发布；请驳回，再重新提出。{outdated}",
+            f"{outdated.en} Reject it, and propose the figure anew.", zh=f"{outdated.zh}请驳回，再重新提出。"
         )
     number = await queries.next_number(connection)
     await queries.decide(connection, publication_id, decision="published", decided_by=operator.key_id, number=number)
@@ -236,20 +236,23 @@ def _is_same(frozen: Frozen, old_record: str) -> bool:
 
 def _outdated(
     frozen: Frozen, columns: Mapping[str, object], gathered: GatheredRate, stored: Sequence[Any]
-) -> str | None:
+) -> Words | None:
     """Why the proposed figure cannot be published any more; None where it can."""
     now = make_rate(gathered)
     changed = changes(frozen.figure, now.model_dump(mode="json"))
     if changed or now.missing:
-        said = "; ".join(changed)
-        missing = f" {now.reason_en}" if now.missing else ""
-        return f"Since it was proposed this has changed: {said}.{missing}" if said else f"It has no rate now.{missing}"
+        zh, en = "；".join(each.zh for each in changed), "; ".join(each.en for each in changed)
+        missing_zh, missing_en = (now.reason_zh, f" {now.reason_en}") if now.missing else ("", "")
+        if not changed:
+            return Words(f"现在得不出数值。{missing_zh}", f"It has no rate now.{missing_en}")
+        return Words(f"提出后有变更：{zh}。{missing_zh}", f"Since it was proposed this has changed: {en}.{missing_en}")
     differing = [
         f"{step.what}: {step.published} → {step.recomputed}"
         for step in recomputation(frozen, columns, by_id(stored))
         if not step.is_equal
     ]
-    return f"Computed again now it is another figure: {'; '.join(differing)}." if differing else None
+    told = "; ".join(differing)
+    return Words(f"现在重算结果不同：{told}。", f"Computed again now it is another figure: {told}.") if told else None
 
 
 async def _gather(

@@ -19,11 +19,15 @@ from service.indicator.formulas import (
     formula_of_version,
 )
 from service.indicator.kinds import KINDS, WHOLE_PPM
+from service.indicator.words import Words
 from service.periods import Period
 
 FORMAT: Final = "tanbi.publication.v1"
 DIFFERENCE_DIGITS: Final = 4
 NOT_THERE: Final = "–"
+GRAMS_PER_TONNE: Final = 10**6
+TONNE_DIGITS: Final = 12
+NO_WORDS: Final = Words("", "")
 # What must be the same of an input that was used and of the one that is stored.
 STORED: Final = ("area", "period", "kind", "source", "material", "version", "amount")
 # What stands beside a record, in columns of its own, and is told by it too.
@@ -246,15 +250,15 @@ def _told(values: Sequence[object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in zip(STORED, values, strict=True) if value is not None)
 
 
-def changes(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def changes(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> list[Words]:
     """What of a proposed figure, as its record tells it, is otherwise in the same figure as it is now, in words: the
     formula, what operators recorded, what of it is not counted, what it covers, and the target. What bins weighed
     counts as it was proposed: a drop that comes late changes nothing here."""
     found = [
-        f"{name}: {old} → {new}"
-        for name, old, new in (
-            ("formula", _formula(frozen), _formula(now)),
-            ("counted at", frozen["counted_at"], now["counted_at"]),
+        Words(f"{zh} {old} → {new}", f"{en} {old} → {new}")
+        for zh, en, old, new in (
+            ("公式", "formula", _formula(frozen), _formula(now)),
+            ("计量环节", "counted at", frozen["counted_at"], now["counted_at"]),
         )
         if old != new
     ]
@@ -262,22 +266,35 @@ def changes(frozen: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     for key in dict.fromkeys((*old_sums, *new_sums)):
         old, new = old_sums.get(key, NOTHING), new_sums.get(key, NOTHING)
         if old.ids != new.ids:
-            other = ", from other records" if old.grams == new.grams else ""
-            found.append(f"{_name(key)}: {exact_grams(old.grams)} g → {exact_grams(new.grams)} g{other}")
+            zh, en = ("，来自其他记录", ", from other records") if old.grams == new.grams else ("", "")
+            found.append(_said(_name(key), f"{_tonnes(old.grams)} → {_tonnes(new.grams)}", Words(zh, en)))
     old_elsewhere, new_elsewhere = _not_counted(frozen), _not_counted(now)
     for kind in dict.fromkeys((*old_elsewhere, *new_elsewhere)):
         was, is_now = old_elsewhere.get(kind, 0), new_elsewhere.get(kind, 0)
         if was != is_now:
-            found.append(f"{_named(kind)}, not counted: {was} g → {is_now} g")
+            name = _named(kind)
+            beside = Words(f"{name.zh}（不计入）", f"{name.en}, not counted")
+            found.append(_said(beside, f"{_tonnes(was)} → {_tonnes(is_now)}"))
     old_covered, new_covered = _covered(frozen), _covered(now)
     for kind in dict.fromkeys((*old_covered, *new_covered)):
         if old_covered.get(kind) != new_covered.get(kind):
             shares = " → ".join((each.get(kind) or {}).get("share") or NOT_THERE for each in (old_covered, new_covered))
-            found.append(f"coverage of {_named(kind)}: {shares}")
+            name = _named(kind)
+            found.append(_said(Words(f"{name.zh}覆盖率", f"coverage of {name.en}"), shares))
     old_target, new_target = _target(frozen), _target(now)
     if old_target != new_target:
-        found.append(f"目标 target: {old_target} → {new_target}")
+        found.append(_said(Words("目标", "target"), f"{old_target} → {new_target}"))
     return found
+
+
+def _said(name: Words, change: str, after: Words = NO_WORDS) -> Words:
+    return Words(f"{name.zh} {change}{after.zh}", f"{name.en} {change}{after.en}")
+
+
+def _tonnes(grams: Fraction | int) -> str:
+    """All digits that there are: grams have at most six, so tonnes twelve."""
+    whole, _, rest = decimal_text(Fraction(grams) / GRAMS_PER_TONNE, TONNE_DIGITS).partition(".")
+    return f"{whole}.{rest.rstrip('0')}".rstrip(".") + " t"
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,16 +340,16 @@ def _target(figure: Mapping[str, Any]) -> str:
     return NOT_THERE if target is None else f"{target['rate_percent']} % ({target['area']})"
 
 
-def _name(quantity_and_kind: tuple[str, str]) -> str:
+def _name(quantity_and_kind: tuple[str, str]) -> Words:
     """A quantity that is a part of its mass is named beside the mass."""
     quantity, kind = quantity_and_kind
     known = QUANTITIES.get(quantity)
-    return _named(kind) if known is None or known.share is None else f"{known.name_zh} {known.name_en}"
+    return _named(kind) if known is None or known.share is None else Words(known.name_zh, known.name_en)
 
 
-def _named(kind: str) -> str:
+def _named(kind: str) -> Words:
     known = KINDS.get(kind)
-    return kind if known is None else f"{known.name_zh} {known.name_en}"
+    return Words(kind, kind) if known is None else Words(known.name_zh, known.name_en)
 
 
 def difference_points(new: Fraction, old: Fraction) -> str:

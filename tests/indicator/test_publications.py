@@ -324,7 +324,7 @@ async def test_a_target_that_is_set_after_the_proposal_must_be_proposed_anew(
     assert response.status == 201, await response.text()
     document = await (await second.publish(proposal)).json()
     assert document["code"] == "proposal_outdated"
-    assert "目标 target: 35.00 % (nankai) → 36.00 % (nankai)" in document["detail"]
+    assert "target 35.00 % (nankai) → 36.00 % (nankai)" in document["detail"]
 
 
 @pytest.mark.parametrize(
@@ -332,21 +332,21 @@ async def test_a_target_that_is_set_after_the_proposal_must_be_proposed_anew(
     [
         (
             {"grams": 610_000, "document": a_document(sha256="7c" * 32)},
-            "生活垃圾清运量 C waste cleared (C): 600000 g → 610000 g",
+            "waste cleared (C) 0.6 t → 0.61 t",
         ),
         (
             {"grams": None, "withdraw": True, "document": a_document(sha256="7d" * 32)},
-            "waste cleared (C): 600000 g → 0 g",
+            "waste cleared (C) 0.6 t → 0 t",
         ),
-        ({"kind": "pickup_recyclables", "grams": 1}, "recyclables picked up at the door: 0 g → 1 g"),
+        ({"kind": "pickup_recyclables", "grams": 1}, "recyclables picked up at the door 0 t → 0.000001 t"),
         # Neither is in the rate; the coverage and what is not counted would be published as they no longer are.
         (
             {"kind": "yard_recyclables", "grams": 999},
-            "recyclables that the yard received, not counted: 0 g → 999 g",
+            "recyclables that the yard received, not counted 0 t → 0.000999 t",
         ),
         (
             {"kind": "pickup_recyclables", "grams": 1, "period": "2024"},
-            "coverage of 上门回收量 recyclables picked up at the door: – → 0.000000",
+            "coverage of recyclables picked up at the door – → 0.000000",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -201,7 +202,9 @@ def test_what_was_recorded_since_a_proposal_is_told_and_what_bins_weighed_is_not
     else:
         [line] = told
         if each["share"] is None:
-            assert line.endswith(f"{KINDS[each['kind']].name_en}: {before} g → {before + 5} g")
+            old, new = (Decimal(grams).scaleb(-6).normalize() for grams in (before, before + 5))
+            assert line.en == f"{KINDS[each['kind']].name_en} {old:f} t → {new:f} t"
+            assert line.zh == f"{KINDS[each['kind']].name_zh} {old:f} t → {new:f} t"
 
 
 def test_what_else_is_compared_with_a_proposal() -> None:
@@ -212,10 +215,10 @@ def test_what_else_is_compared_with_a_proposal() -> None:
     figure = figure_of(Evidence(TREE, inputs), FORMULAS["cn.cleared_plus_recovered"], "d", YEAR, "origin")
     record = frozen(figure)
 
-    def told_after(**changed: Any) -> list[str]:
+    def told_after(**changed: Any) -> list[tuple[str, str]]:
         document = json.loads(record.text)
         document["figure"] |= changed
-        return changes(record.figure, document["figure"])
+        return [(each.zh, each.en) for each in changes(record.figure, document["figure"])]
 
     assert told_after() == []
     assert told_after(coverage={"kinds": [], "bins": {"held_grams": 9}}) == []
@@ -226,15 +229,18 @@ def test_what_else_is_compared_with_a_proposal() -> None:
     weighed = {"counting_point": "bin", "same_as": []}
     assert told_after(not_counted=[{"kind": BINS, "grams": 9} | weighed]) == []
     [line] = told_after(not_counted=[{"kind": "yard_recyclables", "grams": 9} | weighed])
-    assert line.endswith("recyclables that the yard received, not counted: 0 g → 9 g")
+    change = "0 t → 0.000009 t"
+    assert line == (f"分拣场接收量（不计入） {change}", f"recyclables that the yard received, not counted {change}")
     [line] = told_after(coverage={"kinds": [{"kind": "cleared", "share": "0.500000"}]})
-    assert line.endswith("coverage of 生活垃圾清运量 C waste cleared (C): – → 0.500000")
+    change = "– → 0.500000"
+    assert line == (f"生活垃圾清运量 C覆盖率 {change}", f"coverage of waste cleared (C) {change}")
     [line] = told_after(formula=json.loads(record.text)["figure"]["formula"] | {"version": 2})
-    assert line == "formula: cn.cleared_plus_recovered version 1 → cn.cleared_plus_recovered version 2"
+    change = "cn.cleared_plus_recovered version 1 → cn.cleared_plus_recovered version 2"
+    assert line == (f"公式 {change}", f"formula {change}")
     [line] = told_after(counted_at="yard")
-    assert line == "counted at: origin → yard"
+    assert line == ("计量环节 origin → yard", "counted at origin → yard")
     [line] = told_after(target={"rate_percent": "38.50", "area": "d", "interpolated": False})
-    assert line == "目标 target: – → 38.50 % (d)"
+    assert line == ("目标 – → 38.50 % (d)", "target – → 38.50 % (d)")
 
 
 def test_the_code_version_is_of_every_module_that_decides_what_is_frozen() -> None:

@@ -51,6 +51,19 @@ async def test_a_rate_that_is_not_known_says_why(client: Client, first: Publishe
     assert found["reason_en"] in (await text(client, f"{PAGE}?lang=en")).replace("&#34;", '"')
 
 
+async def test_only_what_holds_up_the_rate_is_its_reason(client: Client, first: Publisher) -> None:
+    """A part that reports beside its district is missed by the coverage, and asked for nothing here."""
+    year = YEAR + 1
+    await first.record(period=f"{year}-01", grams=1_000)
+    await first.record(period=f"{year}-01", kind="kitchen_treated", source="environment", grams=10)
+    await first.record(period=f"{YEAR}-01", kind="kitchen_treated", source="works", grams=10)
+    await first.record(area="xuefu", period=f"{YEAR}-01", source="street", grams=10)
+    found = await rate(client)
+    assert "厨余垃圾处理量" in found["year_so_far"]["reason_zh"]
+    assert "学府街道" not in found["year_so_far"]["reason_zh"]
+    assert "学府街道生活垃圾清运量" in await text(client, PAGE)
+
+
 async def test_nobody_who_reports_is_named_where_something_is_missing(client: Client, first: Publisher) -> None:
     """Not in the reason, nor in what is projected: sources are as somebody typed them."""
     for month in (1, 2):
