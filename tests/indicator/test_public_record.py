@@ -189,15 +189,36 @@ def test_what_operators_recorded_is_told_as_it_was_published(made: tuple[Figure,
         assert ours | {"inputs": []} == full | {"inputs": []}
 
 
-def test_what_was_public_once_stays_so_byte_for_byte() -> None:
-    """Of a record as it was published: neither of the two files ever changes. A new format has files of its own."""
-    record = Frozen((HERE / "record_v1.json").read_text().rstrip("\n"))
-    expected = (HERE / "public_record_v1.json").read_text().rstrip("\n")
+@pytest.mark.parametrize("which", ["record_v1.json", "record_v1_missing.json"])
+def test_what_was_public_once_stays_so_byte_for_byte(which: str) -> None:
+    """Of a record as it was published, with nothing missing and with something: none of the files ever changes. A new
+    format has files of its own."""
+    record = Frozen((HERE / which).read_text().rstrip("\n"))
+    expected = (HERE / f"public_{which}").read_text().rstrip("\n")
     found = public_record(record, 3)
     assert found.text == expected
     assert found.head.public_digest == sha256(expected.encode()).hexdigest()
     assert json.loads(expected)["record_sha256"] == sha256(record.text.encode()).hexdigest()
     assert found.head.bins_grams == 68_771_561
+
+
+def test_what_is_missing_is_told_by_kind_area_and_months_and_names_nobody() -> None:
+    """Who reported the year before and not since is a source, as somebody typed it."""
+    record = Frozen((HERE / "record_v1_missing.json").read_text().rstrip("\n"))
+    assert record.text.count("王老板") == 2
+    found = public_record(record, 3).text
+    assert not [secret for secret in ("王老板", "李老板", "plastic") if secret in found]
+    public = json.loads(found)
+    assert [(each["kind"], each["missing"]) for each in public["figure"]["coverage"]["kinds"] if each["missing"]] == [
+        (
+            "scrap_station_recyclables",
+            [{"area": "s1", "months": ["2025-02"]}, {"area": "s2", "months": ["2025-01", "2025-02", "2025-03"]}],
+        ),
+        ("residue_share", [{"area": "s1", "months": []}]),
+    ]
+    assert public["folded"] == ["figure.quantities.inputs of bin_recyclables", "figure.coverage.kinds.missing"]
+    assert public["note_en"].endswith("told by kind, area and months, and not by who reports.")
+    assert public["note_zh"].endswith("不列报送方。")
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,20 @@ async def test_a_public_record_has_what_bins_weighed_as_one_sum_and_all_else_as_
     assert [await text(client, path) for path in DATA[2:]] == before
 
 
+async def test_a_public_record_does_not_name_who_reported_the_year_before_only(
+    client: Client, first: Publisher, second: Publisher
+) -> None:
+    await report(first)
+    await first.record(period=f"{YEAR - 1}", kind="scrap_station_recyclables", source="王老板", grams=5)
+    published = await publish(first, second)
+    assert "王老板" in published["record_text"]
+    body = await text(client, "/public/publications/1.json")
+    assert "王老板" not in body + await everything(client)
+    missing = {each["kind"]: each["missing"] for each in json.loads(body)["figure"]["coverage"]["kinds"]}
+    months = [f"{YEAR}-{month:02}" for month in range(1, 13)]
+    assert missing["scrap_station_recyclables"] == [{"area": "nankai", "months": months}]
+
+
 async def test_what_bins_weighed_elsewhere_on_the_way_is_not_in_the_public_record(
     client: Client, first: Publisher, second: Publisher, engine: AsyncEngine
 ) -> None:
