@@ -151,15 +151,17 @@ class Evidence:
         self._reports: dict[tuple[str, str], dict[tuple[str, str | None], list[Recorded]]] = {}
         # Where a source of a kind reported in a year.
         self._places: dict[tuple[str, str, int], set[tuple[str, str | None]]] = {}
-        # The areas of which a kind is reported at all.
-        self._reporting: dict[str, set[str]] = {}
+        # The areas, in order, in which a kind is reported at all: by each area that they are or lie in.
+        self._reporting: dict[tuple[str, str], list[str]] = {}
         for each in sorted(records, key=_in_order):
+            if (each.kind, each.area_id) not in self._records:
+                for around in tree.upwards(each.area_id):
+                    self._reporting.setdefault((each.kind, around), []).append(each.area_id)
             self._records.setdefault((each.kind, each.area_id), []).append(each)
             of_area = self._reports.setdefault((each.kind, each.area_id), {})
             of_area.setdefault((each.source, each.material), []).append(each)
             places = self._places.setdefault((each.kind, each.source, each.period.year), set())
             places.add((each.area_id, each.material))
-            self._reporting.setdefault(each.kind, set()).add(each.area_id)
 
     def own(self, kind: str, area_id: str) -> Sequence[Recorded]:
         """All records of just this area."""
@@ -186,11 +188,13 @@ class Evidence:
         knows.
         """
         needed = self._needed_lines(kind.id, area_id, period) or [Line(kind.id, area_id)]
+        if period.is_year:
+            # Nobody reports for longer.
+            return needed
         told = {(line.area_id, line.source, line.material) for line in needed}
         beside = (
             line
-            for area in sorted(self._reporting.get(kind.id, ()))
-            if area_id in self.tree.upwards(area)
+            for area in self._reporting.get((kind.id, area_id), ())
             for line in self._own_lines(kind.id, area, period)
             if line.coarser
         )
@@ -245,9 +249,10 @@ class Evidence:
         )
 
 
-def _in_order(each: Recorded) -> tuple[str, Period, str, str, str]:
-    """The same whatever order they were recorded in."""
-    return each.area_id, each.period, each.kind, each.source, each.material or ""
+def _in_order(each: Recorded) -> tuple[str, int, int, int, str, str, str]:
+    """The same whatever order they were recorded in. Numbers are compared many times faster than periods."""
+    months = each.period.year, each.period.first_month, each.period.last_month
+    return each.area_id, *months, each.kind, each.source, each.material or ""
 
 
 def sums_of(evidence: Evidence, formula: Formula, area_id: str, period: Period, counted_at: CountedAt) -> list[Sum]:

@@ -406,3 +406,14 @@ def test_the_order_of_inputs_changes_nothing(found: list[Recorded], seed: int) -
             for each in (found, shuffled)
         )
         assert one == other
+
+
+@given(inputs(), st.sampled_from(["cleared", "kitchen_treated"]), st.sampled_from(MONTHS), st.sampled_from([*PARENTS]))
+def test_of_a_month_each_part_that_reports_by_longer_periods_is_named(
+    found: list[Recorded], kind: str, month: Period, area: str
+) -> None:
+    evidence = Evidence(TREE, found)
+    named = [line for line in evidence.lines(KINDS[kind], area, month) if line.coarser]
+    reporting = [line for line in evidence.reported_lines(KINDS[kind], area, month) if line.coarser]
+    assert sorted(named, key=str) == sorted(reporting, key=str)
+    assert not any(line.coarser for line in evidence.lines(KINDS[kind], area, YEAR))
