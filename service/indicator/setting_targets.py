@@ -12,7 +12,7 @@ from service.indicator import queries, target_queries
 
 
 async def set_target(connection: AsyncConnection, wanted: NewTarget, *, set_by: UUID) -> TargetReceipt:
-    """The same again changes nothing. Raises AreaUnknown and NothingToWithdraw."""
+    """What is set already changes nothing. Raises AreaUnknown and NothingToWithdraw."""
     await queries.lock_inputs(connection)
     if await queries.read_area(connection, wanted.area) is None:
         raise AreaUnknown.of(wanted.area)
@@ -23,7 +23,7 @@ async def set_target(connection: AsyncConnection, wanted: NewTarget, *, set_by: 
             f"{wanted.area} has no target of its own for {wanted.year}.",
             zh=f"{wanted.area} 没有自己的 {wanted.year} 年目标，无可撤回。",
         )
-    if latest is not None and before == wanted.rate_per_mille:
+    if latest is not None and _says(latest, wanted):
         return _receipt(latest, "unchanged", before)
     await target_queries.insert_target(
         connection,
@@ -56,6 +56,12 @@ async def read_targets(connection: AsyncConnection, query: TargetsQuery) -> SetT
         targets=[SetTarget.model_validate(_told(row)) for row in shown],
         next_cursor=encode_cursor(shown[-1].id) if len(rows) > query.limit else None,
     )
+
+
+def _says(latest: Any, wanted: NewTarget) -> bool:
+    """Whether a version says all that is wanted: the rate, the reason if one is given, and who set it."""
+    same_reason = wanted.reason is None or wanted.reason == latest.reason
+    return latest.rate_per_mille == wanted.rate_per_mille and same_reason and latest.recorded_by is not None
 
 
 def _receipt(row: Any, effect: str, before: int | None) -> TargetReceipt:

@@ -32,9 +32,9 @@ routes = Routes("indicator")
 )
 async def post_target(request: web.Request) -> web.Response:
     """The same area and year again is a correction: it gets the next version and supersedes the one before; with
-    `withdraw` the year has no target of its own. Years between two targets lie on the straight line; an area without
-    targets has those of the nearest area above it. What is published keeps the target of its own time. Needs the role
-    operator or admin."""
+    `withdraw` the year has no target of its own. The same rate changes nothing, unless it has another reason or nobody
+    knows who set it. Years between two targets lie on the straight line; an area without targets has those of the
+    nearest area above it. What is published keeps the target of its own time. Needs the role operator or admin."""
     return await operator_writes(
         request,
         NewTarget,

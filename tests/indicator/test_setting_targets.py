@@ -1,11 +1,17 @@
 """Targets are set by operators, over HTTP; what is published keeps its own."""
 
+import asyncio
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient
+import sqlalchemy as sa
+from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.indicator import public_documents
+from service.app import build_app
+from service.db import transaction
+from service.settings import Settings
+from service.tables.indicator import target
 from tests.indicator.calls import Caller
 from tests.indicator.test_publications import Publisher
 from tests.indicator.test_routes import problem
@@ -65,6 +71,42 @@ async def test_each_version_names_who_set_it_when_and_why(first: Publisher, seco
     assert [(each["version"], each["superseded"], each["set_by"]) for each in history] == [
         (2, False, "admin"),
         (1, True, "operator"),
+    ]
+
+
+async def test_the_same_rate_for_another_reason_is_a_version_of_its_own(first: Publisher, second: Publisher) -> None:
+    await set_to(first, 400, reason="甲")
+    again = await set_to(second, 400, reason="乙")
+    assert (again["version"], again["effect"], again["before_per_mille"]) == (2, "correction", 400)
+    for same in ({"reason": "乙"}, {}):
+        assert await set_to(first, 400, **same) == again | {"effect": "unchanged"}
+    history = await listed(first, year=2030, history="true")
+    assert [(each["rate_per_mille"], each["reason"], each["set_by"]) for each in history] == [
+        (400, "乙", "admin"),
+        (400, "甲", "operator"),
+    ]
+
+
+@pytest.mark.parametrize("reason", ["区规划", None])
+async def test_a_target_that_nobody_is_known_to_have_set_gets_its_author(
+    first: Publisher, engine: AsyncEngine, reason: str | None
+) -> None:
+    async with transaction(engine) as connection:
+        # As migration 0008 leaves what was set before it.
+        old = {"area_id": "nankai", "year": 2030, "version": 1, "rate_per_mille": 400, "created_at": None}
+        await connection.execute(sa.insert(target).values(old))
+    told = await set_to(first, 400, reason=reason)
+    assert (told["version"], told["effect"], told["reason"]) == (2, "correction", reason)
+    assert [each["set_by"] for each in await listed(first, year=2030, history="true")] == ["operator", None]
+    assert (await set_to(first, 400, reason=reason))["effect"] == "unchanged"
+
+
+async def test_twelve_who_set_it_at_once_get_a_version_each(first: Publisher) -> None:
+    receipts = await asyncio.gather(*(set_to(first, 400 + number) for number in range(12)))
+    assert sorted(each["version"] for each in receipts) == list(range(1, 13))
+    history = await listed(first, year=2030, history="true")
+    assert [(each["version"], each["superseded"]) for each in history] == [
+        (version, version < 12) for version in range(12, 0, -1)
     ]
 
 
@@ -131,9 +173,8 @@ async def test_targets_are_set_by_operators_and_read_by_all(client: Client, keys
 
 
 async def test_another_target_of_a_past_year_changes_nothing_that_is_published(
-    client: Client, first: Publisher, second: Publisher, monkeypatch: pytest.MonkeyPatch
+    client: Client, first: Publisher, second: Publisher, settings: Settings
 ) -> None:
-    monkeypatch.setattr(public_documents, "KEPT_SECONDS", 0)
     await first.record(grams=600_000)
     await first.record(kind="kitchen_treated", grams=190_000)
     proposal = await first.proposed()
@@ -144,8 +185,10 @@ async def test_another_target_of_a_past_year_changes_nothing_that_is_published(
     await set_to(second, 999, year=2024)
     assert published["record"]["figure"]["target"]["rate_percent"] == "35.00"
     assert await first.look(f"/{proposal['id']}") == published
-    assert await (await client.get("/public/publications/1.json")).read() == record
-    shown = await (await client.get("/public/recycling-rate.json")).json()
+    # The first keeps what it made.
+    async with TestClient(TestServer(build_app(settings))) as another:
+        assert await (await another.get("/public/publications/1.json")).read() == record
+        shown = await (await another.get("/public/recycling-rate.json")).json()
     assert [each["target_percent"] for each in shown["history"]] == ["35.00"]
     assert (await first.look(f"/{published['id']}/recomputation"))["equal"]
     assert (await first.rate())["target"]["rate_percent"] == "99.90"
