@@ -12,10 +12,17 @@ from alembic import command
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from schemas.indicator import RecyclingRate
+from schemas.targets import NewTarget
+from service.api_keys import create_api_key
+from service.auth import authenticate_operator
+from service.db import transaction
 from service.embedded import EmbeddedPostgres
 from service.indicator.rate import gather_rate, make_rate
+from service.indicator.setting_targets import set_target
 from service.migrating import alembic_config, upgrade
 from service.plausibility.sequences import OPEN_GAPS_MAX
+from service.settings import Settings
+from service.verifying.verify import verify
 from tests.conftest import admin_execute
 
 DATABASE = "migrating"
@@ -224,3 +231,47 @@ def test_volumes_by_month_are_what_those_by_day_add_up_to(postgres: EmbeddedPost
         ]
     finally:
         asyncio.run(admin_execute(postgres, "DROP DATABASE migrating_volumes WITH (FORCE)"))
+
+
+def test_old_targets_are_numbered_as_they_were_set_however_they_lie(
+    postgres: EmbeddedPostgres, settings: Settings
+) -> None:
+    asyncio.run(admin_execute(postgres, "CREATE DATABASE migrating_targets"))
+    url = postgres.admin_url("migrating_targets")
+    command.upgrade(alembic_config(url), "0007")
+    # Written in another order than they were set, as they come to lie where room was left.
+    old = [("b", 2025, 2, 360), ("b", 2025, 1, 350), ("a", 2027, 1, 385), ("b", 2025, 3, 370), ("a", 2025, 1, 340)]
+
+    async def fill() -> None:
+        connection = await asyncpg.connect(host=str(postgres.socket_dir), user="postgres", database="migrating_targets")
+        await connection.execute(
+            "INSERT INTO area (id, kind, name, name_en) VALUES ('a', 'city', '甲', 'A'), ('b', 'city', '乙', 'B')"
+        )
+        await connection.executemany(
+            "INSERT INTO target (area_id, year, version, rate_per_mille) VALUES ($1, $2, $3, $4)", old
+        )
+        await connection.close()
+
+    async def check() -> None:
+        engine = create_async_engine(url)
+        async with transaction(engine) as connection:
+            key = await create_api_key(connection, role="operator", name="李工")
+            setter = (await authenticate_operator(connection, key, demo=False)).key_id
+            wanted = NewTarget(area="b", year=2025, rate_per_mille=380)
+            assert (await set_target(connection, wanted, set_by=setter)).id == len(old) + 1
+            ids = await connection.execute(sa.text("SELECT area_id, year, version, id FROM target ORDER BY id"))
+            assert [tuple(row) for row in ids] == [
+                *((*name, place) for place, name in enumerate(sorted(each[:3] for each in old), 1)),
+                ("b", 2025, 4, 6),
+            ]
+        # What else it finds is that the engine is not the application's.
+        held = {each.check.name: each.holds for each in await verify(engine, settings)}
+        assert held["targets_say_who_set_them"]
+        await engine.dispose()
+
+    try:
+        asyncio.run(fill())
+        upgrade(url)
+        asyncio.run(check())
+    finally:
+        asyncio.run(admin_execute(postgres, "DROP DATABASE migrating_targets WITH (FORCE)"))
