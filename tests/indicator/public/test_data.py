@@ -78,6 +78,11 @@ async def test_nobody_who_reports_is_named_where_something_is_missing(client: Cl
     for month in range(3, 13):
         for kind, grams in (("cleared", 1_000), ("kitchen_treated", 100)):
             await first.record(period=f"{YEAR}-{month:02}", source="王老板", kind=kind, grams=grams)
+    # Each line can be compared with past years: it is not said that any goes on as it is.
+    compared = (await rate(client))["year_so_far"]
+    assert compared["how_zh"].startswith("按 ")
+    assert "往年无可比数据" not in compared["how_zh"]
+    assert "goes on" not in compared["how_en"]
     await first.record(period=f"{YEAR + 1}-01", source="李老板", kind="pickup_recyclables", grams=5)
     exact = await (await first.get("/v1/indicator/outlook", area="nankai", year=YEAR + 1)).json()
     assert "李老板" in exact["projection"]["how_zh"]

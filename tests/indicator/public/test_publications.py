@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.app import build_app
 from service.db import transaction
 from service.indicator import public_documents
+from service.indicator.public_once import Once
 from service.settings import Settings
+from service.tables.places import area
 from tests.indicator.calls import a_document
 from tests.indicator.public.calls import (
     DATA,
@@ -185,6 +188,30 @@ async def test_a_public_record_is_withheld_where_no_month_of_the_year_is_shown(
     assert hashlib.sha256(body).hexdigest() == found["public_digest_sha256"]
 
 
+async def test_what_is_restated_is_withheld_as_what_restates_it_is(
+    client: Client, first: Publisher, second: Publisher, engine: AsyncEngine
+) -> None:
+    """Both hold the same few drops of bins: who has the one has the other."""
+    await report(first)
+    await weighed(engine, "site-3", 3, 7_771_327)
+    await publish(first, second)
+    await first.record(period=str(YEAR), grams=180_000_000, document=a_document(sha256="7b" * 32))
+    await publish(first, second, restates=1, reason="typed wrongly")
+    for number in (1, 2):
+        refused = json.loads(await text(client, f"/public/publications/{number}.json", 404))
+        assert refused["code"] == "publication_withheld"
+    history = (await rate(client))["history"]
+    told = [(each["number"], each["public_record"], each["public_digest_sha256"]) for each in history]
+    assert told == [(2, None, None), (1, None, None)]
+    of_rows = [each for each in await rows(client, f"{PAGE}.csv") if each["publication"]]
+    assert [(each["publication"], each["public_digest_sha256"]) for each in of_rows] == [("2", ""), ("1", "")]
+    # Another month has enough.
+    await weighed(engine, "site-1", 50, 61_000, month=date(YEAR, 4, 1))
+    for each in (await rate(client))["history"]:
+        body = (await text(client, each["public_record"])).encode()
+        assert hashlib.sha256(body).hexdigest() == each["public_digest_sha256"]
+
+
 async def test_only_whole_years_of_districts_are_public(client: Client, first: Publisher, second: Publisher) -> None:
     for kind in ("cleared", "kitchen_treated"):
         for month in range(1, 4):
@@ -236,6 +263,41 @@ async def test_numbers_that_are_no_publication_reach_the_database_once_and_push_
             await text(client, "/public/publications/1.json", 404)
             await text(client, "/public/publications/2.json")
         assert [each for each in statements if "publication" in each] == []
+
+
+async def test_a_publication_that_what_is_kept_does_not_have_yet_is_unknown_and_soon_there(
+    first: Publisher, second: Publisher, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which numbers there are is kept beside the documents, and not as long as they."""
+    now = 0.0
+    monkeypatch.setattr(public_documents, "KEPT_SECONDS", 60)
+    monkeypatch.setattr(public_documents, "Once", partial(Once, clock=lambda: now))
+    path = "/public/publications/1.json"
+    await report(first)
+    async with TestClient(TestServer(build_app(settings))) as client:
+        await text(client, path, 404)
+        now = 30.0
+        await rate(client)
+        await publish(first, second)
+        now = 61.0
+        with statements_of(client) as statements:
+            assert json.loads(await text(client, path, 404))["code"] == "publication_unknown"
+        assert len([each for each in statements if "publication" in each]) == 1
+        now = 91.0
+        await text(client, path)
+
+
+async def test_where_there_are_two_districts_each_number_is_known_or_not_by_itself(
+    client: Client, first: Publisher, second: Publisher, engine: AsyncEngine
+) -> None:
+    await report(first)
+    await publish(first, second)
+    async with transaction(engine) as connection:
+        other = {"id": "heping", "parent_id": "tianjin", "kind": "district", "name": "和平区", "name_en": "Heping"}
+        await connection.execute(sa.insert(area).values(other))
+    await text(client, "/public/publications/1.json")
+    refused = json.loads(await text(client, "/public/publications/2.json", 404))
+    assert refused["code"] == "publication_unknown"
 
 
 async def test_a_public_record_is_read_once_for_it_never_changes(
