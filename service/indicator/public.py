@@ -122,13 +122,14 @@ async def gather_public(
 ) -> GatheredPublic:
     """As of the connection's snapshot; `today` is the business day. Raises AreaUnknown."""
     shown_years = sorted({month.year for month in await queries.months_shown(connection, area_id)})
+    places = await queries.read_places(connection, area_id)
     return GatheredPublic(
         outlook=await gather_outlook(
             connection, area_id=area_id, year=today.year, formula_id=formula_id, counted_at=None, today=today
         ),
-        places=await queries.read_places(connection, area_id),
+        places=places,
         published=await years.of(connection, area_id, shown_years),
-        shown=await gather_year(connection, area_id, shown_years[-1]) if shown_years else None,
+        shown=await gather_year(connection, places, shown_years[-1]) if shown_years else None,
         shown_years=shown_years,
     )
 
@@ -159,12 +160,12 @@ def make_public(gathered: GatheredPublic, *, zone: str, after_days: int, sample:
     )
 
 
-async def gather_year(connection: AsyncConnection, area_id: str, year: int) -> GatheredYear:
-    """What is shown of a year."""
+async def gather_year(connection: AsyncConnection, places: Sequence[sa.Row[Any]], year: int) -> GatheredYear:
+    """What is shown of a year; `places` are the district, first, and all below it, of the same snapshot."""
     return GatheredYear(
         year,
-        await queries.read_shown(connection, area_id, date(year, 1, 1), date(year, 12, 1)),
-        await queries.read_places(connection, area_id),
+        await queries.read_shown(connection, places[0].id, date(year, 1, 1), date(year, 12, 1)),
+        places,
         await queries.read_materials(connection),
     )
 

@@ -168,7 +168,8 @@ class PublicDocuments:
 
     async def _make_year(self, district_id: str, year: int) -> Document:
         async with snapshot(self._engine) as connection:
-            gathered = await gather_year(connection, district_id, year)
+            places = await queries.read_places(connection, district_id)
+            gathered = await gather_year(connection, places, year)
         return await asyncio.to_thread(lambda: Document.of(volumes_csv(make_year(gathered))))
 
     async def _read_record(self, number: int) -> Document:
