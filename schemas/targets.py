@@ -58,6 +58,9 @@ class TargetReceipt(SetTarget):
 
     effect: Literal["new", "correction", "unchanged", "withdrawal"]
     before_per_mille: int | None = Field(description="What counted until now; null where nothing did")
+    published: list[int] = Field(
+        description="Numbers of what is published of the area in this year and not restated: each keeps its own target"
+    )
 
 
 class TargetsQuery(Request):

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.cursors import encode_cursor
 from schemas.targets import NewTarget, SetTarget, SetTargets, TargetReceipt, TargetsQuery
 from service.errors import AreaUnknown, NothingToWithdraw
-from service.indicator import queries, target_queries
+from service.indicator import publication_queries, queries, target_queries
+from service.periods import Period
 
 
 async def set_target(connection: AsyncConnection, wanted: NewTarget, *, set_by: UUID) -> TargetReceipt:
@@ -24,7 +25,7 @@ async def set_target(connection: AsyncConnection, wanted: NewTarget, *, set_by: 
             zh=f"{wanted.area} 没有自己的 {wanted.year} 年目标，无可撤回。",
         )
     if latest is not None and _says(latest, wanted):
-        return _receipt(latest, "unchanged", before)
+        return await _receipt(connection, latest, "unchanged", before)
     await target_queries.insert_target(
         connection,
         area_id=wanted.area,
@@ -35,7 +36,8 @@ async def set_target(connection: AsyncConnection, wanted: NewTarget, *, set_by: 
         recorded_by=set_by,
     )
     effect = "withdrawal" if wanted.withdraw else "new" if before is None else "correction"
-    return _receipt(await target_queries.latest_target(connection, wanted.area, wanted.year), effect, before)
+    now = await target_queries.latest_target(connection, wanted.area, wanted.year)
+    return await _receipt(connection, now, effect, before)
 
 
 async def read_targets(connection: AsyncConnection, query: TargetsQuery) -> SetTargets:
@@ -64,8 +66,12 @@ def _says(latest: Any, wanted: NewTarget) -> bool:
     return latest.rate_per_mille == wanted.rate_per_mille and same_reason and latest.recorded_by is not None
 
 
-def _receipt(row: Any, effect: str, before: int | None) -> TargetReceipt:
-    return TargetReceipt.model_validate({**_told(row), "effect": effect, "before_per_mille": before})
+async def _receipt(connection: AsyncConnection, row: Any, effect: str, before: int | None) -> TargetReceipt:
+    published = await publication_queries.published_within(connection, row.area_id, Period(row.year))
+    numbers = sorted(each.number for each in published if each.restated_by is None)
+    return TargetReceipt.model_validate(
+        {**_told(row), "effect": effect, "before_per_mille": before, "published": numbers}
+    )
 
 
 def _told(row: Any) -> dict[str, Any]:

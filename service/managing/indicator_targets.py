@@ -58,6 +58,13 @@ def target_set(
     after = None if found.rate_per_mille is None else per_cent(found.rate_per_mille)
     told = effect_text(found.effect, before, after, found.version)
     console.print(f"{found.area} {found.year} 目标 target: {told}.", highlight=False)
+    if found.published:
+        numbers = ", ".join(map(str, found.published))
+        console.print(
+            f"已发布的数值仍用当时的目标，发布编号：{numbers}。\n"
+            f"What is published keeps the target of its own time: publication {numbers}.",
+            highlight=False,
+        )
 
 
 def read_per_mille(percent: str) -> int | None:

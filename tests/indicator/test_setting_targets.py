@@ -180,9 +180,10 @@ async def test_another_target_of_a_past_year_changes_nothing_that_is_published(
     proposal = await first.proposed()
     published = await second.published(proposal)
     record = await (await client.get("/public/publications/1.json")).read()
-    await set_to(first, 360, year=2025)
+    assert (await set_to(first, 360, year=2025))["published"] == [1]
     await set_to(second, 999, year=2025)
-    await set_to(second, 999, year=2024)
+    assert (await set_to(second, 999, year=2024))["published"] == []
+    assert (await set_to(second, 999, year=2025, area="tianjin"))["published"] == []
     assert published["record"]["figure"]["target"]["rate_percent"] == "35.00"
     assert await first.look(f"/{proposal['id']}") == published
     # The first keeps what it made.
@@ -192,3 +193,15 @@ async def test_another_target_of_a_past_year_changes_nothing_that_is_published(
     assert [each["target_percent"] for each in shown["history"]] == ["35.00"]
     assert (await first.look(f"/{published['id']}/recomputation"))["equal"]
     assert (await first.rate())["target"]["rate_percent"] == "99.90"
+
+
+async def test_whoever_sets_a_target_is_told_what_stands_published_of_the_year(
+    first: Publisher, second: Publisher
+) -> None:
+    await first.record(grams=600_000)
+    await first.record(kind="kitchen_treated", grams=190_000)
+    await second.published(await first.proposed())
+    await first.record(grams=500_000)
+    await second.published(await first.proposed(restates=1, reason="清运量更正"))
+    assert (await set_to(first, 360, year=2025))["published"] == [2]
+    assert (await set_to(first, 360, year=2025))["published"] == [2]

@@ -235,6 +235,10 @@ def test_one_proposes_another_publishes_and_anyone_computes_it_again(
     listed = tanbi("indicator", "publications")
     for told in ("40.00 %", "1 (+6.6667): 清运量更正", "restated by 2", "李工", "王工"):
         assert told in listed
+    told = tanbi("indicator", "target", "set", "c", "2025", "36")
+    assert "仍用当时的目标，发布编号：2。" in told
+    assert "keeps the target of its own time: publication 2." in told
+    assert "own time" not in tanbi("indicator", "target", "set", "c", "2026", "36")
     assert "reproduced" in tanbi("indicator", "recompute", "--publication", "1", "--quiet")
     record_text = json.loads(tanbi("indicator", "show", "--publication", "2"))["record_text"]
     assert json.loads(record_text)["figure"]["rate"] == "0.400000"
