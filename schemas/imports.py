@@ -18,6 +18,7 @@ IMPORTS_LIMIT_MAX = 100
 TOLD_MAX = 1000
 
 FileName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=one_line(300))]
+TemplateFormat = Literal["xlsx", "csv"]
 UnitName = Literal["g", "kg", "t", "万t", "%", "‰"]
 CsvSheet: TypeAdapter[str] = TypeAdapter(
     Annotated[
@@ -156,5 +157,5 @@ class ImportRecord(ImportSummary):
 
 
 class TemplateQuery(Request):
-    format: Literal["xlsx", "csv"] = "xlsx"
+    format: TemplateFormat = "xlsx"
     unit: UnitName = Field("t", description="Of the whole sheet; % and ‰ are for shares and factors")

@@ -64,3 +64,26 @@ EXPECTED: Final = {
         for least, most in ((1, 64), (4, 64), (1, 512))
     },
 }
+# The same in Chinese, where commands tell both.
+EXPECTED_ZH: Final = {
+    MATERIAL_ID: "1 至 32 个小写字母、数字和 _，以字母开头，如 paper",
+    PARTNER_ID: "1 至 63 个字母、数字、点、连字符和下划线，以字母或数字开头，如 NK-M-01",
+    FACTOR_SET_ID: "1 至 63 个小写字母、数字、点、连字符和下划线，如 uk.desnz.2025",
+    BIN_SOURCE: "/bins/ 加设备编号，如 /bins/NK-0001",
+    BIN_ID: "1 至 63 个字母、数字、点、连字符和下划线，以字母或数字开头，如 NK-0001",
+    COLLECTOR: "工作卡或车辆的编号，由字母、数字和 . _ : - 组成，且含数字，如 V-07",
+    KEYID: "密钥编号，如 NK-0001:2",
+    CLAIM_CODE: "25 个字母和数字，每五个一组，如 7K3QX-9M2TB-4DWHZ-N8VJE-1RG6P",
+    SHA256: "64 位十六进制数字",
+    PAY_CODE: f"居民屏幕上显示的 {PAY_CODE_DIGITS} 位数字，不含空格",
+    PERIOD: "2000 至 2100 年间的年、季度或月，如 2025、2025-Q1 或 2025-03",
+    PERIOD_TO_DATE: "2000 至 2100 年间的年、年初至今、季度或月，如 2025、2026-ytd、2025-Q1 或 2025-03",
+    MONTH: "2000 至 2099 年间的月份，如 2026-11",
+    RFC_3339: "带时区的日期和时间，如 2026-11-20T10:00:00+08:00",
+    **{one_line(most): f"1 至 {most} 个字符，不换行" for most in (30, 60, 100, 200, 300)},
+    some_lines(1000): "1 至 1000 个字符，除换行和制表符外不含控制字符",
+    **{
+        visible(least, most): f"{least} 至 {most} 个可见的 ASCII 字符，不含空格"
+        for least, most in ((1, 64), (4, 64), (1, 512))
+    },
+}

@@ -41,15 +41,24 @@ async def create_api_key(
     StationUnknown; the caller rolls back.
     """
     if not name.strip():
-        raise ValidationFailed("A key has a name, which tells people whose it is.")
+        raise ValidationFailed(
+            "A key has a name, which tells people whose it is.", zh="没有填写密钥名称。请写明密钥由谁使用。"
+        )
     if (role == "merchant") != (merchant_id is not None):
-        raise ValidationFailed("A key with the role merchant names its merchant; a key with another role names none.")
+        raise ValidationFailed(
+            "A key with the role merchant names its merchant; a key with another role names none.",
+            zh="角色为 merchant 的密钥须指明商户（--merchant），其他角色的密钥不能指明商户。",
+        )
     if (role == "station") != (station_id is not None):
-        raise ValidationFailed("A key with the role station names its station; a key with another role names none.")
+        raise ValidationFailed(
+            "A key with the role station names its station; a key with another role names none.",
+            zh="角色为 station 的密钥须指明回收站（--station），其他角色的密钥不能指明回收站。",
+        )
     if not is_readable(name):
         raise ValidationFailed(
             f"A key's name has a letter or a digit, at most {NAME_CHARACTERS_MAX} characters, and none that does not"
-            " show."
+            " show.",
+            zh=f"密钥名称须含文字或数字，至多 {NAME_CHARACTERS_MAX} 个字符，不含看不见的字符。请重新填写。",
         )
     secret = new_token(PREFIX)
     try:
@@ -66,9 +75,9 @@ async def create_api_key(
         )
     except IntegrityError as error:
         if violated_constraint(error) == "fk_api_key_merchant_id_merchant":
-            raise MerchantUnknown(f"There is no merchant {merchant_id}.") from None
+            raise MerchantUnknown(f"There is no merchant {merchant_id}.", zh=f"没有商户“{merchant_id}”。") from None
         if violated_constraint(error) == "fk_api_key_station_id_scrap_station":
-            raise StationUnknown(f"There is no station {station_id}.") from None
+            raise StationUnknown(f"There is no station {station_id}.", zh=f"没有回收站“{station_id}”。") from None
         raise
     return secret
 

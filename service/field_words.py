@@ -1,4 +1,6 @@
-"""What is wrong with a field, in words for who sent it: what would be right, and no regular expressions."""
+"""What is wrong with a field, in words for who sent it: what would be right, and no regular expressions.
+
+English, as the API tells it, and Chinese, which commands tell beside it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -7,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import ErrorDetails
 
-from schemas.patterns import EXPECTED, RFC_3339
+from schemas.patterns import EXPECTED, EXPECTED_ZH, RFC_3339
 
 # What the fields belong to.
 Form = type[BaseModel] | TypeAdapter[Any]
@@ -60,6 +62,58 @@ WORDS: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "too_long": lambda context: f"Must have {_counted(context['max_length'], 'item')} at most",
 }
 
+A_TIME_ZH: Final = f"应为{EXPECTED_ZH[RFC_3339]}"
+A_DAY_ZH: Final = "应为日期，如 2027-12-31"
+A_UUID_ZH: Final = "应为 UUID，如 018f6b1e-5d1c-7d4a-9f31-0c7a2b6e4d10"
+A_WHOLE_NUMBER_ZH: Final = "应为整数"
+AN_OBJECT_ZH: Final = "应为 JSON 对象"
+
+# By the same codes, to stand behind the field's name.
+WORDS_ZH: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
+    "missing": "没有填写",
+    "string_pattern_mismatch": lambda context: f"应为：{EXPECTED_ZH.get(context['pattern'], '其他形式')}",
+    "string_type": "应为文字",
+    "string_too_short": lambda context: f"至少 {context['min_length']} 个字符",
+    "string_too_long": lambda context: f"至多 {context['max_length']} 个字符",
+    "string_unicode": "含有无效字符，请重新输入",
+    "bool_type": "应为 true 或 false",
+    "bool_parsing": "应为 true 或 false",
+    "int_type": A_WHOLE_NUMBER_ZH,
+    "int_parsing": A_WHOLE_NUMBER_ZH,
+    "int_parsing_size": f"{A_WHOLE_NUMBER_ZH}，且位数过多",
+    "int_from_float": A_WHOLE_NUMBER_ZH,
+    "float_parsing": "应为数字",
+    "finite_number": "应为有限的数字",
+    "greater_than_equal": lambda context: f"不能小于 {context['ge']}",
+    "greater_than": lambda context: f"应大于 {context['gt']:g}",
+    "less_than_equal": lambda context: f"不能大于 {context['le']}",
+    "literal_error": lambda context: f"应为 {_choices_zh(context)}",
+    "enum": lambda context: f"应为 {_choices_zh(context)}",
+    "uuid_type": A_UUID_ZH,
+    "uuid_parsing": A_UUID_ZH,
+    "datetime_type": A_TIME_ZH,
+    "datetime_parsing": A_TIME_ZH,
+    "datetime_from_date_parsing": A_TIME_ZH,
+    "datetime_object_invalid": A_TIME_ZH,
+    "timezone_aware": A_TIME_ZH,
+    "date_type": A_DAY_ZH,
+    "date_parsing": A_DAY_ZH,
+    "date_from_datetime_parsing": A_DAY_ZH,
+    "date_from_datetime_inexact": A_DAY_ZH,
+    "model_type": AN_OBJECT_ZH,
+    "model_attributes_type": AN_OBJECT_ZH,
+    "dict_type": AN_OBJECT_ZH,
+    "list_type": "应为 JSON 数组",
+    "too_short": lambda context: f"至少 {context['min_length']} 项",
+    "too_long": lambda context: f"至多 {context['max_length']} 项",
+    "extra_forbidden": "没有这一项",
+    "time_far_away": "应为 2000 至 2199 年间的时间",
+    "cursor": "不是本列表的游标，请先不带 cursor 查询，再用所示的值",
+    "nothing_to_change": "请至少填写一项要更改的内容",
+}
+# Of what our own validators say in English alone.
+NOT_RIGHT_ZH: Final = "不符合要求，说明见下一行"
+
 
 def in_plain_words(found: ErrorDetails, form: Form | None) -> str:
     """Never with the value that was sent, which may be personal."""
@@ -68,6 +122,16 @@ def in_plain_words(found: ErrorDetails, form: Form | None) -> str:
         return f"No such field. There are: {', '.join(known)}" if known else "No such field"
     words = WORDS.get(found["type"], found["msg"])
     return words if isinstance(words, str) else words(found.get("ctx", {}))
+
+
+def in_plain_words_zh(found: ErrorDetails) -> str:
+    """The same in Chinese; of what has no words there, that the English says it."""
+    words = WORDS_ZH.get(found["type"], NOT_RIGHT_ZH)
+    return words if isinstance(words, str) else words(found.get("ctx", {}))
+
+
+def _choices_zh(context: Mapping[str, Any]) -> str:
+    return str(context["expected"]).replace("'", "").replace(" or ", " 或 ").replace(", ", "、")
 
 
 def _counted(number: int, noun: str) -> str:

@@ -20,5 +20,5 @@ async def judge_file(connection: AsyncConnection, file: FactorFile) -> Judged:
     readable = [row for row in file.rows if row.factor is not None]
     known = await material_names(connection)
     found = mistakes_in([row.cells[0] for row in readable], known)
-    mistakes = [CellMistake(readable[each.position].row, each.field, each.detail) for each in found]
+    mistakes = [CellMistake(readable[each.position].row, each.field, each.detail, each.detail_zh) for each in found]
     return Judged(file, sorted([*file.mistakes, *mistakes], key=lambda mistake: mistake.row))

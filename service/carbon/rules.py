@@ -34,6 +34,7 @@ class Mistake(NamedTuple):
     field: str
     code: str
     detail: str
+    detail_zh: str
 
 
 def digest_of(names: SetNames, factors: Iterable[FactorLine]) -> bytes:
@@ -50,10 +51,12 @@ def mistakes_in(material_ids: Sequence[str], known: Collection[str]) -> list[Mis
     for position, material_id in enumerate(material_ids):
         if material_id not in known:
             detail = f"There is no material {material_id}. There are: {', '.join(sorted(known)) or 'none yet'}."
-            found.append(Mistake(position, "material", "material_unknown", detail))
+            zh = f"没有品类“{material_id}”。现有：{'、'.join(sorted(known)) or '尚无'}。"
+            found.append(Mistake(position, "material", "material_unknown", detail, zh))
         elif material_id in seen:
             detail = f"{material_id} is there twice; a set has one factor for each material."
-            found.append(Mistake(position, "material", "repeated", detail))
+            zh = f"“{material_id}”出现了两次，每个品类只有一个因子，请只留一行。"
+            found.append(Mistake(position, "material", "repeated", detail, zh))
         seen.add(material_id)
     return found
 

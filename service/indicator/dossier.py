@@ -55,7 +55,8 @@ async def gather_dossier(
     period = Period(year)
     if period.first_day > today:
         detail = f"{year} has not begun: there is nothing to put into its dossier."
-        raise ValidationFailed(detail, errors=[{"pointer": "/year", "code": "not_begun", "detail": detail}])
+        zh = f"{year} 年尚未开始，档案没有可写的内容。请填写今年或以前的年份。"
+        raise ValidationFailed(detail, zh=zh, errors=[{"pointer": "/year", "code": "not_begun", "detail": detail}])
     basis = await gather_basis(connection, area_id, [year], today, bins_by_child=True)
     published = await publication_queries.published_within(connection, area_id, period)
     latest = await _latest(connection, published, period, formula_id)

@@ -38,7 +38,8 @@ class Figure:
         if self.rate is None and self.period.first_day > today:
             return not_begun_reason(self.period)
         if self.reason is not None and self.missing and not self.period.is_over(today):
-            return not_over_reason(self.period, self.reason)
+            months_to_come = self.period.begun(today) != self.period.months
+            return not_over_reason(self.period, self.reason, months_to_come=months_to_come)
         return self.reason
 
     @property

@@ -36,7 +36,9 @@ def choose_way(formula: Formula, counted_at: CountedAt | None) -> CountedAt:
         return formula.ways[0]
     if counted_at not in formula.ways:
         detail = f"{formula.id} counts recyclables at {' or '.join(formula.ways)}, not at {counted_at}."
-        raise ValidationFailed(detail, errors=[{"pointer": "/counted_at", "code": "not_of_formula", "detail": detail}])
+        zh = f"公式 {formula.id} 的回收量计量点为 {' 或 '.join(formula.ways)}，不能是 {counted_at}。"
+        errors = [{"pointer": "/counted_at", "code": "not_of_formula", "detail": detail}]
+        raise ValidationFailed(detail, zh=zh, errors=errors)
     return counted_at
 
 

@@ -70,12 +70,13 @@ def not_begun_reason(period: Period) -> Reason:
     )
 
 
-def not_over_reason(period: Period, missing: Reason) -> Reason:
+def not_over_reason(period: Period, missing: Reason, *, months_to_come: bool) -> Reason:
     """What is missing of a period that runs may not be there yet."""
+    zh, en = f"{missing.zh}{period} 尚未结束", f"{missing.en} {period} is not over"
+    if not months_to_come:
+        return Reason(missing.code, f"{zh}。", f"{en}.")
     return Reason(
-        missing.code,
-        f"{missing.zh}{period} 尚未结束，未到的月份届时才能录入。",
-        f"{missing.en} {period} is not over: a month to come is recorded when it has begun.",
+        missing.code, f"{zh}，未到的月份届时才能录入。", f"{en}: a month to come is recorded when it has begun."
     )
 
 

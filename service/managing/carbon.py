@@ -104,7 +104,11 @@ async def _import(
     console.print(table)
     if judged.mistakes:
         told = "\n".join(str(mistake) for mistake in judged.mistakes)
-        raise ValidationFailed(f"Nothing was imported; mistakes: {len(judged.mistakes)}.\n{told}")
+        told_zh = "\n".join(mistake.zh for mistake in judged.mistakes)
+        raise ValidationFailed(
+            f"Nothing was imported; mistakes: {len(judged.mistakes)}.\n{told}",
+            zh=f"未导入任何数据，错误 {len(judged.mistakes)} 处，请改正后重新导入：\n{told_zh}",
+        )
     factors = [row.factor.model_dump() for row in read.rows if row.factor is not None]
     wanted = typed(FactorSetRequest, {**described, "factors": factors})
     async with connection.begin_nested() as trial:

@@ -31,7 +31,7 @@ from service.indicator.kinds import KINDS
 from service.indicator.outlook import GatheredOutlook, gather_outlook, make_outlook
 from service.indicator.rate import GatheredRate, gather_rate, make_rate
 from service.managing.amounts import WITHDRAWN, amount_text, effect_text, tonnes
-from service.managing.naming import day_text, optional, period_text, read_known, refused_cell
+from service.managing.naming import day_text, fixed_period_text, optional, period_text, read_known, refused_cell
 from service.managing.operating import KEY_VARIABLE, KeyFileOption, as_operator
 from service.managing.owing import show_due
 from service.managing.running import (
@@ -117,12 +117,14 @@ def _show_rate(found: RecyclingRate) -> None:
         console.print(f"{found.numerator_grams} g ÷ {found.denominator_grams} g = {found.rate or '–'}", highlight=False)
     if found.coverage.share is not None:
         share = decimal_text(Fraction(found.coverage.share) * 100, 1)
-        console.print(f"Of what is to be reported {share} % is recorded.", highlight=False)
+        console.print(f"应报数据已录入 {share} %。Of what is to be reported {share} % is recorded.", highlight=False)
     for kind in found.coverage.kinds:
         for line in kind.missing:
             who = ", ".join(each for each in (line.source, line.material) if each is not None)
             source = f" by “{who}”" if who else ""
-            console.print(f"  missing: {kind.kind} of {line.area}{source}: {', '.join(line.months)}", highlight=False)
+            months = ", ".join(line.months)
+            missing = f"缺 {KINDS[kind.kind].name_zh} missing: {kind.kind} of {line.area}{source}: {months}"
+            console.print(f"  {missing}", highlight=False)
     if found.reason_zh is not None:
         console.print(f"{found.reason_zh}\n{found.reason_en}", highlight=False, markup=False)
 
@@ -233,7 +235,7 @@ def record(
 ) -> None:
     """Record an input; the same again with another amount is a correction."""
     told: dict[str, object] = {
-        "period": period_text(period),
+        "period": fixed_period_text(period),
         "source": source,
         **read_typed_amount(amount),
         "document": {"name": document.name, "date": day_text(document_date), "sha256": _sha256(document)},
@@ -316,7 +318,7 @@ def inputs(
     data: DataOption = None,
 ) -> None:
     """Show what is recorded, newest first, every version."""
-    wanted = {"period": optional(period_text, period), "cursor": cursor, "limit": INPUTS_LIMIT_MAX}
+    wanted = {"period": optional(fixed_period_text, period), "cursor": cursor, "limit": INPUTS_LIMIT_MAX}
 
     async def work(connection: AsyncConnection, _settings: Settings) -> RecordedInputs:
         known = await read_known(connection)

@@ -18,6 +18,7 @@ from schemas.imports import (
     ImportResult,
     ImportsQuery,
     ImportSummary,
+    TemplateFormat,
     TemplateQuery,
     UnitName,
 )
@@ -172,11 +173,22 @@ def indicator_template(
     data: DataOption = None,
 ) -> None:
     """Write the sheet to fill in; a workbook has the areas, kinds and materials to choose from."""
-    query = typed(TemplateQuery, {"format": file.suffix.removeprefix(".").lower(), "unit": unit})
+    ending = file.suffix.removeprefix(".").lower()
+    if ending not in get_args(TemplateFormat):
+        raise ValidationFailed(
+            f"{file} is no name of a sheet: name one that ends in .xlsx or .csv.",
+            zh=f"“{file}”不是表格的文件名，请以 .xlsx 或 .csv 结尾。",
+        )
+    query = typed(TemplateQuery, {"format": ending, "unit": unit})
     if file.exists():
-        raise ValidationFailed(f"{file} is there already, and may be filled in. Name another.")
+        raise ValidationFailed(
+            f"{file} is there already, and may be filled in. Name another.",
+            zh=f"文件“{file}”已存在，可能已填写。请换一个文件名。",
+        )
     in_transaction(data, lambda connection, _: write_template(connection, file, query.format, unit=query.unit))
-    console.print(f"Fill in {file}, and try it: `tanbi indicator import {file} --dry-run`.", highlight=False)
+    console.print(
+        f"请填写 fill in: {file}, 再试导入 then try it: `tanbi indicator import {file} --dry-run`.", highlight=False
+    )
 
 
 @imports_app.command("imports")

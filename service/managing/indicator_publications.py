@@ -29,7 +29,7 @@ from service.indicator.publishing import (
     reject,
 )
 from service.managing.indicator import AreaArgument, CountedAtOption, FormulaOption
-from service.managing.naming import optional, period_text, read_known
+from service.managing.naming import fixed_period_text, optional, read_known
 from service.managing.operating import KeyFileOption, as_operator
 from service.managing.running import DataOption, city_zone, console, in_transaction, listing, moment, typed
 from service.settings import Settings
@@ -53,7 +53,7 @@ def indicator_propose(
     data: DataOption = None,
 ) -> None:
     """Freeze a figure as it is now; it waits for another operator."""
-    told = {"period": period_text(period), "formula": formula, "counted_at": counted_at, "restates": restates}
+    told = {"period": fixed_period_text(period), "formula": formula, "counted_at": counted_at, "restates": restates}
 
     async def work(
         connection: AsyncConnection, operator: Operator, settings: Settings
@@ -71,8 +71,8 @@ def indicator_propose(
 
     found, others = as_operator(data, key_file, RECORDERS, work)
     console.print(
-        f"{found.area} {found.period}: {found.rate_percent} % is proposed. Another operator publishes it:"
-        f" `tanbi indicator publish {found.id}`.",
+        f"{found.area} {found.period}: 已提出 proposed: {_changed(found)}. 由另一位操作员发布"
+        f" another operator publishes it: `tanbi indicator publish {found.id}`.",
         highlight=False,
     )
     for other in others:
@@ -85,6 +85,17 @@ def indicator_propose(
             highlight=False,
             markup=False,
         )
+
+
+def _changed(found: Publication) -> str:
+    """The figure, and what it was where it restates one."""
+    if found.restates is None:
+        return f"{found.rate_percent} %"
+    old = found.restates
+    return (
+        f"{old.rate_percent} % → {found.rate_percent} %, {old.difference_percentage_points} 个百分点 percentage points,"
+        f" 更正发布 {old.number} restates publication {old.number}"
+    )
 
 
 async def _waiting_beside(connection: AsyncConnection, found: Publication) -> list[PublicationSummary]:
@@ -105,7 +116,8 @@ def indicator_publish(
 
     found = as_operator(data, key_file, RECORDERS, work)
     console.print(
-        f"{found.area} {found.period}: {found.rate_percent} % is publication {found.number}, digest {found.digest}.",
+        f"{found.area} {found.period}: 已发布 published: {_changed(found)}, 发布编号 as publication {found.number},"
+        f" 摘要 digest {found.digest}.",
         highlight=False,
     )
 
@@ -124,7 +136,7 @@ def indicator_reject(
         return await reject(connection, operator, publication_id, rejection.reason)
 
     found = as_operator(data, key_file, RECORDERS, work)
-    console.print(f"{found.area} {found.period}: the proposed {found.rate_percent} % is rejected.", highlight=False)
+    console.print(f"{found.area} {found.period}: 已驳回 rejected: {found.rate_percent} %.", highlight=False)
 
 
 @publications_app.command("publications")
@@ -136,7 +148,7 @@ def indicator_publications(
     data: DataOption = None,
 ) -> None:
     """Show published and proposed figures, newest first."""
-    wanted = {"period": optional(period_text, period), "state": state, "cursor": cursor}
+    wanted = {"period": optional(fixed_period_text, period), "state": state, "cursor": cursor}
 
     async def work(connection: AsyncConnection, _settings: Settings) -> Publications:
         known = await read_known(connection)

@@ -102,6 +102,18 @@ def period_text(text: str) -> str:
     return str(_read(text, read_period))
 
 
+def fixed_period_text(text: str) -> str:
+    """The same where a year to date, which is another period from month to month, is none. Raises ValidationFailed."""
+    if text.endswith(TO_DATE):
+        raise ValidationFailed(
+            f"“{shown(text)}” is a year to date, which ends with another month each month, and is only read. Write"
+            " 2025, 2025-Q1 or 2025-03.",
+            zh=f"“{shown(text)}”是年初至今，每月不同，只能用于查询。"
+            "请写成 2025（年）、2025-Q1（季度）或 2025-03（月）。",
+        )
+    return period_text(text)
+
+
 def day_text(text: str) -> str:
     """A day as the API takes it. Raises ValidationFailed."""
     return _read(text, read_day).isoformat()

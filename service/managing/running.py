@@ -21,9 +21,10 @@ from typer.models import OptionInfo
 from service.db import OwnerNotConfigured, create_engine, transaction
 from service.demo.queries import is_planted
 from service.errors import ValidationFailed
+from service.field_words import in_plain_words_zh
 from service.installation import installation
 from service.moments import by_the_clock
-from service.problems import field_errors
+from service.problems import field_errors, json_pointer
 from service.settings import Settings, read_settings
 
 Result = TypeVar("Result")
@@ -142,10 +143,11 @@ def typed(model: type[Model], values: dict[str, object]) -> Model:
         return model.model_validate_json(pydantic_core.to_json(values))
     except pydantic.ValidationError as error:
         found = [(each["pointer"].removeprefix("/"), each["detail"]) for each in field_errors(error)]
-        names = "、".join(dict.fromkeys(name for name, _ in found if name))
+        details = error.errors(include_url=False, include_input=False)[: len(found)]
+        in_chinese = [(json_pointer(each["loc"]).removeprefix("/"), in_plain_words_zh(each)) for each in details]
         raise ValidationFailed(
             "; ".join(f"{name}: {said}" if name else said for name, said in found),
-            zh=f"填写有误：{names}。" if names else "填写有误。",
+            zh=f"填写有误：{'；'.join(f'{name} {said}'.lstrip() for name, said in in_chinese)}。",
         ) from None
 
 

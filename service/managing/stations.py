@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.stations import STATIONS_LIMIT_MAX, NewStation, StationClosing, Stations, StationsQuery
 from service.business_days import business_today
 from service.indicator.stations import add_station, close_station, read_stations
-from service.managing.naming import period_text, read_known
+from service.managing.naming import fixed_period_text, read_known
 from service.managing.running import (
     DataOption,
     NameEnOption,
@@ -33,7 +33,7 @@ def station_add(
     data: DataOption = None,
 ) -> None:
     """Add a scrap station; give it a key with `tanbi key create --role station --station ID`."""
-    told = {"id": station_id, "name": name, "name_en": name_en, "reports_from": period_text(reports_from)}
+    told = {"id": station_id, "name": name, "name_en": name_en, "reports_from": fixed_period_text(reports_from)}
 
     async def work(connection: AsyncConnection, _settings: Settings) -> NewStation:
         known = await read_known(connection)
@@ -43,8 +43,9 @@ def station_add(
 
     wanted = in_transaction(data, work)
     console.print(
-        f"Station {wanted.id} reports from {wanted.reports_from} on. Its key: `tanbi key create --role station"
-        f" --station {wanted.id} --name …`.",
+        f"回收站 station {wanted.id}: 已添加 added, 自 {wanted.reports_from} 起填报"
+        f" reports from {wanted.reports_from} on. 创建密钥 its key:"
+        f" `tanbi key create --role station --station {wanted.id} --name …`.",
         highlight=False,
     )
 
@@ -56,9 +57,10 @@ def station_close(
     data: DataOption = None,
 ) -> None:
     """Ask a station for no month after its last one. What it has reported stays."""
-    wanted = typed(StationClosing, {"reports_until": period_text(until)})
+    wanted = typed(StationClosing, {"reports_until": fixed_period_text(until)})
     in_transaction(data, lambda connection, _: close_station(connection, station_id, wanted.reports_until))
-    console.print(f"Station {station_id} reports up to {wanted.reports_until}.", highlight=False)
+    until = wanted.reports_until
+    console.print(f"回收站 station {station_id}: 填报至 {until} 为止 reports up to {until}.", highlight=False)
 
 
 @station_app.command("list")

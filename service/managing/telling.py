@@ -8,6 +8,8 @@ from typing import Any, Final
 from service.errors import TanbiError
 from service.managing.running import city_zone, moment
 
+# Their sentences begin with what was typed, so that the field need not be named.
+NAME_WHAT_WAS_TYPED: Final = frozenset({"not_begun"})
 # As details tell times, which are the API's too.
 UTC_TIME: Final = re.compile(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z\b")
 
@@ -16,7 +18,8 @@ def in_both_languages(error: TanbiError, command: Any, arguments: Sequence[str])
     """Two lines: what is wrong, or where that is told in English only its title; then the English. `command` is the
     root of all, `arguments` what was typed after its name: so a field is named as it is typed. Times are by the city's
     clock, as all that commands print."""
-    fields = [named_as_typed(each["pointer"], _called(command, arguments)) for each in error.errors]
+    unnamed = [each["pointer"] for each in error.errors if each["code"] not in NAME_WHAT_WAS_TYPED]
+    fields = [named_as_typed(pointer, _called(command, arguments)) for pointer in unnamed]
     names = ", ".join(dict.fromkeys(name for name in fields if name is not None))
     zh = f"{error.title_zh}。" if error.detail_zh is None else error.detail_zh
     told = f"{zh}\n{error}" + f" ({names})" * bool(names)

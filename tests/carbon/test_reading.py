@@ -123,8 +123,10 @@ def test_there_is_an_end_to_a_set() -> None:
 
 
 def test_a_mistake_says_where() -> None:
-    assert str(CellMistake(3, "material", "is empty.")) == "row 3, material: is empty."
-    assert str(CellMistake(3, None, "has 5 cells")) == "row 3: has 5 cells."
+    empty = CellMistake(3, "material", "is empty.", "没有填写。")
+    assert (str(empty), empty.zh) == ("row 3, material: is empty.", "第 3 行“品类”：没有填写。")
+    wide = CellMistake(3, None, "has 5 cells", "有 5 个单元格")
+    assert (str(wide), wide.zh) == ("row 3: has 5 cells.", "第 3 行：有 5 个单元格。")
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f"{HEADER}\n{text}".encode(errors="replace")))

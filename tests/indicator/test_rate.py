@@ -365,6 +365,10 @@ async def test_a_figure_of_a_period_that_runs_is_provisional(connection: AsyncCo
     assert running.reason_code == "input_missing"
     assert str(running.reason_zh).endswith("2026-Q4 尚未结束，未到的月份届时才能录入。")
     assert str(running.reason_en).endswith("2026-Q4 is not over: a month to come is recorded when it has begun.")
+    # Of what begun the last month runs, and no month is to come.
+    begun = await rate(connection, period="2026-Q4", today=date(2026, 12, 1))
+    assert str(begun.reason_zh).endswith("录入 0。2026-Q4 尚未结束。")
+    assert str(begun.reason_en).endswith("there was none. 2026-Q4 is not over.")
     later = await rate(connection, period="2026-Q4", today=date(2027, 1, 1))
     assert "尚未结束" not in str(later.reason_zh)
 

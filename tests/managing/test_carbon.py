@@ -70,6 +70,15 @@ def test_every_mistake_of_a_file_is_told_and_nothing_is_imported(tanbi: Tanbi, f
             "row 6, material",
             "row 7, milligrams_co2e_per_kg",
         ]
+        head, *lines = str(caught.value.detail_zh).splitlines()
+        assert head == "未导入任何数据，错误 4 处，请改正后重新导入："
+        assert lines == [
+            "第 4 行“品类”：没有品类“gold”。现有：glass、paper。",
+            "第 5 行“品类”：没有填写；合并的单元格只有第一格有值，请逐行填写。",
+            "第 6 行“品类”：“paper”出现了两次，每个品类只有一个因子，请只留一行。",
+            "第 7 行“每千克毫克CO2e”：应为毫克整数，只写数字，不带单位、正负号、分隔符和小数："
+            "每千克 0.22 千克 CO2e 写作 220000。",
+        ]
     assert "cn" not in tanbi("carbon", "list")
     with pytest.raises(FactorSetUnknown, match="There are: none"):
         tanbi("carbon", "show", "a")

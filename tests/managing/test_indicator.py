@@ -130,6 +130,7 @@ def test_what_is_refused_is_told_in_both_languages(record: Tanbi) -> None:
         (("c", "2025", "cleared", "5%"), "是重量：以克录入"),
         (("c", "2025", "residue_share", "5t"), "是份额"),
         (("c", "2099", "cleared", "5t"), "2099 尚未开始"),
+        (("c", "2025-ytd", "cleared", "5t"), "“2025-ytd”是年初至今"),
     ):
         with pytest.raises(TanbiError) as error:
             record(*arguments)
@@ -179,9 +180,17 @@ def test_what_is_missing_is_said_in_both_languages(tanbi: Tanbi, record: Tanbi) 
         "missing",
         "厨余垃圾处理量 K缺 天津",
         "kitchen waste treated (K) is not recorded for Tianjin",
-        "missing: cleared of c",
+        "缺 生活垃圾清运量 C missing: cleared of c",
+        "应报数据已录入 4.2 %。Of what is to be reported 4.2 % is recorded.",
     ):
         assert told in shown
+
+
+def test_a_way_of_counting_that_a_formula_has_not_is_told_in_both_languages(tanbi: Tanbi) -> None:
+    asked = ("indicator", "rate", "c", "2025", "--formula", "eu.2019_1004", "--counted-at", "origin")
+    with pytest.raises(ValidationFailed, match="not at origin") as error:
+        tanbi(*asked)
+    assert error.value.detail_zh == "公式 eu.2019_1004 的回收量计量点为 plant 或 yard，不能是 origin。"
 
 
 def test_one_proposes_another_publishes_and_anyone_computes_it_again(
@@ -202,6 +211,7 @@ def test_one_proposes_another_publishes_and_anyone_computes_it_again(
 
     first = propose()
     twice = tanbi("indicator", "propose", "c", "2025")
+    assert "c 2025: 已提出 proposed: 33.33 %. 由另一位操作员发布 another operator publishes it: `tanbi" in twice
     assert "同一数值另有提案待处理：33.33 %，李工，" in twice
     assert re.search(rf"waits: 33.33 % by 李工 at \S+\+08:00, {first}\.", twice)
     assert "waits" not in tanbi("indicator", "propose", "c", "2025", "--formula", "cn.generated")
@@ -209,7 +219,8 @@ def test_one_proposes_another_publishes_and_anyone_computes_it_again(
         tanbi("indicator", "publish", first)
     with pytest.raises(Forbidden):
         tanbi("indicator", "publish", first, "--key-file", str(auditor))
-    assert "33.33 % is publication 1, digest" in tanbi("indicator", "publish", first, "--key-file", str(wang))
+    published = tanbi("indicator", "publish", first, "--key-file", str(wang))
+    assert "c 2025: 已发布 published: 33.33 %, 发布编号 as publication 1, 摘要 digest" in published
     for arguments, refusal, zh in (
         (("publish", first), PublicationDecided, "王工 已于 20"),
         (("propose", "c", "2025"), AlreadyPublished, "命令行 --restates 1 --reason …"),
@@ -217,6 +228,7 @@ def test_one_proposes_another_publishes_and_anyone_computes_it_again(
         (("propose", "c", "2025", "--restates", "1"), ValidationFailed, "更正发布要写明"),
         (("propose", "c", "2025", "--restates", "7", "--reason", "x"), PublicationUnknown, "没有编号为 7 的发布"),
         (("propose", "c", "2024"), RateNotKnown, "2024 无法计算"),
+        (("propose", "c", "2025-ytd"), ValidationFailed, "“2025-ytd”是年初至今"),
         (("propose", "c", "2099"), PeriodNotOver, "2099 到 2099-12-31 才结束"),
     ):
         with pytest.raises(refusal) as error:
@@ -231,6 +243,11 @@ def test_one_proposes_another_publishes_and_anyone_computes_it_again(
     third = tanbi("indicator", "propose", "c", "2025", "--restates", "1", "--reason", "清运量更正")
     assert second in third
     assert first not in third
+    restated = "33.33 % → 40.00 %, +6.6667 个百分点 percentage points, 更正发布 1 restates publication 1"
+    assert f"已提出 proposed: {restated}. " in third
+    id_ = re.search(r"indicator publish (\S+?)`", third)
+    assert id_ is not None
+    assert tanbi("indicator", "reject", id_[1], "--reason", "重复") == "c 2025: 已驳回 rejected: 40.00 %."
     tanbi("indicator", "publish", second, "--key-file", str(wang))
     listed = tanbi("indicator", "publications")
     for told in ("40.00 %", "1 (+6.6667): 清运量更正", "restated by 2", "李工", "王工"):

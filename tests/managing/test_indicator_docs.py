@@ -1,4 +1,5 @@
-"""The commands of docs/indicator.md, one after the other, on a demo that was just planted."""
+"""The commands of docs/indicator.md, and those of docs/inputs.md for scrap stations, one after the other, on a demo
+that was just planted."""
 
 import asyncio
 import re
@@ -17,7 +18,7 @@ from service.settings import Settings
 from tests.conftest import SECRET_KEY
 from tests.demo.conftest import SIZE, TODAY
 
-PAGE = Path(__file__).parents[2] / "docs" / "indicator.md"
+DOCS = Path(__file__).parents[2] / "docs"
 # In the order in which the page has them.
 TOLD = (
     ("record", "12.500 t, version 1"),
@@ -25,14 +26,22 @@ TOLD = (
     ("outlook", "2026"),
     ("target set", "新增 new: 43.5 %"),
     ("target list", "区规划"),
+    ("target set", "撤回 withdrawal: 43.5 % → 已撤回 withdrawn"),
     ("propose", "indicator publish"),
-    ("publish", "is publication 4"),
+    ("publish", "as publication 4"),
     ("recompute", "is reproduced to the last digit"),
+)
+TOLD_OF_STATIONS = (
+    ("station add", "自 2026-01 起填报"),
+    ("key create", '"role": "station"'),
+    ("station list", "NK-S-01 │ 学府废品站"),
+    ("station close", "填报至 2026-06 为止"),
 )
 
 
-def commands() -> list[list[str]]:
-    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+def commands(page: str) -> list[list[str]]:
+    """Those of its blocks that begin with a command."""
+    blocks = re.findall(r"```sh\n(tanbi .*?)```", (DOCS / page).read_text(), flags=re.DOTALL)
     lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
     return [line[1:] for line in lines if line]
 
@@ -58,10 +67,23 @@ def test_the_commands_of_the_page_work_one_after_the_other(
     Path("other-operators-key").write_text(wang)
     Path("回收量月报-2025-03.pdf").write_bytes(b"a report")
     proposal = ""
-    for arguments, (command, told) in zip(commands(), TOLD, strict=True):
+    for arguments, (command, told) in zip(commands("indicator.md"), TOLD, strict=True):
         assert arguments[: 1 + len(command.split())] == ["indicator", *command.split()]
         done = CliRunner().invoke(app, [proposal if each == "ID" else each for each in arguments])
         shown = " ".join(done.output.split())
         assert (done.exit_code, told in shown) == (0, True), (arguments, shown, done.exception)
         proposed = re.search(r"indicator publish (\S+?)`", shown)
         proposal = proposed[1] if proposed is not None else proposal
+
+
+def test_a_scrap_station_is_set_up_on_a_demo_as_its_page_says(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(plant_demo(settings))
+    monkeypatch.setenv("TANBI_DATABASE_URL", settings.database_url or "")
+    monkeypatch.setenv("TANBI_SECRET_KEY", SECRET_KEY)
+    for arguments, (command, told) in zip(commands("inputs.md"), TOLD_OF_STATIONS, strict=True):
+        assert arguments[:2] == command.split()
+        done = CliRunner().invoke(app, arguments)
+        shown = " ".join(done.output.split())
+        assert (done.exit_code, told in shown) == (0, True), (arguments, shown, done.exception)

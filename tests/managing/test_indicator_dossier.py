@@ -35,5 +35,11 @@ def test_of_an_area_or_a_year_that_there_is_not_nothing_is_written(tanbi: Tanbi,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_of_a_year_to_come_it_is_told_in_both_languages(tanbi: Tanbi, tmp_path: Path) -> None:
+    with pytest.raises(ValidationFailed, match="2099 has not begun") as error:
+        tanbi("indicator", "dossier", "--area", "c", "--year", "2099", "--output", str(tmp_path))
+    assert error.value.detail_zh == "2099 年尚未开始，档案没有可写的内容。请填写今年或以前的年份。"
+
+
 def test_a_file_has_no_signs_in_its_name_that_a_directory_has() -> None:
     assert file_name("a/../b", 2025, "xlsx") == "a_.._b-2025.xlsx"

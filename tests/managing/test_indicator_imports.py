@@ -126,14 +126,18 @@ def test_who_may_not_record_imports_nothing(
 
 def test_the_template_is_written_once(tanbi: Tanbi, tmp_path: Path) -> None:
     path = tmp_path / "填报.xlsx"
-    assert "--dry-run" in tanbi("indicator", "template", str(path), "--unit", "kg")
+    told = tanbi("indicator", "template", str(path), "--unit", "kg")
+    assert told == f"请填写 fill in: {path}, 再试导入 then try it: `tanbi indicator import {path} --dry-run`."
     with zipfile.ZipFile(path) as package:
         assert "天津 c" in package.read("xl/sharedStrings.xml").decode()
-    with pytest.raises(ValidationFailed, match="is there already"):
+    with pytest.raises(ValidationFailed, match="is there already") as error:
         tanbi("indicator", "template", str(path))
+    assert error.value.detail_zh == f"文件“{path}”已存在，可能已填写。请换一个文件名。"
     tanbi("indicator", "template", str(tmp_path / "a.CSV"), "--unit", "%")
     assert "数量（%） amount (%)" in (tmp_path / "a.CSV").read_text("utf-8-sig")
-    with pytest.raises(ValidationFailed, match="format"):
+    with pytest.raises(ValidationFailed, match=r"ends in \.xlsx or \.csv") as error:
         tanbi("indicator", "template", str(tmp_path / "a.ods"))
-    with pytest.raises(ValidationFailed, match="unit"):
+    assert error.value.detail_zh == f"“{tmp_path / 'a.ods'}”不是表格的文件名，请以 .xlsx 或 .csv 结尾。"
+    with pytest.raises(ValidationFailed, match="unit") as error:
         tanbi("indicator", "template", str(tmp_path / "b.csv"), "--unit", "stone")
+    assert error.value.detail_zh == "填写有误：unit 应为 g、kg、t、万t、% 或 ‰。"

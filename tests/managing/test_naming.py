@@ -4,7 +4,7 @@ import pytest
 
 from service.errors import AreaUnknown, MaterialUnknown, ValidationFailed
 from service.indicator.kinds import KINDS
-from service.managing.naming import Known, day_text, period_text
+from service.managing.naming import Known, day_text, fixed_period_text, period_text
 
 COMMUNITIES = {f"c{number}": (f"第{number}社区", f"Community {number}") for number in range(20)}
 KNOWN = Known(
@@ -24,7 +24,9 @@ def test_an_area_is_typed_by_its_id_or_any_of_its_names(text: str) -> None:
     assert KNOWN.area(text) == "xuefu"
 
 
-@pytest.mark.parametrize("text", ["cleared", "生活垃圾清运量 C", "生活垃圾清运量", "清运量", "waste cleared"])
+@pytest.mark.parametrize(
+    "text", ["cleared", "生活垃圾清运量 C", "生活垃圾清运量", "清运量", "waste cleared", "C", "c", "Ｃ"]
+)
 def test_a_kind_is_typed_by_its_id_or_any_of_its_names(text: str) -> None:
     assert KNOWN.kind(text) == "cleared"
 
@@ -33,6 +35,20 @@ def test_each_kind_that_is_recorded_is_meant_by_all_its_names() -> None:
     for kind in KINDS.values():
         if kind.recorded:
             assert {KNOWN.kind(name) for name in (kind.id, kind.name_zh, kind.name_en)} == {kind.id}
+
+
+def test_a_kind_is_typed_by_the_letter_that_stands_behind_its_name() -> None:
+    letters = {"C": "cleared", "K": "kitchen_treated", "G": "generated", "D": "disposed", "X": "exported"}
+    for letter, kind_id in {**letters, "M": "imported"}.items():
+        assert KNOWN.kind(letter) == kind_id
+        assert letter in KINDS[kind_id].name_zh
+
+
+def test_of_the_letter_that_several_kinds_make_up_recyclables_are_told() -> None:
+    with pytest.raises(
+        ValidationFailed, match=r"The nearest: recyclables picked up at the door \(pickup_recyclables\)"
+    ):
+        KNOWN.kind("R")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +124,13 @@ def test_what_is_no_period_is_told_in_both_languages(text: str, zh: str, en: str
     with pytest.raises(ValidationFailed, match=en) as error:
         period_text(text)
     assert zh in str(error.value.detail_zh)
+
+
+def test_a_year_to_date_is_no_period_to_record_or_publish() -> None:
+    assert fixed_period_text("2026年3月") == "2026-03"
+    with pytest.raises(ValidationFailed, match="is a year to date") as error:
+        fixed_period_text("2026-ytd")
+    assert "“2026-ytd”是年初至今，每月不同，只能用于查询。" in str(error.value.detail_zh)
 
 
 def test_a_day_is_typed_as_sheets_take_it() -> None:

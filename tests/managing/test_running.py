@@ -3,11 +3,16 @@
 import io
 import uuid
 
+import pydantic
 import pytest
 from rich.console import Console
 
+from schemas.imports import TemplateQuery
+from schemas.patterns import EXPECTED, EXPECTED_ZH
+from schemas.publications import RejectPublicationRequest
 from schemas.targets import NewTarget
 from service.errors import ValidationFailed
+from service.field_words import WORDS, WORDS_ZH
 from service.managing.running import city_zone, listing, moment, parse_moment, typed, wide_when_piped
 
 
@@ -78,4 +83,28 @@ def test_a_table_of_sentences_stays_one_in_the_narrowest_window() -> None:
 def test_a_field_that_is_typed_wrongly_is_named_in_both_languages() -> None:
     with pytest.raises(ValidationFailed, match=r"^year: Must be at least 2000$") as error:
         typed(NewTarget, {"area": "nankai", "year": 1999, "rate_per_mille": 1})
-    assert error.value.detail_zh == "填写有误：year。"
+    assert error.value.detail_zh == "填写有误：year 不能小于 2000。"
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "zh"),
+    [
+        (RejectPublicationRequest, {"reason": "  "}, "reason 应为：1 至 300 个字符，不换行"),
+        (RejectPublicationRequest, {"reason": "x" * 301}, "reason 应为：1 至 300 个字符，不换行"),
+        (TemplateQuery, {"unit": "斤"}, "unit 应为 g、kg、t、万t、% 或 ‰"),
+        (NewTarget, {"area": "a", "year": "x", "reason": 1, "withdraw": True}, "year 应为整数；reason 应为文字"),
+        (NewTarget, {"area": "a", "year": 2030}, "不符合要求，说明见下一行"),
+    ],
+)
+def test_what_is_wrong_with_each_field_is_told_in_chinese(
+    model: type[pydantic.BaseModel], values: dict[str, object], zh: str
+) -> None:
+    with pytest.raises(ValidationFailed) as error:
+        typed(model, values)
+    assert error.value.detail_zh == f"填写有误：{zh}。"
+
+
+def test_what_is_told_of_a_field_in_english_is_told_in_chinese_too() -> None:
+    assert set(EXPECTED_ZH) == set(EXPECTED)
+    # What our own validators say has no other words than theirs.
+    assert set(WORDS) - set(WORDS_ZH) == {"value_error"}

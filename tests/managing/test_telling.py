@@ -38,3 +38,9 @@ def test_a_time_is_told_by_the_citys_clock() -> None:
 def test_a_field_is_named_as_it_is_typed(pointer: str, arguments: tuple[str, ...], name: str) -> None:
     error = ValidationFailed("Wrong.", errors=[{"pointer": pointer, "code": "wrong", "detail": "Wrong."}])
     assert told(error, *arguments) == f"字段校验失败。\nWrong.{name}"
+
+
+def test_a_field_is_not_named_where_the_sentence_begins_with_what_was_typed() -> None:
+    errors = [{"pointer": "/period", "code": "not_begun", "detail": "2027-03 has not begun."}]
+    error = ValidationFailed("2027-03 has not begun.", zh="2027-03 尚未开始。", errors=errors)
+    assert told(error, *RECORD) == "2027-03 尚未开始。\n2027-03 has not begun."

@@ -31,8 +31,8 @@ DOCUMENT_CHARACTERS: Final = 300
 CHOICES_SHOWN: Final = 40
 FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-# The formula's letter behind a kind's name, which nobody copies.
-_LETTER: Final = re.compile(r" (?:[A-Z]|\([A-Z]\))$")
+# The formula's letter behind a kind's name, which nobody copies, and some type alone.
+_LETTER: Final = re.compile(r" \(?([A-Z])\)?$")
 _WASTE: Final = "生活垃圾"
 
 Value = TypeVar("Value")
@@ -80,9 +80,9 @@ class FileDocument:
 
 
 def kind_names(kind: Kind) -> tuple[str, ...]:
-    """As it is shown, without its letter, and as people say it for short: 清运量."""
+    """As it is shown, without its letter, as people say it for short: 清运量; and its letter, which no other has."""
     zh, en = (_LETTER.sub("", name) for name in (kind.name_zh, kind.name_en))
-    return kind.name_zh, kind.name_en, zh, en, zh.removeprefix(_WASTE)
+    return kind.name_zh, kind.name_en, zh, en, zh.removeprefix(_WASTE), *_LETTER.findall(kind.name_zh)
 
 
 def read_row(
