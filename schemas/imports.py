@@ -131,8 +131,8 @@ class ImportResult(Answer):
     errors: list[SheetProblem] = Field(description=f"The first {TOLD_MAX}, in the order of rows")
     errors_more: int = Field(description="How many are not told")
     newly_due: list[DueLine] = Field(
-        description="Of waste: who owes which months from now on, of which an area has no rate until they are recorded;"
-        f" the first {TOLD_MAX}"
+        description="Of waste: the months of which a kind was known of an area and is not any more, with who owes them;"
+        f" the first {TOLD_MAX}, by kind and area"
     )
     notices: list[SheetRemark]
 

@@ -147,8 +147,8 @@ class InputReceipt(RecordedInput):
     before_grams: int | None = Field(description="What counted until now of a mass; null where nothing did")
     before_ppm: int | None = Field(description="The same of a share")
     newly_due: list[DueLine] = Field(
-        description="Of waste: who owes which months from now on, of which the area or one around it has no rate until"
-        " they are recorded"
+        description="Of waste: the months of which the kind was known of the area or of one around it and is not any"
+        " more, with who owes them; there is no rate of them until they are recorded. Empty where nothing was known"
     )
 
 

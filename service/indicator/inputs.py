@@ -16,14 +16,16 @@ from service.indicator import queries
 from service.indicator.basis import tree_of
 from service.indicator.documents import document_answer
 from service.indicator.evidence import Document, Evidence, Recorded, Tree
-from service.indicator.kinds import KINDS, Kind
-from service.indicator.newly_due import Due, can_make_due, newly_due
+from service.indicator.kinds import KINDS
+from service.indicator.newly_due import Changes, Due, can_make_due, newly_due, unsettled
 from service.indicator.recording import Book, Effect, Entry, Identity, Reach, Refusal
 from service.materials import material_names
 from service.periods import Period
 
 # The roles that record inputs, and propose and publish what they come to.
 RECORDERS: Final = frozenset({"operator", "admin"})
+# Of sheets of more areas with those around them, all that is recorded is looked through at once.
+WAY_UP_MAX: Final = 200
 # What a refusal is over HTTP; any other is a mistake in the field that it names.
 REFUSED_AS: dict[str, type[TanbiError]] = {
     "area_unknown": AreaUnknown,
@@ -57,55 +59,80 @@ async def record_input(
     found = book.enter(entry)
     if isinstance(found, Refusal):
         raise refused(found)
-    changing = await gather_changing(connection, [entry.identity] if can_make_due(found) else [])
-    due = await asyncio.to_thread(due_after, changing, today)
+    changing = await gather_changing(connection, [entry.identity] if can_make_due(found) else [], today)
+    due = await asyncio.to_thread(due_after, changing)
     await write_effects(connection, [found], recorded_by=recorded_by, import_id=None)
     return _receipt(await queries.find_input(connection, entry.identity, found.version), found, due)
 
 
 @dataclass(frozen=True, slots=True)
 class Changing:
-    """Inputs of a kind of waste that are still to be written: to be recorded, or withdrawn where they count now; and
-    the rows of what is recorded of that kind in their years, and in those before and after."""
+    """Inputs of a kind of waste that are still to be written: to be recorded, or withdrawn where they count now; the
+    areas that have to be looked at; and the rows of what is recorded of the kind that these need, in their years and in
+    those before and after."""
 
-    kind: Kind
+    changes: Changes
     identities: Sequence[Identity]
     tree: Tree
+    areas: Collection[str]
     rows: Sequence[Any]
 
 
-async def gather_changing(connection: AsyncConnection, identities: Iterable[Identity]) -> list[Changing]:
+async def gather_changing(connection: AsyncConnection, identities: Collection[Identity], today: date) -> list[Changing]:
     by_kind: dict[str, list[Identity]] = {}
     for each in identities:
         by_kind.setdefault(each[2], []).append(each)
-    found = []
-    for kind_id, of_kind in sorted(by_kind.items()):
-        years = {period.year for _, period, _, _, _ in of_kind}
-        # A line of a year is known by the year before.
-        days = date(min(years) - 1, 1, 1), date(max(years) + 1, 12, 31)
-        rows = await queries.latest_inputs(connection, *days, None, kind_id)
-        found.append(Changing(KINDS[kind_id], of_kind, tree_of(await queries.read_areas(connection)), rows))
-    return found
+    tree = tree_of(await queries.read_areas(connection) if identities else ())
+    return [
+        await _gather_kind(connection, tree, of_kind, Changes.of(KINDS[kind_id], of_kind, today))
+        for kind_id, of_kind in sorted(by_kind.items())
+    ]
 
 
-def due_after(gathered: Iterable[Changing], today: date) -> list[DueLine]:
+async def _gather_kind(
+    connection: AsyncConnection, tree: Tree, identities: Sequence[Identity], changes: Changes
+) -> Changing:
+    years = {period.year for _, period, _, _, _ in identities}
+    # A line of a year is known by the year before.
+    days = date(min(years) - 1, 1, 1), date(max(years) + 1, 12, 31)
+    way_up = changes.way_up(tree)
+    if len(way_up) > WAY_UP_MAX:
+        return Changing(
+            changes, identities, tree, way_up, await queries.latest_inputs(connection, *days, None, changes.kind.id)
+        )
+    rows = await queries.latest_inputs(connection, *days, way_up, changes.kind.id)
+    # A city records a hundred thousand inputs, and one person's next one needs a few of them.
+    open_ones = await asyncio.to_thread(_unsettled, Changing(changes, identities, tree, way_up, rows))
+    parts = {part for each in open_ones for part in tree.subtree(each)}.difference(way_up)
+    if parts:
+        rows += await queries.latest_inputs(connection, *days, parts, changes.kind.id)
+    return Changing(changes, identities, tree, changes.area_ids | open_ones, rows)
+
+
+def _unsettled(changing: Changing) -> frozenset[str]:
+    return unsettled(*_before_and_after(changing), changing.changes)
+
+
+def due_after(gathered: Iterable[Changing]) -> list[DueLine]:
     """What becomes due when they are written. Of many it takes long, so in a thread."""
-    return [due_line(due) for changing in gathered for due in _newly_due(changing, today)]
+    return [
+        due_line(due)
+        for changing in gathered
+        for due in newly_due(*_before_and_after(changing), changing.changes, changing.areas)
+    ]
 
 
-def _newly_due(changing: Changing, today: date) -> list[Due]:
-    kind, tree = changing.kind, changing.tree
+def _before_and_after(changing: Changing) -> tuple[Evidence, Evidence]:
+    kind = changing.changes.kind.id
     counting = queries.counting(changing.rows)
-    before = {(each.area_id, each.period, kind.id, each.source, each.material): each for each in counting}
+    before = {(each.area_id, each.period, kind, each.source, each.material): each for each in counting}
     after = dict(before)
     for identity in changing.identities:
         if after.pop(identity, None) is None:
             area_id, period, _, source, material = identity
             # How much it is makes no difference to who owes what.
-            after[identity] = Recorded(None, area_id, period, kind.id, source, material, 0, 0)
-    years = {year for _, period, _, _, _ in changing.identities for year in (period.year, period.year + 1)}
-    areas = {area_id for area_id, _, _, _, _ in changing.identities}
-    return newly_due(Evidence(tree, before.values()), Evidence(tree, after.values()), kind, areas, years, today)
+            after[identity] = Recorded(None, area_id, period, kind, source, material, 0, 0)
+    return Evidence(changing.tree, before.values()), Evidence(changing.tree, after.values())
 
 
 def due_line(due: Due) -> DueLine:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.indicator_inputs import InputKind
 from service.api_keys import create_api_key
 from service.db import transaction
+from service.indicator import inputs
 from service.indicator.formulas import FORMULAS
 from service.indicator.kinds import KINDS, WAYS_OF_COUNTING
 from service.redemption.merchants import add_merchant
@@ -55,6 +56,28 @@ async def test_who_begins_to_report_waste_is_told_what_it_owes_from_now_on(opera
     # What is withdrawn is nobody's any more.
     gone = {"grams": None, "withdraw": True, "document": a_document(sha256="7d" * 32)}
     assert await due(period="2024", source="again", kind="kitchen_treated", **gone) == [("nankai", None, months)]
+
+
+@pytest.mark.parametrize("way_up_max", [inputs.WAY_UP_MAX, 0], ids=["of a few areas", "of many"])
+async def test_who_owes_months_is_told_by_what_is_recorded_below_and_around(
+    operator: Caller, way_up_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "WAY_UP_MAX", way_up_max)
+
+    async def due(**changes: Any) -> list[tuple[str, str | None, list[str]]]:
+        answer = await operator.record(**changes)
+        return [(each["area"], each["source"], each["months"]) for each in answer["newly_due"]]
+
+    months = [f"2025-{month:02}" for month in range(1, 13)]
+    assert await due(area="xuefu", source="street") == []
+    assert await due(area="gulou", source="street") == []
+    # Both parts had told all months of the district.
+    assert await due(source="office", period="2025-01") == [("nankai", "office", months[1:])]
+    # What reports at a part now is missed around it once that is withdrawn.
+    assert await due(source="river", period="2024") == [("nankai", "river", ["2025-01"])]
+    assert await due(area="xuefu", source="river") == []
+    gone = {"grams": None, "withdraw": True, "document": a_document(sha256="7d" * 32)}
+    assert await due(area="xuefu", source="river", **gone) == [("nankai", "river", ["2025-01"])]
 
 
 async def test_a_drop_moves_the_rate(world: World, client: Client, operator: Caller) -> None:

@@ -94,8 +94,8 @@ async def import_file(
     with KeptRows() as kept:
         found = await running.decide(running.read(None if dry_run else kept, progress), _write_nothing)
         # Of a file that is refused nothing becomes due.
-        changing = await gather_changing(connection, () if found.errors_found else found.changing)
-        due = await _kept_alive(connection, asyncio.to_thread(due_after, changing, today))
+        changing = await gather_changing(connection, () if found.errors_found else found.changing, today)
+        due = await _kept_alive(connection, asyncio.to_thread(due_after, changing))
         checked = running.answer(found, import_id=None, before=before, due=due)
         if dry_run:
             return checked
