@@ -14,7 +14,7 @@ CSV_TYPE = "text/csv"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 IMPORTS_LIMIT_DEFAULT = 20
 IMPORTS_LIMIT_MAX = 100
-# Of a file's effects and errors, so many are told.
+# Of a file's effects, errors and who owes months by it, so many are told.
 TOLD_MAX = 1000
 
 FileName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=one_line(300))]
@@ -134,6 +134,7 @@ class ImportResult(Answer):
         description="Of waste: the months of which a kind was known of an area and is not any more, with who owes them;"
         f" the first {TOLD_MAX}, by kind and area"
     )
+    newly_due_more: int = Field(description="How many are not told")
     notices: list[SheetRemark]
 
 

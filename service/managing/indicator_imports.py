@@ -131,7 +131,7 @@ def _show(found: ImportResult) -> None:
     all_changes = found.counts.new + found.counts.correction + found.counts.withdrawal
     if all_changes > SHOWN_MAX:
         console.print(f"… and {all_changes - min(len(changes), SHOWN_MAX)} more changes.")
-    show_due(found.newly_due)
+    show_due(found.newly_due, found.newly_due_more)
     for notice in found.notices:
         console.print(f"[yellow]{notice.zh}\n{notice.en}[/yellow]", highlight=False)
     if found.errors:

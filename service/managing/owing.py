@@ -9,7 +9,8 @@ from service.managing.running import console
 SHOWN_MAX = 20
 
 
-def show_due(found: Sequence[DueLine]) -> None:
+def show_due(found: Sequence[DueLine], more: int = 0) -> None:
+    """`more`: how many there are beside those found."""
     for due in found[:SHOWN_MAX]:
         owing = due.area if due.source is None else f"{due.area} “{due.source}”"
         console.print(
@@ -20,6 +21,8 @@ def show_due(found: Sequence[DueLine]) -> None:
             highlight=False,
             markup=False,
         )
-    if len(found) > SHOWN_MAX:
-        more = len(found) - SHOWN_MAX
-        console.print(f"… 另有 {more} 项应补录，见 --json。And {more} more owe months: see --json.", highlight=False)
+    hidden = len(found[SHOWN_MAX:])
+    if hidden + more:
+        console.print(f"… 另有 {hidden + more} 项应补录。And {hidden + more} more owe months.", highlight=False)
+    if hidden:
+        console.print(f"其中前 {hidden} 项见 --json。The first {hidden} of those: --json.", highlight=False)

@@ -1,5 +1,6 @@
 """What takes as long as there are inputs is done in threads: in the loop bins would wait for it."""
 
+import asyncio
 import threading
 from typing import Any
 
@@ -9,6 +10,7 @@ from aiohttp.test_utils import TestClient
 from service.business_days import business_today
 from service.indicator import queries
 from service.indicator.evidence import Recorded
+from tests.indicator.sheets_sent import plain, plain_sheet, sent
 from tests.indicator.test_publications import Publisher
 
 Client = TestClient[Any, Any]
@@ -68,6 +70,21 @@ async def test_a_figure_that_is_published(first: Publisher, second: Publisher, m
 async def test_the_figures_of_the_metrics(first: Publisher, makers: set[int]) -> None:
     await first.record(period=str(business_today("Asia/Shanghai").year))
     # Told by the instance that folds, as soon as it does.
-    while not makers:
-        await first.get("/metrics")
+    async with asyncio.timeout(30):
+        while not makers:
+            await first.get("/metrics")
+    assert threading.get_ident() not in makers
+
+
+async def test_who_owes_months_by_an_input(first: Publisher, makers: set[int]) -> None:
+    await first.record(period="2025-03", source="river")
+    assert makers
+    assert threading.get_ident() not in makers
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+async def test_who_owes_months_by_a_sheet(first: Publisher, makers: set[int], dry_run: str) -> None:
+    answer = await sent(first, plain_sheet(plain(period="2025-03", source="river")), dry_run=dry_run)
+    assert answer["newly_due"]
+    assert makers
     assert threading.get_ident() not in makers

@@ -414,6 +414,12 @@ async def test_effects_and_errors_are_told_up_to_a_bound(operator: Caller, monke
     document = await response.json()
     assert (len(document["errors"]), document["errors_more"]) == (2, 3)
     assert "5 errors" in document["detail"]
+    await operator.record(period="2025", source="office")
+    body = plain_sheet(*(plain(period="2025-03", source=f"source {number}") for number in range(5)))
+    for dry_run in ("true", "false"):
+        answer = await sent(operator, body, dry_run=dry_run)
+        assert (len(answer["newly_due"]), answer["newly_due_more"]) == (2, 3)
+    assert (await sent(operator, body))["newly_due_more"] == 0
 
 
 async def test_a_file_that_is_too_large_is_refused_before_it_is_read(

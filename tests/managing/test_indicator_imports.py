@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.errors import Forbidden, TokenInvalid, ValidationFailed
+from service.indicator.importing import imports
 from service.settings import Settings
 from tests.indicator.importing.sheets import csv_file, row
 from tests.managing.conftest import Tanbi
@@ -64,6 +65,21 @@ def test_a_dry_run_names_who_owes_which_months(tanbi: Tanbi, tmp_path: Path) -> 
     tried = " ".join(tanbi("indicator", "import", str(second), "--dry-run").split())
     assert "c “河道办” 还应上报生活垃圾清运量 C：2024-01、2024-02、2024-04、" in tried
     assert "c “河道办” owes cleared of 2024-01, 2024-02, 2024-04, " in tried
+
+
+@pytest.mark.usefixtures("keys")
+def test_of_many_who_owe_months_it_is_told_how_many_are_shown_and_how_many_are_not(
+    tanbi: Tanbi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tanbi("indicator", "import", str(csv_file(tmp_path / "a.csv", [row(area="c", period="2024")])))
+    many = [row(area="c", period="2024-03", source=f"街道 {number:02}") for number in range(30)]
+    path = str(csv_file(tmp_path / "b.csv", many))
+    tried = " ".join(tanbi("indicator", "import", path, "--dry-run").split())
+    assert tried.count(" owes cleared of ") == 20
+    assert "And 10 more owe months. 其中前 10 项见 --json。The first 10 of those: --json." in tried
+    monkeypatch.setattr(imports, "TOLD_MAX", 25)
+    tried = " ".join(tanbi("indicator", "import", path, "--dry-run").split())
+    assert "另有 10 项应补录。And 10 more owe months. 其中前 5 项见 --json。The first 5 of those: --json." in tried
 
 
 @pytest.mark.usefixtures("keys")

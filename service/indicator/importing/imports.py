@@ -6,7 +6,7 @@ waiting; the second decides and writes while nobody else records, from rows that
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -48,6 +48,14 @@ Stage = Literal["checking", "recording"]
 Progress = Callable[[Stage, float], None]
 # All are counted, and the first are told.
 ERRORS_MAX: Final = 10**9
+NOTHING_TOLD: Final[Mapping[str, Any]] = {
+    "effects": [],
+    "effects_more": 0,
+    "errors": [],
+    "errors_more": 0,
+    "newly_due": [],
+    "newly_due_more": 0,
+}
 KEEP_ALIVE: Final = sa.text("SELECT 1")
 KEEP_ALIVE_SECONDS: Final = 1.0
 Result = TypeVar("Result")
@@ -102,13 +110,19 @@ async def import_file(
         _unless_wrong(checked)
         # They hold all that is recorded of its years.
         del found, changing
-        return await _record(running, kept, checked, imported_by, progress)
+        return await _record(running, kept, checked, due, imported_by, progress)
 
 
 async def _record(
-    running: "_Running", kept: KeptRows, checked: ImportResult, imported_by: UUID, progress: Progress
+    running: "_Running",
+    kept: KeptRows,
+    checked: ImportResult,
+    due: Sequence[DueLine],
+    imported_by: UUID,
+    progress: Progress,
 ) -> ImportResult:
-    """Write what was checked. Raises ImportRefused where it cannot stand beside what was recorded meanwhile."""
+    """Write what was checked, and makes months `due`. Raises ImportRefused where it cannot stand beside what was
+    recorded meanwhile."""
     connection, sheet, upload = running.connection, running.sheet, running.upload
     await queries.lock_inputs(connection)
     # The same file may have been imported by somebody else while this one was checked.
@@ -130,7 +144,7 @@ async def _record(
         await write_effects(connection, changes, recorded_by=imported_by, import_id=import_id)
 
     found = await running.decide(running.read_again(kept, checked.rows, progress), write)
-    return _unless_wrong(running.answer(found, import_id=import_id, before=None, due=checked.newly_due))
+    return _unless_wrong(running.answer(found, import_id=import_id, before=None, due=due))
 
 
 async def _write_nothing(_changes: list[Effect]) -> None:
@@ -248,6 +262,7 @@ class _Running:
             errors=[_problem(each, columns.get(each.column or "")) for each in found.errors],
             errors_more=found.errors_found - len(found.errors),
             newly_due=due[:TOLD_MAX],
+            newly_due_more=len(due[TOLD_MAX:]),
         )
 
     def _result(
@@ -263,7 +278,7 @@ class _Running:
             rows=rows,
             counts=counts,
             notices=[SheetRemark(code=each.code, zh=each.zh, en=each.en) for each in self.sheet.notices],
-            **{"effects": [], "effects_more": 0, "errors": [], "errors_more": 0, "newly_due": [], **told},
+            **{**NOTHING_TOLD, **told},
         )
 
 
@@ -283,6 +298,7 @@ async def _unreadable(upload: Upload, errors: list[SheetProblem], *, dry_run: bo
         errors=errors[:TOLD_MAX],
         errors_more=len(errors[TOLD_MAX:]),
         newly_due=[],
+        newly_due_more=0,
         notices=[],
     )
 
