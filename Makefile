@@ -21,7 +21,11 @@ install: $(READY)
 demo: $(READY)
 	@$(BIN)/tanbi demo $(ARGS)
 
-test: lint types imports drift pytest
+test: check pytest
+
+# Beside each other: none of them takes a whole core all the time.
+check: $(READY)
+	@$(MAKE) --no-print-directory --jobs 2 lint types imports drift
 
 lint: $(READY)
 	$(BIN)/ruff check .

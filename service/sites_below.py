@@ -13,6 +13,8 @@ below (id, branch) AS (
     SELECT site.id, below.branch FROM below JOIN site ON site.area_id = below.id
 )
 """
+# Of all sites together: where it does not matter which child area each is of, the join would be a fifth of the time.
+MONTHS_BELOW: Final = "FROM volume_month AS volume WHERE volume.site_id = ANY (ARRAY(SELECT id FROM place))"
 # The sites named twice: joined alone, the planner would read these months of all sites of the city, ten times as many.
 MONTHS_OF_PLACES: Final = """
 FROM place

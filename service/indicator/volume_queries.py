@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.sites_below import MONTHS_OF_PLACES, PLACES
+from service.sites_below import MONTHS_BELOW, MONTHS_OF_PLACES, PLACES
 from service.tables.places import site
 from service.tables.volumes import volume_month
 
@@ -21,7 +21,9 @@ SUMS: Final = """
 sum(volume.grams)::bigint AS grams, sum(volume.drops)::bigint AS drops,
 sum(volume.held_grams)::bigint AS held_grams, sum(volume.held_drops)::bigint AS held_drops
 """
-WEIGHED: Final = f"{MONTHS_OF_PLACES} AND volume.month BETWEEN :first_month AND :last_month"
+ASKED: Final = "AND volume.month BETWEEN :first_month AND :last_month"
+WEIGHED: Final = f"{MONTHS_BELOW} {ASKED}"
+WEIGHED_BY_CHILD: Final = f"{MONTHS_OF_PLACES} {ASKED}"
 
 # Children and months are known beforehand, and told also where there is nothing; materials and sources as they occur.
 GROUPS: Final[dict[By, sa.TextClause]] = {
@@ -32,7 +34,7 @@ GROUPS: Final[dict[By, sa.TextClause]] = {
         ORDER BY id
     """),  # noqa: S608  # our own text
     "area": sa.text(f"""
-        WITH RECURSIVE {PLACES}, weighed AS (SELECT place.branch AS id, {SUMS} {WEIGHED} GROUP BY 1)
+        WITH RECURSIVE {PLACES}, weighed AS (SELECT place.branch AS id, {SUMS} {WEIGHED_BY_CHILD} GROUP BY 1)
         SELECT id AS key, area.name, area.name_en, coalesce(grams, 0) AS grams, coalesce(drops, 0) AS drops,
                coalesce(held_grams, 0) AS held_grams, coalesce(held_drops, 0) AS held_drops
         FROM area LEFT JOIN weighed USING (id)
@@ -54,12 +56,18 @@ GROUPS: Final[dict[By, sa.TextClause]] = {
     """),
 }
 
+BIN_SUMS: Final = "sum(volume.grams)::bigint AS grams, sum(volume.held_grams)::bigint AS held_grams"
 BIN_MONTHS = sa.text(f"""
 WITH RECURSIVE {PLACES}
-SELECT CASE WHEN :by_child THEN place.branch ELSE CAST(:area_id AS text) END AS area_id, volume.month,
-       sum(volume.grams)::bigint AS grams, sum(volume.held_grams)::bigint AS held_grams
-{MONTHS_OF_PLACES} AND volume.month BETWEEN :first_day AND :last_day
-WHERE volume.source = 'bin'
+SELECT CAST(:area_id AS text) AS area_id, volume.month, {BIN_SUMS}
+{MONTHS_BELOW} AND volume.month BETWEEN :first_day AND :last_day AND volume.source = 'bin'
+GROUP BY 2
+ORDER BY 2
+""")  # our own text
+BIN_MONTHS_BY_CHILD = sa.text(f"""
+WITH RECURSIVE {PLACES}
+SELECT place.branch AS area_id, volume.month, {BIN_SUMS}
+{MONTHS_OF_PLACES} AND volume.month BETWEEN :first_day AND :last_day AND volume.source = 'bin'
 GROUP BY 1, 2
 ORDER BY 1, 2
 """)  # our own text
@@ -111,8 +119,8 @@ async def bin_months(
 
     `by_child`: of each child area with all below it, and of the area for sites of its own; else of the area alone.
     """
-    wanted = {"area_id": area_id, "first_day": first_day, "last_day": last_day, "by_child": by_child}
-    return (await connection.execute(BIN_MONTHS, wanted)).all()
+    wanted = {"area_id": area_id, "first_day": first_day, "last_day": last_day}
+    return (await connection.execute(BIN_MONTHS_BY_CHILD if by_child else BIN_MONTHS, wanted)).all()
 
 
 async def bin_sites(

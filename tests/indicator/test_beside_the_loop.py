@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient
 from service.business_days import business_today
 from service.indicator import queries
 from service.indicator.evidence import Recorded
+from tests.blocking import HANGING_SECONDS
 from tests.indicator.sheets_sent import plain, plain_sheet, sent
 from tests.indicator.test_publications import Publisher
 
@@ -70,7 +71,7 @@ async def test_a_figure_that_is_published(first: Publisher, second: Publisher, m
 async def test_the_figures_of_the_metrics(first: Publisher, makers: set[int]) -> None:
     await first.record(period=str(business_today("Asia/Shanghai").year))
     # Told by the instance that folds, as soon as it does.
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGING_SECONDS):
         while not makers:
             await first.get("/metrics")
     assert threading.get_ident() not in makers
